@@ -1,0 +1,122 @@
+//! What goes into a shard and what comes out: the channels' types.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crossbeam_channel::{Receiver, Sender};
+use hdrhistogram::Histogram;
+
+use crate::id::ShardId;
+use crate::outcome::{Assignment, Record, Strange};
+use crate::ring::RingError;
+
+/// Settings of one shard.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Which one.
+    pub id: ShardId,
+    /// The core to pin to; `None` to float.
+    pub cpu: Option<usize>,
+    /// Most attempts in flight, 1 to 65,536.
+    pub window: u32,
+    /// Most attempts per second of this shard; `None` for no limit.
+    pub rate: Option<f64>,
+    /// UDP sockets per lane, 1 to 64; 1 where the source port is fixed.
+    pub sockets_per_lane: u32,
+    /// SO_RCVBUF of UDP sockets in bytes; `None` for as much as the kernel gives.
+    pub receive_buffer: Option<usize>,
+    /// Seed of transaction ids; `None` takes it from the operating system.
+    pub seed: Option<u64>,
+}
+
+/// A shard's ends of its channels.
+#[derive(Debug)]
+pub struct Links {
+    /// Batches from the feeder; disconnected when the input is at its end.
+    pub assignments: Receiver<Vec<Assignment>>,
+    /// To the aggregator.
+    pub reports: Sender<Report>,
+    /// Emptied batches on their way back.
+    pub empties: Receiver<Vec<Record>>,
+    /// Set by Ctrl-C or a broken sink: admit nothing more, report what is known, end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// What a shard tells the aggregator.
+#[derive(Debug)]
+pub enum Report {
+    /// Probes that ended. The emptied vector goes back to the shard's `empties`.
+    Records(ShardId, Vec<Record>),
+    /// Counters and latencies, cumulative since the start, about once a second and at the end.
+    Stats(ShardId, Box<ShardStats>),
+    /// The shard ended; nothing more comes from it.
+    Ended(ShardId, Result<(), RingError>),
+}
+
+/// Counters of one shard since its start.
+#[derive(Clone, Debug)]
+pub struct ShardStats {
+    /// Datagrams the kernel accepted from us.
+    pub datagrams_sent: u64,
+    /// Datagrams received, strange ones included.
+    pub datagrams_received: u64,
+    /// TCP connects started (SYNs, retransmissions not counted).
+    pub connects: u64,
+    /// Packets that decided nothing, by kind, in the order of [`Strange::ALL`].
+    pub strange: [u64; Strange::ALL.len()],
+    /// Datagrams our receive buffers dropped.
+    pub receive_drops: u64,
+    /// Attempts that were tried again without spending a retry because we were late or dropped.
+    pub free_retries: u64,
+    /// Sends repeated because another target's ICMP error had hit them.
+    pub soft_send_errors: u64,
+    /// Nanoseconds this shard was found not running when it should have been.
+    pub stalled_ns: u64,
+    /// Window now and at its smallest.
+    pub window_now: u32,
+    /// Smallest window so far.
+    pub window_min: u32,
+    /// Attempts in flight now.
+    pub in_flight: u32,
+    /// Turns that ended with admission held back, by what held it, in the order of [`Limit::ALL`].
+    pub limited: [u64; Limit::ALL.len()],
+    /// Turns of the loop (enters).
+    pub turns: u64,
+    /// Latency in nanoseconds of every attempt that was answered (passed or failed by an answer).
+    pub latency: Histogram<u64>,
+}
+
+/// What kept a shard from starting more probes in a turn.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Limit {
+    /// The input had nothing ready.
+    Input,
+    /// `--rate`.
+    Rate,
+    /// Window full and the shard waited: the targets' round trips.
+    Window,
+    /// Window full and the shard never waited: this core.
+    Cpu,
+    /// The window had been cut because our receive buffer dropped.
+    ReceiveBuffer,
+    /// The aggregator (output) could not keep up.
+    Output,
+}
+
+impl Limit {
+    /// All, in the order of their counters.
+    pub const ALL: [Limit; 6] =
+        [Limit::Input, Limit::Rate, Limit::Window, Limit::Cpu, Limit::ReceiveBuffer, Limit::Output];
+
+    /// How the report says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::Input => "input",
+            Limit::Rate => "rate",
+            Limit::Window => "window",
+            Limit::Cpu => "cpu",
+            Limit::ReceiveBuffer => "receive_buffer",
+            Limit::Output => "output",
+        }
+    }
+}

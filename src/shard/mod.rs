@@ -1,0 +1,3 @@
+//! Stage 4: one pinned core. Assignments in, records out.
+
+pub mod link;
