@@ -14,6 +14,13 @@
 
 #![allow(unsafe_code)]
 
+mod address;
+mod buffers;
+mod setup;
+mod socket;
+mod token;
+pub mod uring;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -215,6 +222,10 @@ pub trait Ring {
     /// Only when the ring itself broke.
     fn turn(&mut self, until: Tick, want: u32) -> Result<Tick, RingError>;
 
+    /// Whether the last turn read everything that had arrived. Only then may a deadline be judged;
+    /// otherwise take another turn with `until` in the past.
+    fn drained(&self) -> bool;
+
     /// The next event of this turn.
     fn next(&mut self) -> Option<Event<'_>>;
 
@@ -228,4 +239,14 @@ pub trait Ring {
     /// # Errors
     /// The errno of the route look-up.
     fn route(&mut self, socket: SocketId, to: SocketAddr) -> Result<(), i32>;
+}
+
+/// What the kernel's refusal to open, bind, send or connect says about us. An errno that speaks of the
+/// network must not come here.
+pub fn local_fault(errno: i32) -> LocalFault {
+    match errno {
+        libc::ENOMEM | libc::ENOBUFS => LocalFault::Memory(errno),
+        libc::EADDRINUSE => LocalFault::Port,
+        _ => LocalFault::Socket(errno),
+    }
 }

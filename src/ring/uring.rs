@@ -1,0 +1,657 @@
+//! The ring of one shard on io_uring: UDP with multishot receives, recycled TCP sockets.
+//!
+//! Sends complete inside `io_uring_enter` (MSG_DONTWAIT) and post a CQE only when they fail. Every UDP
+//! socket has two multishot receives on buffer groups of the ring: data, and the error queue. They
+//! end at will (error, no buffers, an empty datagram) and are armed again before the next wait.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, size_of};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use io_uring::types::{CancelBuilder, Fixed, RecvMsgOut, SubmitArgs, Timespec};
+use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
+use socket2::Socket;
+
+use super::address::{self, NAME_BYTES, RawAddress};
+use super::buffers::BufferGroup;
+use super::token::{self, Kind};
+use super::{
+    DATAGRAM_BYTES, Event, Op, Ring, RingError, RingFull, SocketId, SocketKind, SocketSpec, Token,
+    setup, socket,
+};
+use crate::outcome::LocalFault;
+use crate::tick::{Tick, monotonic_now};
+
+/// Header, name and 512 bytes of payload, the most a DNS server may answer without EDNS.
+const DATA_BUFFER_BYTES: u32 = 640;
+/// Header, name, one IP_RECVERR control message with the offender, and the quoted payload.
+const ERROR_BUFFER_BYTES: u32 = 512;
+/// Room for sock_extended_err and the offender's address.
+const ERROR_CONTROL_BYTES: usize = 128;
+const DATA_GROUP: u16 = 0;
+const ERROR_GROUP: u16 = 1;
+const ERROR_BUFFERS: u16 = 256;
+/// Passes that one `turn` makes to empty the sockets before a deadline is judged.
+const DRAIN_PASSES: u32 = 64;
+/// How long a closing ring waits for its last completions before it leaks its memory instead.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Sizes of a ring.
+#[derive(Copy, Clone, Debug)]
+pub struct RingConfig {
+    /// Slots, so attempts in flight at most.
+    pub slots: u32,
+}
+
+/// The outgoing bytes and destination of one slot.
+#[derive(Debug)]
+struct Outgoing {
+    to: RawAddress,
+    /// The socket of the slot's last connect.
+    socket: u32,
+    bytes: [u8; DATAGRAM_BYTES],
+}
+
+#[derive(Debug)]
+struct OpenSocket {
+    socket: Socket,
+    spec: SocketSpec,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct UringRing {
+    ring: IoUringHolder,
+    now: Tick,
+    outgoing: Box<[Outgoing]>,
+    sockets: Vec<Option<OpenSocket>>,
+    /// Survives the socket, so that a completion of a closed one is not taken for its successor's.
+    socket_generations: Vec<u32>,
+    free_sockets: Vec<u32>,
+    registered_files: u32,
+    data: ManuallyDrop<BufferGroup>,
+    errors: ManuallyDrop<BufferGroup>,
+    data_header: Box<libc::msghdr>,
+    error_header: Box<libc::msghdr>,
+    unspecified: Box<RawAddress>,
+    batch: Vec<cqueue::Entry>,
+    batch_next: usize,
+    /// The buffer lent out by the last `next`, to be given back by the following one.
+    lent: Option<(Kind, u16)>,
+    /// Results known at once, without a completion.
+    immediate: VecDeque<(Token, i32)>,
+    /// Receives to arm before the next wait.
+    rearm: Vec<(Kind, u32)>,
+    /// Ops whose last completion is still to come; sends never count, they end in the submit.
+    in_flight: u32,
+    drained: bool,
+    /// R4: a ring never leaves its thread.
+    not_send: PhantomData<*const ()>,
+}
+
+/// `IoUring` has no Debug.
+struct IoUringHolder(ManuallyDrop<IoUring>);
+
+impl std::fmt::Debug for IoUringHolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IoUring")
+    }
+}
+
+impl UringRing {
+    /// Builds the ring of the calling thread.
+    ///
+    /// # Errors
+    /// [`RingError`] names what is missing on this machine and the remedy.
+    pub fn new(config: &RingConfig) -> Result<UringRing, RingError> {
+        let slots = config.slots.clamp(1, 1 << 16);
+        let submissions = slots.next_power_of_two().clamp(64, 4096);
+        let data_buffers = slots.next_power_of_two().clamp(64, 4096) as u16;
+        // R5: a TCP attempt has at most its connect, its poll and its disconnect in flight.
+        let completions =
+            (3 * slots + u32::from(data_buffers) + u32::from(ERROR_BUFFERS)).next_power_of_two();
+        let ring = setup::build(submissions, completions.clamp(1024, 65_536))?;
+        let registered_files = register_files(&ring, 2 * slots + 64)?;
+        let submitter = ring.submitter();
+        let limit = |error| RingError::Limit {
+            what: "registering receive buffers",
+            error,
+            remedy: "raise RLIMIT_MEMLOCK (ulimit -l), or use a smaller --window".into(),
+        };
+        let data = BufferGroup::register(&submitter, DATA_GROUP, data_buffers, DATA_BUFFER_BYTES)
+            .map_err(limit)?;
+        let errors =
+            BufferGroup::register(&submitter, ERROR_GROUP, ERROR_BUFFERS, ERROR_BUFFER_BYTES)
+                .map_err(limit)?;
+        let outgoing = (0..slots)
+            .map(|_| Outgoing { to: RawAddress::unused(), socket: 0, bytes: [0; DATAGRAM_BYTES] })
+            .collect();
+        Ok(UringRing {
+            ring: IoUringHolder(ManuallyDrop::new(ring)),
+            now: monotonic_now(),
+            outgoing,
+            sockets: Vec::new(),
+            socket_generations: Vec::new(),
+            free_sockets: Vec::new(),
+            registered_files,
+            data: ManuallyDrop::new(data),
+            errors: ManuallyDrop::new(errors),
+            data_header: Box::new(header(0)),
+            error_header: Box::new(header(ERROR_CONTROL_BYTES)),
+            unspecified: Box::new(RawAddress::unspecified_family()),
+            batch: Vec::with_capacity(completions as usize),
+            batch_next: 0,
+            lent: None,
+            immediate: VecDeque::new(),
+            rearm: Vec::new(),
+            in_flight: 0,
+            drained: true,
+            not_send: PhantomData,
+        })
+    }
+
+    fn push_entry(&mut self, entry: &squeue::Entry) -> bool {
+        for _ in 0..2 {
+            // SAFETY: R1: every pointer in an entry made by this file goes into `outgoing`,
+            // `unspecified`, the headers or the buffer groups, which live until the ring drained
+            // (R6) and are not moved: they are boxed or allocated apart.
+            if unsafe { self.ring.0.submission().push(entry) }.is_ok() {
+                return true;
+            }
+            // Full: start what is there without waiting, then there is room.
+            if self.ring.0.submit().is_err() {
+                return false;
+            }
+        }
+        false
+    }
+
+    fn arm(&mut self, kind: Kind, socket: u32) -> bool {
+        let (header, group, flags) = match kind {
+            Kind::ReceiveErrors => (&raw const *self.error_header, ERROR_GROUP, libc::MSG_ERRQUEUE),
+            _ => (&raw const *self.data_header, DATA_GROUP, 0),
+        };
+        let entry = opcode::RecvMsgMulti::new(Fixed(socket), header, group)
+            .flags(flags as u32)
+            .build()
+            .user_data(token::pack(kind, self.socket_generations[socket as usize], socket));
+        let armed = self.push_entry(&entry);
+        if armed {
+            self.in_flight += 1;
+        }
+        armed
+    }
+
+    fn enter(&mut self, want: u32, timeout: Duration) -> Result<(), RingError> {
+        let timespec = Timespec::from(timeout);
+        let args = SubmitArgs::new().timespec(&timespec);
+        let flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
+        let submissions = self.ring.0.submission().len() as u32;
+        // SAFETY: `args` and the timespec it points to live across the call; GETEVENTS is always
+        // set because deferred task work runs only then. R1 holds for what is submitted.
+        let result =
+            unsafe { self.ring.0.submitter().enter(submissions, want, flags.bits(), Some(&args)) };
+        match result {
+            Ok(_) => Ok(()),
+            // ETIME: the time was up; EINTR: a signal; EBUSY and EAGAIN: completions to reap first.
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                _ => Err(RingError::Enter(error)),
+            },
+        }
+    }
+
+    /// Copies what completed into the batch; the number of new entries.
+    fn reap(&mut self) -> usize {
+        let before = self.batch.len();
+        self.batch.extend(self.ring.0.completion());
+        self.batch.len() - before
+    }
+
+    fn rearm_all(&mut self) {
+        // Data first, then errors: the error reader armed last wakes first and clears the pending
+        // socket error before it can end the data receive.
+        let mut waiting = std::mem::take(&mut self.rearm);
+        waiting.sort_unstable_by_key(|(kind, _)| *kind as u8);
+        waiting.retain(|&(kind, socket)| {
+            let open = self.sockets[socket as usize].is_some();
+            open && !self.arm(kind, socket)
+        });
+        self.rearm.append(&mut waiting);
+    }
+
+    fn give_back_lent(&mut self) {
+        if let Some((kind, buffer)) = self.lent.take() {
+            self.group(kind).give_back(buffer);
+        }
+    }
+
+    fn group(&mut self, kind: Kind) -> &mut BufferGroup {
+        if kind == Kind::ReceiveErrors { &mut self.errors } else { &mut self.data }
+    }
+
+    /// A completion of a multishot receive: `Some` where it carries a message for the shard.
+    fn received(
+        &mut self,
+        kind: Kind,
+        generation: u32,
+        socket: u32,
+        entry: &cqueue::Entry,
+    ) -> bool {
+        let current = self.socket_generations.get(socket as usize) == Some(&generation)
+            && self.sockets[socket as usize].is_some();
+        if !cqueue::more(entry.flags()) {
+            self.in_flight -= 1;
+            if current {
+                self.rearm.push((kind, socket));
+                if entry.result() == -libc::ENOBUFS {
+                    self.drained = false;
+                }
+            }
+        }
+        let Some(buffer) = cqueue::buffer_select(entry.flags()) else {
+            return false;
+        };
+        if !current || entry.result() < 0 {
+            self.group(kind).give_back(buffer);
+            return false;
+        }
+        self.lent = Some((kind, buffer));
+        true
+    }
+
+    /// The errno of a connect, or `None` while it is still in progress.
+    fn connect_ended(&mut self, token: Token, result: i32) -> Option<i32> {
+        // Some kernels around 6.1 hand out EINPROGRESS instead of waiting: poll, then ask.
+        if result != -libc::EINPROGRESS {
+            return Some(-result);
+        }
+        let socket = self.outgoing[token.slot as usize].socket;
+        let entry = opcode::PollAdd::new(Fixed(socket), libc::POLLOUT as u32)
+            .build()
+            .user_data(token::pack_token(Kind::ConnectPoll, token));
+        if self.push_entry(&entry) {
+            self.in_flight += 1;
+            None
+        } else {
+            Some(libc::ENOBUFS)
+        }
+    }
+
+    fn connect_poll_ended(&self, token: Token, result: i32) -> i32 {
+        if result < 0 {
+            return -result;
+        }
+        let socket = self.outgoing[token.slot as usize].socket;
+        match &self.sockets[socket as usize] {
+            Some(open) => socket::pending_error(&open.socket),
+            None => libc::EBADF,
+        }
+    }
+
+    fn replace(&mut self, id: SocketId) -> i32 {
+        let index = id.0 as usize;
+        let Some(open) = self.sockets[index].take() else {
+            return libc::EBADF;
+        };
+        // Dropped from the table and closed: the kernel ends the connection with FIN.
+        self.register_file(id.0, -1);
+        let spec = open.spec;
+        drop(open.socket);
+        match socket::open(&spec) {
+            Ok(socket) => {
+                let registered = self.register_file(id.0, socket.as_raw_fd());
+                self.sockets[index] = Some(OpenSocket { socket, spec });
+                if registered { 0 } else { libc::EMFILE }
+            }
+            Err(LocalFault::Socket(errno) | LocalFault::Memory(errno)) => errno,
+            Err(_) => libc::EADDRNOTAVAIL,
+        }
+    }
+
+    fn register_file(&self, index: u32, fd: i32) -> bool {
+        matches!(self.ring.0.submitter().register_files_update(index, &[fd]), Ok(1))
+    }
+}
+
+impl Ring for UringRing {
+    fn now(&self) -> Tick {
+        self.now
+    }
+
+    fn open(&mut self, spec: &SocketSpec) -> Result<SocketId, LocalFault> {
+        let socket = socket::open(spec)?;
+        let index = match self.free_sockets.pop() {
+            Some(index) => index,
+            None => {
+                let index = self.sockets.len() as u32;
+                if index >= self.registered_files {
+                    return Err(LocalFault::Socket(libc::EMFILE));
+                }
+                self.sockets.push(None);
+                self.socket_generations.push(0);
+                index
+            }
+        };
+        if !self.register_file(index, socket.as_raw_fd()) {
+            self.free_sockets.push(index);
+            return Err(LocalFault::Socket(libc::EMFILE));
+        }
+        self.sockets[index as usize] = Some(OpenSocket { socket, spec: spec.clone() });
+        if spec.kind == SocketKind::Udp {
+            self.rearm.push((Kind::Receive, index));
+            self.rearm.push((Kind::ReceiveErrors, index));
+        }
+        Ok(SocketId(index))
+    }
+
+    fn close(&mut self, socket: SocketId) {
+        let index = socket.0 as usize;
+        if self.sockets.get(index).is_none_or(Option::is_none) {
+            return;
+        }
+        // Closing alone would leave the receives armed: they hold the file.
+        let timeout = Timespec::from(DRAIN_PATIENCE);
+        let armed = CancelBuilder::fd(Fixed(socket.0)).all();
+        let _ = self.ring.0.submitter().register_sync_cancel(Some(timeout), armed);
+        self.register_file(socket.0, -1);
+        self.sockets[index] = None;
+        self.rearm.retain(|(_, armed)| *armed != socket.0);
+        self.socket_generations[index] = (self.socket_generations[index] + 1) % token::GENERATIONS;
+        self.free_sockets.push(socket.0);
+    }
+
+    fn outgoing(&mut self, slot: u32) -> &mut [u8] {
+        &mut self.outgoing[slot as usize].bytes
+    }
+
+    fn push(&mut self, op: Op) -> Result<(), RingFull> {
+        let full = Err(RingFull(op));
+        match op {
+            Op::Send { token, socket, to, len } => {
+                let outgoing = &mut self.outgoing[token.slot as usize];
+                outgoing.to = RawAddress::from(to);
+                let len = usize::from(len).min(DATAGRAM_BYTES) as u32;
+                // MSG_DONTWAIT: it ends inside the submit, so the slot's bytes are ours again (R1).
+                let entry = opcode::Send::new(Fixed(socket.0), outgoing.bytes.as_ptr(), len)
+                    .dest_addr(outgoing.to.as_ptr())
+                    .dest_addr_len(outgoing.to.len())
+                    .flags(libc::MSG_DONTWAIT)
+                    .build()
+                    .flags(squeue::Flags::SKIP_SUCCESS)
+                    .user_data(token::pack_token(Kind::Send, token));
+                if self.push_entry(&entry) { Ok(()) } else { full }
+            }
+            Op::Connect { token, socket, to } => {
+                let outgoing = &mut self.outgoing[token.slot as usize];
+                outgoing.to = RawAddress::from(to);
+                outgoing.socket = socket.0;
+                let address = (outgoing.to.as_ptr(), outgoing.to.len());
+                let entry = opcode::Connect::new(Fixed(socket.0), address.0, address.1)
+                    .build()
+                    .user_data(token::pack_token(Kind::Connect, token));
+                if !self.push_entry(&entry) {
+                    return full;
+                }
+                self.in_flight += 1;
+                Ok(())
+            }
+            Op::Disconnect { token, socket } => {
+                let address = (self.unspecified.as_ptr(), self.unspecified.len());
+                let entry = opcode::Connect::new(Fixed(socket.0), address.0, address.1)
+                    .build()
+                    .user_data(token::pack_token(Kind::Disconnect, token));
+                if !self.push_entry(&entry) {
+                    return full;
+                }
+                self.in_flight += 1;
+                Ok(())
+            }
+            Op::Replace { token, socket } => {
+                let errno = self.replace(socket);
+                self.immediate.push_back((token, errno));
+                Ok(())
+            }
+        }
+    }
+
+    fn turn(&mut self, until: Tick, want: u32) -> Result<Tick, RingError> {
+        self.give_back_lent();
+        self.data.publish();
+        self.errors.publish();
+        self.rearm_all();
+        self.batch.clear();
+        self.batch_next = 0;
+        self.drained = self.rearm.is_empty();
+        let patience =
+            if self.immediate.is_empty() { until.since(self.now) } else { Duration::ZERO };
+        let want = if patience.is_zero() { 0 } else { want.max(1) };
+        self.enter(want, patience)?;
+        self.reap();
+        self.now = monotonic_now();
+        if self.now >= until {
+            // A deadline may be due: whatever already arrived has to be read before it is judged.
+            let mut passes = 0;
+            loop {
+                self.enter(0, Duration::ZERO)?;
+                if self.reap() == 0 {
+                    break;
+                }
+                passes += 1;
+                if passes == DRAIN_PASSES {
+                    self.drained = false;
+                    break;
+                }
+            }
+        } else {
+            self.drained = false;
+        }
+        // A receive that ended in this batch left unread what came after it.
+        if self.drained && self.batch.iter().any(ends_a_receive) {
+            self.drained = false;
+        }
+        Ok(self.now)
+    }
+
+    fn drained(&self) -> bool {
+        self.drained
+    }
+
+    fn next(&mut self) -> Option<Event<'_>> {
+        self.give_back_lent();
+        if let Some((token, errno)) = self.immediate.pop_front() {
+            return Some(Event::Disconnected { token, errno });
+        }
+        while let Some(entry) = self.batch.get(self.batch_next).cloned() {
+            self.batch_next += 1;
+            let Some((kind, generation, index)) = token::unpack(entry.user_data()) else {
+                continue;
+            };
+            let token = Token { slot: index, generation };
+            match kind {
+                Kind::Receive | Kind::ReceiveErrors => {
+                    if self.received(kind, generation, index, &entry)
+                        && let Some(at) = self.parse_lent(&entry)
+                    {
+                        return Some(self.message(kind, index, at));
+                    }
+                }
+                Kind::Send => return Some(Event::SendFailed { token, errno: -entry.result() }),
+                Kind::Connect => {
+                    self.in_flight -= 1;
+                    if let Some(errno) = self.connect_ended(token, entry.result()) {
+                        return Some(Event::Connected { token, errno });
+                    }
+                }
+                Kind::ConnectPoll => {
+                    self.in_flight -= 1;
+                    let errno = self.connect_poll_ended(token, entry.result());
+                    return Some(Event::Connected { token, errno });
+                }
+                Kind::Disconnect => {
+                    self.in_flight -= 1;
+                    return Some(Event::Disconnected { token, errno: -entry.result() });
+                }
+            }
+        }
+        None
+    }
+
+    fn drops(&mut self, socket: SocketId) -> u32 {
+        match &self.sockets[socket.0 as usize] {
+            Some(open) => socket::drops(open.socket.as_raw_fd()),
+            None => 0,
+        }
+    }
+
+    fn route(&mut self, socket: SocketId, to: SocketAddr) -> Result<(), i32> {
+        match &self.sockets[socket.0 as usize] {
+            Some(open) => socket::route(&open.spec, to),
+            None => Err(libc::EBADF),
+        }
+    }
+}
+
+/// What a lent buffer holds: who it is from or about, and where its payload lies.
+struct Parsed {
+    name: SocketAddr,
+    errno: i32,
+    payload: std::ops::Range<usize>,
+}
+
+impl UringRing {
+    fn parse_lent(&self, entry: &cqueue::Entry) -> Option<Parsed> {
+        let (kind, buffer) = self.lent?;
+        let len = entry.result() as usize;
+        let (group, header) = match kind {
+            Kind::ReceiveErrors => (&self.errors, &self.error_header),
+            _ => (&self.data, &self.data_header),
+        };
+        let bytes = group.bytes(buffer, len)?;
+        let message = RecvMsgOut::parse(bytes, header).ok()?;
+        let name = address::parse(message.name_data())?;
+        let errno = match kind {
+            Kind::ReceiveErrors => extended_error(message.control_data())?,
+            _ => 0,
+        };
+        // The payload is the last field, so it ends where the filled part ends.
+        let start = len - message.payload_data().len().min(len);
+        Some(Parsed { name, errno, payload: start..len })
+    }
+
+    fn message(&self, kind: Kind, socket: u32, parsed: Parsed) -> Event<'_> {
+        let group = if kind == Kind::ReceiveErrors { &self.errors } else { &self.data };
+        let bytes = self
+            .lent
+            .and_then(|(_, buffer)| group.bytes(buffer, parsed.payload.end))
+            .map_or(&[][..], |bytes| &bytes[parsed.payload.start..]);
+        let socket = SocketId(socket);
+        match kind {
+            Kind::ReceiveErrors => {
+                Event::IcmpError { socket, to: parsed.name, errno: parsed.errno, bytes }
+            }
+            _ => Event::Datagram { socket, from: parsed.name, bytes },
+        }
+    }
+}
+
+impl Drop for UringRing {
+    fn drop(&mut self) {
+        // R6: cancel, drain to zero, then unmap; if draining fails, leak.
+        self.give_back_lent();
+        let patience = Timespec::from(DRAIN_PATIENCE);
+        let submitter = self.ring.0.submitter();
+        let _ = submitter.submit();
+        let _ = submitter.register_sync_cancel(Some(patience), CancelBuilder::any());
+        drop(submitter);
+        let give_up = monotonic_now() + DRAIN_PATIENCE;
+        while self.in_flight > 0 && monotonic_now() < give_up {
+            self.batch.clear();
+            if self.enter(1, Duration::from_millis(50)).is_err() {
+                break;
+            }
+            self.reap();
+            for entry in &self.batch {
+                let is_send = matches!(token::unpack(entry.user_data()), Some((Kind::Send, ..)));
+                if !is_send && !cqueue::more(entry.flags()) {
+                    self.in_flight -= 1;
+                }
+            }
+        }
+        if self.in_flight == 0 {
+            // SAFETY: dropped once, here, and not used after: no op is left that could write into
+            // the groups, and the ring goes before its buffers.
+            unsafe {
+                ManuallyDrop::drop(&mut self.ring.0);
+                ManuallyDrop::drop(&mut self.data);
+                ManuallyDrop::drop(&mut self.errors);
+            }
+        } else {
+            // SAFETY: dropped once, here, and not used after. The groups and what the ops name are
+            // leaked, because the kernel may still write to them.
+            unsafe { ManuallyDrop::drop(&mut self.ring.0) };
+            std::mem::forget(std::mem::take(&mut self.outgoing));
+            std::mem::forget(std::mem::replace(&mut self.data_header, Box::new(header(0))));
+            std::mem::forget(std::mem::replace(&mut self.error_header, Box::new(header(0))));
+        }
+    }
+}
+
+fn ends_a_receive(entry: &cqueue::Entry) -> bool {
+    !cqueue::more(entry.flags())
+        && matches!(
+            token::unpack(entry.user_data()),
+            Some((Kind::Receive | Kind::ReceiveErrors, ..))
+        )
+}
+
+/// What a multishot receive takes from its msghdr: the room for name and control.
+fn header(control_bytes: usize) -> libc::msghdr {
+    // SAFETY: all zero is a valid msghdr: null pointers with zero lengths.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_namelen = NAME_BYTES as libc::socklen_t;
+    header.msg_controllen = control_bytes;
+    header
+}
+
+/// The errno of an ICMP error: the first field of sock_extended_err in an IP(V6)_RECVERR message.
+/// `None` for other messages and for errors that did not come from the network.
+fn extended_error(control: &[u8]) -> Option<i32> {
+    const HEADER: usize = size_of::<libc::cmsghdr>();
+    let mut rest = control;
+    while rest.len() >= HEADER {
+        let field = |at: usize| -> Option<i32> {
+            Some(i32::from_ne_bytes(rest.get(at..at + 4)?.try_into().ok()?))
+        };
+        let len = usize::from_ne_bytes(rest.get(..size_of::<usize>())?.try_into().ok()?);
+        let (level, name) = (field(8)?, field(12)?);
+        let is_error = (level, name) == (libc::IPPROTO_IP, libc::IP_RECVERR)
+            || (level, name) == (libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
+        if is_error {
+            let origin = *rest.get(HEADER + 4)?;
+            let from_network = matches!(origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
+            return if from_network { field(HEADER) } else { None };
+        }
+        let step = len.max(HEADER).next_multiple_of(8);
+        rest = rest.get(step..)?;
+    }
+    None
+}
+
+/// The fixed-file table: as many entries as wanted, or as RLIMIT_NOFILE lets us have.
+fn register_files(ring: &IoUring, wanted: u32) -> Result<u32, RingError> {
+    let (soft, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .unwrap_or((1024, 1024));
+    let wanted = wanted.min(u32::try_from(soft).unwrap_or(u32::MAX)).max(1);
+    match ring.submitter().register_files_sparse(wanted) {
+        Ok(()) => Ok(wanted),
+        Err(error) => Err(RingError::Limit {
+            what: "registering the file table",
+            error,
+            remedy: "raise RLIMIT_NOFILE (ulimit -n)".into(),
+        }),
+    }
+}
