@@ -13,7 +13,6 @@ const PAGE_BYTES: usize = 4096;
 /// `count` buffers of `size` bytes and the ring that hands them to the kernel.
 #[derive(Debug)]
 pub(super) struct BufferGroup {
-    id: u16,
     count: u16,
     size: u32,
     tail: u16,
@@ -35,7 +34,7 @@ impl BufferGroup {
         assert!(count.is_power_of_two() && count <= 32_768, "the kernel takes powers of two");
         let entries = allocate(Self::entries_layout(count)).cast();
         let memory = allocate(Self::memory_layout(count, size));
-        let mut group = BufferGroup { id, count, size, tail: 0, entries, memory };
+        let mut group = BufferGroup { count, size, tail: 0, entries, memory };
         // SAFETY: R1: `entries` is page aligned, holds `count` entries, and lives until drop, which
         // the ring calls after its last CQE (R6).
         unsafe {
@@ -46,14 +45,6 @@ impl BufferGroup {
         }
         group.publish();
         Ok(group)
-    }
-
-    pub(super) fn id(&self) -> u16 {
-        self.id
-    }
-
-    pub(super) fn count(&self) -> u16 {
-        self.count
     }
 
     /// The first `len` bytes of a buffer the kernel just filled. `None` when the kernel named a buffer

@@ -30,6 +30,9 @@ use crate::tick::Tick;
 /// Room for one outgoing datagram: a DNS query of 12 + 255 + 4 bytes fits.
 pub const DATAGRAM_BYTES: usize = 288;
 
+/// Bytes of a datagram that `Event::Datagram` shows at most; one that long may have been cut.
+pub const RECEIVED_BYTES: usize = 596;
+
 /// A socket of this ring.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SocketId(pub u32);

@@ -19,14 +19,16 @@ use super::address::{self, NAME_BYTES, RawAddress};
 use super::buffers::BufferGroup;
 use super::token::{self, Kind};
 use super::{
-    DATAGRAM_BYTES, Event, Op, Ring, RingError, RingFull, SocketId, SocketKind, SocketSpec, Token,
-    setup, socket,
+    DATAGRAM_BYTES, Event, Op, RECEIVED_BYTES, Ring, RingError, RingFull, SocketId, SocketKind,
+    SocketSpec, Token, setup, socket,
 };
 use crate::outcome::LocalFault;
 use crate::tick::{Tick, monotonic_now};
 
-/// Header, name and 512 bytes of payload, the most a DNS server may answer without EDNS.
-const DATA_BUFFER_BYTES: u32 = 640;
+/// struct io_uring_recvmsg_out, which stands before name, control and payload in every buffer.
+const RECVMSG_HEADER_BYTES: usize = 16;
+/// More than 512 bytes of payload, the most a DNS server may answer without EDNS.
+const DATA_BUFFER_BYTES: u32 = (RECVMSG_HEADER_BYTES + NAME_BYTES + RECEIVED_BYTES) as u32;
 /// Header, name, one IP_RECVERR control message with the offender, and the quoted payload.
 const ERROR_BUFFER_BYTES: u32 = 512;
 /// Room for sock_extended_err and the offender's address.

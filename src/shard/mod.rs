@@ -1,3 +1,19 @@
-//! Stage 4: one pinned core. Assignments in, records out.
+//! Stage 4: one pinned core. Assignments in, records out; nothing here waits but the ring.
+//!
+//! [`run`](fn@run) is the thread; [`Shard::step`] is one turn of its loop, which a simulation can drive.
 
+mod event;
+mod ids;
+mod inbox;
+mod lane;
 pub mod link;
+mod outbox;
+mod recorder;
+mod run;
+mod slot;
+mod window;
+
+pub use run::{PreparedSpec, Progress, Shard, prepare, run};
+
+/// Most slots of a shard: half of the transaction ids, so that a free one is always found soon.
+pub const WINDOW_MAX: u32 = 1 << 15;

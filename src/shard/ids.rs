@@ -1,0 +1,171 @@
+//! Transaction ids of the attempts in flight, and what a datagram that matches none of them is.
+//!
+//! An id is unique within the shard, so a reply finds its slot by one look into a table of 65,536;
+//! the slot then has to agree in socket, address and port. Each id also remembers a hash of the last
+//! peer it was used for: a reply of that peer after the attempt ended is *late*, not foreign.
+
+use std::net::{IpAddr, SocketAddr};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+const IDS: usize = 1 << 16;
+const NO_SLOT: u32 = u32::MAX;
+/// Marks a slot that waits for no datagram; hashes of peers never take this value.
+const NO_PEER: u32 = 0;
+/// Linear searches for a peer per turn: a flood of strange packets must not cost us the turn.
+const SEARCHES_PER_TURN: u32 = 256;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Ids {
+    random: StdRng,
+    slots: Box<[u32]>,
+    last_peers: Box<[u32]>,
+    /// By slot: hash of the peer it waits for, or [`NO_PEER`].
+    peers: Box<[u32]>,
+    searches_left: u32,
+}
+
+/// What the id of a datagram leads to.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Found {
+    /// This slot waits for this id; whether for this peer is yet to be seen.
+    Slot(u32),
+    /// The id was this peer's, and its attempt has ended.
+    Ended,
+    /// Nothing is known of it.
+    Nothing,
+}
+
+impl Ids {
+    /// For slots 0 to `slots` - 1. `seed` makes a run repeatable; without it the ids cannot be guessed.
+    pub(super) fn new(slots: u32, seed: Option<u64>) -> Ids {
+        let random = match seed {
+            Some(seed) => StdRng::seed_from_u64(seed),
+            None => rand::make_rng(),
+        };
+        Ids {
+            random,
+            slots: vec![NO_SLOT; IDS].into(),
+            last_peers: vec![NO_PEER; IDS].into(),
+            peers: vec![NO_PEER; slots as usize].into(),
+            searches_left: SEARCHES_PER_TURN,
+        }
+    }
+
+    /// Takes a free id for a slot that is about to ask `peer`. There always is one: a shard has at
+    /// most half as many slots as there are ids.
+    pub(super) fn take(&mut self, slot: u32, peer: SocketAddr) -> u16 {
+        loop {
+            let id: u16 = self.random.random();
+            if self.slots[usize::from(id)] == NO_SLOT {
+                self.slots[usize::from(id)] = slot;
+                self.peers[slot as usize] = hash(peer);
+                return id;
+            }
+        }
+    }
+
+    /// Frees the id of an attempt that ended.
+    pub(super) fn release(&mut self, id: u16, slot: u32) {
+        self.slots[usize::from(id)] = NO_SLOT;
+        self.last_peers[usize::from(id)] = self.peers[slot as usize];
+        self.peers[slot as usize] = NO_PEER;
+    }
+
+    /// What an id leads to, in a datagram from (or about) `peer`.
+    pub(super) fn find(&self, id: u16, peer: SocketAddr) -> Found {
+        match self.slots[usize::from(id)] {
+            NO_SLOT if self.last_peers[usize::from(id)] == hash(peer) => Found::Ended,
+            NO_SLOT => Found::Nothing,
+            slot => Found::Slot(slot),
+        }
+    }
+
+    /// Whether the last attempt that ended with this id was this peer's.
+    pub(super) fn was_last(&self, id: u16, peer: SocketAddr) -> bool {
+        self.last_peers[usize::from(id)] == hash(peer)
+    }
+
+    /// Slots that may be waiting for `peer`, first match first; the caller compares the address.
+    /// `None` also when this turn has searched enough.
+    pub(super) fn search(&mut self, peer: SocketAddr, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        self.searches_left = self.searches_left.checked_sub(1)?;
+        let wanted = hash(peer);
+        let matches = self.peers.iter().enumerate().filter(|(_, peer)| **peer == wanted);
+        matches.map(|(slot, _)| slot as u32).find(|slot| is_it(*slot))
+    }
+
+    /// A new turn begins.
+    pub(super) fn begin_turn(&mut self) {
+        self.searches_left = SEARCHES_PER_TURN;
+    }
+}
+
+/// Never [`NO_PEER`]. Collisions only blur how a strange packet is counted.
+fn hash(peer: SocketAddr) -> u32 {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let ip = match peer.ip() {
+        IpAddr::V4(v4) => u64::from(u32::from(v4)),
+        IpAddr::V6(v6) => {
+            let bits = u128::from(v6);
+            (bits as u64) ^ ((bits >> 64) as u64).wrapping_mul(MULTIPLIER)
+        }
+    };
+    let mixed = (ip ^ (u64::from(peer.port()) << 48)).wrapping_mul(MULTIPLIER);
+    ((mixed >> 32) as u32) | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(last: u8, port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, last], port))
+    }
+
+    #[test]
+    fn an_id_leads_to_its_slot_and_then_to_its_past() {
+        let mut ids = Ids::new(8, Some(1));
+        let id = ids.take(3, peer(1, 53));
+        assert_eq!(ids.find(id, peer(1, 53)), Found::Slot(3));
+        assert_eq!(ids.find(id, peer(2, 53)), Found::Slot(3));
+        assert_eq!(ids.search(peer(1, 53), |_| true), Some(3));
+        ids.release(id, 3);
+        assert_eq!(ids.find(id, peer(1, 53)), Found::Ended);
+        assert_eq!(ids.find(id, peer(2, 53)), Found::Nothing);
+        assert_eq!(ids.search(peer(1, 53), |_| true), None);
+    }
+
+    #[test]
+    fn half_of_all_ids_can_be_taken_at_once() {
+        let mut ids = Ids::new(1 << 15, Some(2));
+        let mut taken: Vec<u16> = (0..1 << 15).map(|slot| ids.take(slot, peer(1, 53))).collect();
+        taken.sort_unstable();
+        taken.dedup();
+        assert_eq!(taken.len(), 1 << 15);
+    }
+
+    #[test]
+    fn a_flood_of_strangers_is_searched_for_only_so_often() {
+        let mut ids = Ids::new(8, Some(3));
+        ids.take(0, peer(1, 53));
+        for _ in 0..SEARCHES_PER_TURN {
+            assert_eq!(ids.search(peer(1, 53), |_| true), Some(0));
+        }
+        assert_eq!(ids.search(peer(1, 53), |_| true), None);
+        ids.begin_turn();
+        assert_eq!(ids.search(peer(1, 53), |_| true), Some(0));
+    }
+
+    #[test]
+    fn without_a_seed_two_runs_differ() {
+        let ids = |seed| {
+            let mut ids = Ids::new(16, seed);
+            (0..16).map(|slot| ids.take(slot, peer(1, 53))).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(Some(9)), ids(Some(9)));
+        assert_ne!(ids(None), ids(None));
+    }
+}

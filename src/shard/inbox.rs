@@ -1,0 +1,106 @@
+//! Assignments on their way in, and probes waiting for another attempt.
+//!
+//! Retries go to the tail of the sweep: they run when the input is at its end or has nothing ready,
+//! or when so many wait that memory would grow with the fleet.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
+
+use crate::outcome::Assignment;
+use crate::tick::Tick;
+
+use super::slot::Pending;
+
+/// Waiting retries past this run before new assignments.
+const RETRIES_MAX: usize = 1 << 16;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    assignments: Receiver<Vec<Assignment>>,
+    batch: std::vec::IntoIter<Assignment>,
+    is_ended: bool,
+    retries: VecDeque<Pending>,
+    /// Taken out and put back: the next to start.
+    held: Option<Pending>,
+}
+
+impl Inbox {
+    pub(super) fn new(assignments: Receiver<Vec<Assignment>>) -> Inbox {
+        Inbox {
+            assignments,
+            batch: Vec::new().into_iter(),
+            is_ended: false,
+            retries: VecDeque::new(),
+            held: None,
+        }
+    }
+
+    /// The next probe to start an attempt of, if one is ready.
+    pub(super) fn next(&mut self, now: Tick) -> Option<Pending> {
+        if let Some(held) = self.held.take() {
+            return Some(held);
+        }
+        if self.retries.len() >= RETRIES_MAX
+            && let Some(retry) = self.next_retry(now)
+        {
+            return Some(retry);
+        }
+        loop {
+            if let Some(assignment) = self.batch.next() {
+                return Some(Pending::new(assignment));
+            }
+            match self.assignments.try_recv() {
+                Ok(batch) => self.batch = batch.into_iter(),
+                Err(error) => {
+                    self.is_ended |= error == TryRecvError::Disconnected;
+                    return self.next_retry(now);
+                }
+            }
+        }
+    }
+
+    /// Puts a probe back that could not be started now.
+    pub(super) fn hold(&mut self, pending: Pending) {
+        debug_assert!(self.held.is_none(), "one probe at a time is taken out");
+        self.held = Some(pending);
+    }
+
+    pub(super) fn retry(&mut self, pending: Pending) {
+        self.retries.push_back(pending);
+    }
+
+    /// When the first waiting retry may start.
+    pub(super) fn next_retry_at(&self) -> Option<Tick> {
+        self.retries.front().map(|pending| pending.not_before)
+    }
+
+    /// Nothing is left and nothing more will come.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.is_ended
+            && self.held.is_none()
+            && self.retries.is_empty()
+            && self.batch.as_slice().is_empty()
+    }
+
+    /// More may still come from the feeder.
+    pub(super) fn is_open(&self) -> bool {
+        !self.is_ended
+    }
+
+    /// Waits for the feeder; only when there is nothing else to do.
+    pub(super) fn wait(&mut self, patience: Duration) {
+        match self.assignments.recv_timeout(patience) {
+            Ok(batch) => self.batch = batch.into_iter(),
+            Err(RecvTimeoutError::Timeout) => (),
+            Err(RecvTimeoutError::Disconnected) => self.is_ended = true,
+        }
+    }
+
+    /// A retry that must wait does not let a later one pass: pauses are short and alike.
+    fn next_retry(&mut self, now: Tick) -> Option<Pending> {
+        self.retries.pop_front_if(|pending| pending.not_before <= now)
+    }
+}

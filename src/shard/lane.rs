@@ -1,0 +1,239 @@
+//! Lanes: one set of sockets for all checkers that share source address, port, interface and mark.
+//!
+//! A UDP lane has a few unconnected sockets, many targets each. A TCP lane has a pool of recycled
+//! sockets that grows to as many as are in use at once.
+
+use std::collections::HashMap;
+
+use crate::fleet::{Handshake, ProbeSpec};
+use crate::outcome::LocalFault;
+use crate::ring::{Ring, SocketId, SocketKind, SocketSpec};
+use crate::tick::Tick;
+
+/// A refusal is not asked for again before this has passed.
+const REFUSAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Position of a lane in [`Lanes`].
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct LaneId(u32);
+
+#[derive(Debug)]
+struct Lane {
+    spec: SocketSpec,
+    /// UDP: all its sockets. TCP: those that are free.
+    sockets: Vec<SocketId>,
+    /// Sockets that exist, free or not.
+    open: u32,
+    /// Attempts that use one now.
+    in_use: u32,
+    next: usize,
+    refusal: Option<(LocalFault, Tick)>,
+}
+
+/// Why a lane gave no socket.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum NoSocket {
+    /// All are in use and no more can be had: wait for one.
+    Busy,
+    /// There is none and none can be had.
+    Fault(LocalFault),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+    by_spec: HashMap<(SocketSpec, bool), LaneId, foldhash::fast::RandomState>,
+    sockets_per_lane: u32,
+    receive_buffer: Option<usize>,
+    /// By socket id: the kernel's drop counter as last seen; `None` for TCP and closed ones.
+    drops_seen: Vec<Option<u32>>,
+}
+
+impl Lanes {
+    pub(super) fn new(sockets_per_lane: u32, receive_buffer: Option<usize>) -> Lanes {
+        Lanes {
+            lanes: Vec::new(),
+            by_spec: HashMap::default(),
+            sockets_per_lane: sockets_per_lane.clamp(1, 64),
+            receive_buffer,
+            drops_seen: Vec::new(),
+        }
+    }
+
+    /// The lane a probe of this spec uses for targets of this family. Opens nothing.
+    pub(super) fn lane_for(&mut self, spec: &ProbeSpec, is_ipv6: bool) -> LaneId {
+        let connection = spec.connection();
+        let (kind, ends_with_fin) = match spec {
+            ProbeSpec::Dns(_) => (SocketKind::Udp, false),
+            ProbeSpec::Tcp(spec) => match spec.handshake {
+                Handshake::Half => (SocketKind::TcpHalf, false),
+                Handshake::Full => (SocketKind::TcpFull, false),
+                Handshake::Orderly => (SocketKind::TcpFull, true),
+            },
+        };
+        let socket = SocketSpec {
+            kind,
+            is_ipv6,
+            source: connection.bindto,
+            source_port: connection.bind_port,
+            interface: connection.bind_if.clone(),
+            mark: connection.fwmark,
+            receive_buffer: self.receive_buffer,
+        };
+        let lanes = &mut self.lanes;
+        *self.by_spec.entry((socket, ends_with_fin)).or_insert_with_key(|(spec, _)| {
+            lanes.push(Lane {
+                spec: spec.clone(),
+                sockets: Vec::new(),
+                open: 0,
+                in_use: 0,
+                next: 0,
+                refusal: None,
+            });
+            LaneId(lanes.len() as u32 - 1)
+        })
+    }
+
+    /// A socket of the lane for one attempt, opened now if need be.
+    ///
+    /// # Errors
+    /// [`NoSocket`]
+    pub(super) fn acquire<R: Ring>(
+        &mut self,
+        ring: &mut R,
+        lane: LaneId,
+    ) -> Result<SocketId, NoSocket> {
+        let index = lane.0 as usize;
+        let is_udp = self.lanes[index].spec.kind == SocketKind::Udp;
+        if is_udp {
+            let wanted = if self.lanes[index].spec.source_port.is_some() {
+                1
+            } else {
+                self.sockets_per_lane
+            };
+            // The first attempt opens them all, so that a lane is whole from its beginning.
+            while self.lanes[index].open < wanted && self.may_open(ring.now(), index) {
+                self.grow(ring, index);
+            }
+        } else if self.lanes[index].sockets.is_empty() && self.may_open(ring.now(), index) {
+            self.grow(ring, index);
+        }
+        let lane = &mut self.lanes[index];
+        let socket = if is_udp {
+            lane.next = (lane.next + 1) % lane.sockets.len().max(1);
+            lane.sockets.get(lane.next).copied()
+        } else {
+            lane.sockets.pop()
+        };
+        match (socket, lane.refusal) {
+            (Some(socket), _) => {
+                lane.in_use += 1;
+                Ok(socket)
+            }
+            (None, Some((fault, _))) if lane.in_use == 0 => Err(NoSocket::Fault(fault)),
+            (None, _) => Err(NoSocket::Busy),
+        }
+    }
+
+    /// An attempt is over and its socket free again.
+    pub(super) fn release(&mut self, lane: LaneId, socket: SocketId) {
+        let lane = &mut self.lanes[lane.0 as usize];
+        lane.in_use -= 1;
+        if lane.spec.kind != SocketKind::Udp {
+            lane.sockets.push(socket);
+        }
+    }
+
+    /// A TCP socket whose state is in doubt is closed instead of used again.
+    pub(super) fn discard<R: Ring>(&mut self, ring: &mut R, lane: LaneId, socket: SocketId) {
+        let lane = &mut self.lanes[lane.0 as usize];
+        lane.in_use -= 1;
+        lane.open -= 1;
+        self.drops_seen[socket.0 as usize] = None;
+        ring.close(socket);
+    }
+
+    /// Asks the kernel what one socket has dropped; the datagrams lost since it was last asked.
+    pub(super) fn new_drops<R: Ring>(&mut self, ring: &mut R, socket: SocketId) -> u32 {
+        match self.drops_seen.get_mut(socket.0 as usize) {
+            Some(Some(seen)) => {
+                let now = ring.drops(socket);
+                let new = now.wrapping_sub(*seen);
+                *seen = now;
+                new
+            }
+            _ => 0,
+        }
+    }
+
+    /// The drop counter as last asked for.
+    pub(super) fn drops_seen(&self, socket: SocketId) -> u32 {
+        self.drops_seen.get(socket.0 as usize).copied().flatten().unwrap_or(0)
+    }
+
+    /// The same for all UDP sockets together.
+    pub(super) fn all_new_drops<R: Ring>(&mut self, ring: &mut R) -> u32 {
+        let mut drops = 0_u32;
+        for (index, seen) in self.drops_seen.iter_mut().enumerate() {
+            if let Some(seen) = seen {
+                let now = ring.drops(SocketId(index as u32));
+                drops = drops.saturating_add(now.wrapping_sub(*seen));
+                *seen = now;
+            }
+        }
+        drops
+    }
+
+    /// Sockets that exist.
+    pub(super) fn open_sockets(&self) -> u32 {
+        self.lanes.iter().map(|lane| lane.open).sum()
+    }
+
+    /// Whether enough time has passed since the last refusal.
+    fn may_open(&self, now: Tick, index: usize) -> bool {
+        self.lanes[index].refusal.is_none_or(|(_, at)| now >= at + REFUSAL_PAUSE)
+    }
+
+    fn grow<R: Ring>(&mut self, ring: &mut R, index: usize) {
+        let spec = self.lanes[index].spec.clone();
+        let mut result = ring.open(&spec);
+        if let Err(LocalFault::Socket(libc::EMFILE | libc::ENFILE)) = result
+            && self.lanes[index].open == 0
+            && self.close_an_idle_one(ring)
+        {
+            result = ring.open(&spec);
+        }
+        let lane = &mut self.lanes[index];
+        match result {
+            Ok(socket) => {
+                lane.open += 1;
+                lane.refusal = None;
+                lane.sockets.push(socket);
+                let at = socket.0 as usize;
+                if self.drops_seen.len() <= at {
+                    self.drops_seen.resize(at + 1, None);
+                }
+                self.drops_seen[at] = (spec.kind == SocketKind::Udp).then_some(0);
+            }
+            Err(fault) => lane.refusal = Some((fault, ring.now())),
+        }
+    }
+
+    /// Out of descriptors: a lane without any takes one from a lane that does not need it now.
+    fn close_an_idle_one<R: Ring>(&mut self, ring: &mut R) -> bool {
+        let idle = self.lanes.iter_mut().find(|lane| {
+            let is_tcp = lane.spec.kind != SocketKind::Udp;
+            !lane.sockets.is_empty() && (is_tcp || lane.in_use == 0)
+        });
+        let Some(lane) = idle else {
+            return false;
+        };
+        if let Some(socket) = lane.sockets.pop() {
+            lane.open -= 1;
+            self.drops_seen[socket.0 as usize] = None;
+            ring.close(socket);
+        }
+        true
+    }
+}

@@ -1,0 +1,125 @@
+//! Slots: what a shard remembers of each attempt in flight. Fixed in number, never moved.
+
+use crate::outcome::{Assignment, Strange};
+use crate::ring::{SocketId, Token};
+use crate::schedule::attempt::Attempts;
+use crate::tick::Tick;
+
+use super::lane::LaneId;
+
+/// Generations wrap where the ring's tokens do.
+const GENERATIONS: u32 = 1 << 24;
+
+/// A probe between two attempts: waiting for its first, or for a retry.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) assignment: Assignment,
+    pub(super) attempts: Attempts,
+    /// Not started before this.
+    pub(super) not_before: Tick,
+    /// The last packet of an earlier attempt that did not count.
+    pub(super) strange: Option<Strange>,
+}
+
+impl Pending {
+    pub(super) fn new(assignment: Assignment) -> Pending {
+        Pending {
+            assignment,
+            attempts: Attempts::new(assignment.retries),
+            not_before: Tick::default(),
+            strange: None,
+        }
+    }
+}
+
+/// Where an attempt stands.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// Nobody's.
+    Free,
+    /// A query is out, under this transaction id.
+    Asked(u16),
+    /// A connect is in flight.
+    Connecting,
+    /// The verdict is in, the socket not free yet: D3 wants both completions first.
+    Dissolving { connect_pending: bool, disconnect_pending: bool },
+}
+
+/// One attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub(super) phase: Phase,
+    pub(super) generation: u32,
+    pub(super) pending: Pending,
+    pub(super) lane: LaneId,
+    pub(super) socket: SocketId,
+    pub(super) started: Tick,
+    /// The shard's `stalled_ns` and the socket's drop counter when it started.
+    pub(super) stalled_ns: u64,
+    pub(super) drops: u32,
+    /// Sends refused so far.
+    pub(super) refusals: u16,
+    /// The errno of the last refusal while the send waits to be repeated, else 0.
+    pub(super) unsent_errno: i32,
+    /// The disconnect failed, so the socket cannot be trusted with another probe.
+    pub(super) is_doubtful: bool,
+}
+
+/// All slots of a shard and which are free.
+#[derive(Debug)]
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    count: u32,
+}
+
+impl Slots {
+    pub(super) fn new(count: u32) -> Slots {
+        Slots { slots: Vec::with_capacity(count as usize), free: Vec::new(), count }
+    }
+
+    /// Takes a slot; `None` when all are in use. The most recently freed comes first: its bytes are
+    /// still in the cache.
+    pub(super) fn take(&mut self, slot: Slot) -> Option<u32> {
+        if let Some(index) = self.free.pop() {
+            let generation = (self.slots[index as usize].generation + 1) % GENERATIONS;
+            self.slots[index as usize] = Slot { generation, ..slot };
+            return Some(index);
+        }
+        let index = self.slots.len() as u32;
+        if index == self.count {
+            return None;
+        }
+        self.slots.push(slot);
+        Some(index)
+    }
+
+    pub(super) fn release(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        assert!(slot.phase != Phase::Free, "a slot is released once");
+        slot.phase = Phase::Free;
+        self.free.push(index);
+    }
+
+    pub(super) fn in_use(&self) -> u32 {
+        (self.slots.len() - self.free.len()) as u32
+    }
+
+    pub(super) fn get(&self, index: u32) -> &Slot {
+        &self.slots[index as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.slots[index as usize]
+    }
+
+    /// The slot a completion names, if it is still that attempt's (ring rule R2).
+    pub(super) fn current(&self, token: Token) -> Option<u32> {
+        let slot = self.slots.get(token.slot as usize)?;
+        (slot.generation == token.generation && slot.phase != Phase::Free).then_some(token.slot)
+    }
+
+    pub(super) fn token(&self, index: u32) -> Token {
+        Token { slot: index, generation: self.slots[index as usize].generation }
+    }
+}

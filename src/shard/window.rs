@@ -1,0 +1,159 @@
+//! How many attempts may be in flight, and how fast they may start.
+//!
+//! The window is what the operator gave until our own receive buffers drop or this thread is late;
+//! then it halves, and grows back by a sixteenth in each quiet interval. The rate is a token bucket.
+
+use std::time::Duration;
+
+use crate::tick::Tick;
+
+/// Between two looks at the drop counters, and two steps of the window.
+pub(super) const INTERVAL: Duration = Duration::from_millis(10);
+/// The bucket holds what this much time fills.
+const BURST: Duration = Duration::from_millis(2);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Window {
+    most: u32,
+    now: u32,
+    smallest: u32,
+    next_step: Tick,
+    is_troubled: bool,
+}
+
+impl Window {
+    pub(super) fn new(most: u32) -> Window {
+        Window { most, now: most, smallest: most, next_step: Tick::default(), is_troubled: false }
+    }
+
+    pub(super) fn now(&self) -> u32 {
+        self.now
+    }
+
+    pub(super) fn smallest(&self) -> u32 {
+        self.smallest
+    }
+
+    /// Whether it has been cut and has not grown back.
+    pub(super) fn is_cut(&self) -> bool {
+        self.now < self.most
+    }
+
+    /// Our buffer dropped, or we were late. Counts once per interval.
+    pub(super) fn trouble(&mut self) {
+        if !self.is_troubled {
+            self.is_troubled = true;
+            self.now = (self.now / 2).max(1);
+            self.smallest = self.smallest.min(self.now);
+        }
+    }
+
+    /// Whether an interval has passed. Takes the step that is due.
+    pub(super) fn step(&mut self, now: Tick) -> bool {
+        if now < self.next_step {
+            return false;
+        }
+        if !self.is_troubled {
+            self.now = (self.now + (self.now / 16).max(1)).min(self.most);
+        }
+        self.is_troubled = false;
+        self.next_step = now + INTERVAL;
+        true
+    }
+}
+
+/// `--rate`: attempts per second.
+#[derive(Debug)]
+pub(super) struct Rate {
+    ns_per_attempt: f64,
+    /// When the next attempt may start; in the past by at most the burst.
+    due_ns: f64,
+    burst_ns: f64,
+}
+
+impl Rate {
+    pub(super) fn new(per_second: f64) -> Rate {
+        let ns_per_attempt = 1e9 / per_second;
+        Rate {
+            ns_per_attempt,
+            due_ns: 0.0,
+            burst_ns: (BURST.as_nanos() as f64).max(ns_per_attempt),
+        }
+    }
+
+    /// Takes leave for one attempt now.
+    ///
+    /// # Errors
+    /// When the next may start.
+    pub(super) fn take(&mut self, now: Tick) -> Result<(), Tick> {
+        let now_ns = now.as_ns() as f64;
+        // What was not used is lost beyond the burst: a stall is not followed by a flood.
+        self.due_ns = self.due_ns.max(now_ns - self.burst_ns);
+        if self.due_ns > now_ns {
+            return Err(Tick::from_ns(self.due_ns.ceil() as u64));
+        }
+        self.due_ns += self.ns_per_attempt;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_ms(ms: u64) -> Tick {
+        Tick::from_ns(ms * 1_000_000)
+    }
+
+    #[test]
+    fn trouble_halves_once_an_interval_and_quiet_grows_it_back() {
+        let mut window = Window::new(1000);
+        assert!(window.step(at_ms(0)));
+        window.trouble();
+        window.trouble();
+        assert_eq!(window.now(), 500);
+        assert!(!window.step(at_ms(5)));
+        assert!(window.step(at_ms(10)));
+        assert_eq!(window.now(), 500, "a troubled interval does not grow");
+        let mut steps = 0;
+        while window.is_cut() {
+            steps += 1;
+            assert!(window.step(at_ms(10 + 10 * steps)) && steps < 100);
+        }
+        assert_eq!((window.now(), window.smallest()), (1000, 500));
+    }
+
+    #[test]
+    fn a_window_never_closes() {
+        let mut window = Window::new(4);
+        for interval in 0..50 {
+            window.trouble();
+            window.step(at_ms(interval * 10));
+            assert!(window.now() >= 1);
+        }
+    }
+
+    #[test]
+    fn the_rate_holds_over_a_second_and_a_stall_is_not_made_up_for() {
+        let mut rate = Rate::new(10_000.0);
+        let mut taken = 0;
+        for us in 0..1_000_000_u64 {
+            let now = Tick::from_ns(5_000_000_000 + us * 1000);
+            while rate.take(now).is_ok() {
+                taken += 1;
+            }
+        }
+        assert!((10_000..=10_021).contains(&taken), "{taken}");
+        let after_a_stall = at_ms(20_000);
+        let mut burst = 0;
+        let due = loop {
+            match rate.take(after_a_stall) {
+                Ok(()) => burst += 1,
+                Err(due) => break due,
+            }
+        };
+        assert!(burst <= 21, "{burst}");
+        assert!(due > after_a_stall && due <= after_a_stall + Duration::from_micros(100));
+    }
+}
