@@ -16,6 +16,7 @@
 
 mod address;
 mod buffers;
+pub mod mmsg;
 mod setup;
 mod socket;
 mod token;
