@@ -91,6 +91,16 @@ impl Failure {
 }
 
 impl LocalFault {
+    /// What the kernel's refusal to open, bind, send or connect says about us. Not for an errno that
+    /// speaks of the network.
+    pub fn from_errno(errno: i32) -> LocalFault {
+        match errno {
+            libc::ENOMEM | libc::ENOBUFS => LocalFault::Memory(errno),
+            libc::EADDRINUSE => LocalFault::Port,
+            _ => LocalFault::Socket(errno),
+        }
+    }
+
     /// One word of the closed set of reasons.
     pub fn reason(self) -> &'static str {
         match self {

@@ -47,12 +47,8 @@ fn sweep(assignments: Vec<Assignment>, window: u32) -> (Vec<Record>, ShardStats)
             receive_buffer: None,
             seed: None,
         };
-        let links = Links {
-            assignments: inbox,
-            reports,
-            empties,
-            stop: Arc::new(AtomicBool::new(false)),
-        };
+        let links =
+            Links { assignments: inbox, reports, empties, stop: Arc::new(AtomicBool::new(false)) };
         ringprobe::shard::run(ring, specs, config, links);
     });
     let feeder = std::thread::spawn(move || {

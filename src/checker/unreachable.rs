@@ -1,7 +1,6 @@
 //! What an errno says: the network's word about the server, or our own trouble.
 
 use crate::outcome::{Failure, LocalFault, Outcome};
-use crate::ring::local_fault;
 
 /// The outcome an errno of a connect, or of an ICMP error, stands for. The list of failures is
 /// keepalived's; everything else is ours.
@@ -17,7 +16,7 @@ pub fn from_errno(errno: i32) -> Outcome {
         libc::ETIMEDOUT => Outcome::Fail(Failure::Timeout),
         // connect(2): no free port for this destination.
         libc::EADDRNOTAVAIL => Outcome::Unknown(LocalFault::Port),
-        _ => Outcome::Unknown(local_fault(errno)),
+        _ => Outcome::Unknown(LocalFault::from_errno(errno)),
     }
 }
 

@@ -16,6 +16,7 @@
 
 mod address;
 mod buffers;
+mod message;
 pub mod mmsg;
 mod setup;
 mod socket;
@@ -243,14 +244,4 @@ pub trait Ring {
     /// # Errors
     /// The errno of the route look-up.
     fn route(&mut self, socket: SocketId, to: SocketAddr) -> Result<(), i32>;
-}
-
-/// What the kernel's refusal to open, bind, send or connect says about us. An errno that speaks of the
-/// network must not come here.
-pub fn local_fault(errno: i32) -> LocalFault {
-    match errno {
-        libc::ENOMEM | libc::ENOBUFS => LocalFault::Memory(errno),
-        libc::EADDRINUSE => LocalFault::Port,
-        _ => LocalFault::Socket(errno),
-    }
 }

@@ -23,7 +23,7 @@ const SK_MEMINFO_VARS: usize = 9;
 /// # Errors
 /// Always a local fault: nothing was sent.
 pub(super) fn open(spec: &SocketSpec) -> Result<Socket, LocalFault> {
-    try_open(spec).map_err(|error| local_fault(&error))
+    try_open(spec).map_err(|error| LocalFault::from_errno(errno(&error)))
 }
 
 fn try_open(spec: &SocketSpec) -> io::Result<Socket> {
@@ -162,11 +162,6 @@ pub(super) fn pending_error(socket: &Socket) -> i32 {
 
 fn errno(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(libc::EIO)
-}
-
-/// What a refusal to open, bind or send says about us.
-pub(super) fn local_fault(error: &io::Error) -> LocalFault {
-    super::local_fault(errno(error))
 }
 
 #[cfg(test)]

@@ -6,17 +6,18 @@
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, size_of};
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, Fixed, RecvMsgOut, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 use socket2::Socket;
 
-use super::address::{self, NAME_BYTES, RawAddress};
+use super::address::{NAME_BYTES, RawAddress};
 use super::buffers::BufferGroup;
+use super::message::{self, Message};
 use super::token::{self, Kind};
 use super::{
     DATAGRAM_BYTES, Event, Op, RECEIVED_BYTES, Ring, RingError, RingFull, SocketId, SocketKind,
@@ -25,10 +26,8 @@ use super::{
 use crate::outcome::LocalFault;
 use crate::tick::{Tick, monotonic_now};
 
-/// struct io_uring_recvmsg_out, which stands before name, control and payload in every buffer.
-const RECVMSG_HEADER_BYTES: usize = 16;
 /// More than 512 bytes of payload, the most a DNS server may answer without EDNS.
-const DATA_BUFFER_BYTES: u32 = (RECVMSG_HEADER_BYTES + NAME_BYTES + RECEIVED_BYTES) as u32;
+const DATA_BUFFER_BYTES: u32 = (message::FRAME_BYTES + NAME_BYTES + RECEIVED_BYTES) as u32;
 /// Header, name, one IP_RECVERR control message with the offender, and the quoted payload.
 const ERROR_BUFFER_BYTES: u32 = 512;
 /// Room for sock_extended_err and the offender's address.
@@ -141,8 +140,8 @@ impl UringRing {
             registered_files,
             data: ManuallyDrop::new(data),
             errors: ManuallyDrop::new(errors),
-            data_header: Box::new(header(0)),
-            error_header: Box::new(header(ERROR_CONTROL_BYTES)),
+            data_header: Box::new(message::header(0)),
+            error_header: Box::new(message::header(ERROR_CONTROL_BYTES)),
             unspecified: Box::new(RawAddress::unspecified_family()),
             batch: Vec::with_capacity(completions as usize),
             batch_next: 0,
@@ -517,34 +516,17 @@ impl Ring for UringRing {
     }
 }
 
-/// What a lent buffer holds: who it is from or about, and where its payload lies.
-struct Parsed {
-    name: SocketAddr,
-    errno: i32,
-    payload: std::ops::Range<usize>,
-}
-
 impl UringRing {
-    fn parse_lent(&self, entry: &cqueue::Entry) -> Option<Parsed> {
+    fn parse_lent(&self, entry: &cqueue::Entry) -> Option<Message> {
         let (kind, buffer) = self.lent?;
-        let len = entry.result() as usize;
-        let (group, header) = match kind {
-            Kind::ReceiveErrors => (&self.errors, &self.error_header),
-            _ => (&self.data, &self.data_header),
+        let (group, header, is_error) = match kind {
+            Kind::ReceiveErrors => (&self.errors, &self.error_header, true),
+            _ => (&self.data, &self.data_header, false),
         };
-        let bytes = group.bytes(buffer, len)?;
-        let message = RecvMsgOut::parse(bytes, header).ok()?;
-        let name = address::parse(message.name_data())?;
-        let errno = match kind {
-            Kind::ReceiveErrors => extended_error(message.control_data())?,
-            _ => 0,
-        };
-        // The payload is the last field, so it ends where the filled part ends.
-        let start = len - message.payload_data().len().min(len);
-        Some(Parsed { name, errno, payload: start..len })
+        message::parse(group.bytes(buffer, entry.result() as usize)?, header, is_error)
     }
 
-    fn message(&self, kind: Kind, socket: u32, parsed: Parsed) -> Event<'_> {
+    fn message(&self, kind: Kind, socket: u32, parsed: Message) -> Event<'_> {
         let group = if kind == Kind::ReceiveErrors { &self.errors } else { &self.data };
         let bytes = self
             .lent
@@ -568,7 +550,6 @@ impl Drop for UringRing {
         let submitter = self.ring.0.submitter();
         let _ = submitter.submit();
         let _ = submitter.register_sync_cancel(Some(patience), CancelBuilder::any());
-        drop(submitter);
         let give_up = monotonic_now() + DRAIN_PATIENCE;
         while self.in_flight > 0 && monotonic_now() < give_up {
             self.batch.clear();
@@ -596,8 +577,14 @@ impl Drop for UringRing {
             // leaked, because the kernel may still write to them.
             unsafe { ManuallyDrop::drop(&mut self.ring.0) };
             std::mem::forget(std::mem::take(&mut self.outgoing));
-            std::mem::forget(std::mem::replace(&mut self.data_header, Box::new(header(0))));
-            std::mem::forget(std::mem::replace(&mut self.error_header, Box::new(header(0))));
+            std::mem::forget(std::mem::replace(
+                &mut self.data_header,
+                Box::new(message::header(0)),
+            ));
+            std::mem::forget(std::mem::replace(
+                &mut self.error_header,
+                Box::new(message::header(0)),
+            ));
         }
     }
 }
@@ -608,39 +595,6 @@ fn ends_a_receive(entry: &cqueue::Entry) -> bool {
             token::unpack(entry.user_data()),
             Some((Kind::Receive | Kind::ReceiveErrors, ..))
         )
-}
-
-/// What a multishot receive takes from its msghdr: the room for name and control.
-fn header(control_bytes: usize) -> libc::msghdr {
-    // SAFETY: all zero is a valid msghdr: null pointers with zero lengths.
-    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-    header.msg_namelen = NAME_BYTES as libc::socklen_t;
-    header.msg_controllen = control_bytes;
-    header
-}
-
-/// The errno of an ICMP error: the first field of sock_extended_err in an IP(V6)_RECVERR message.
-/// `None` for other messages and for errors that did not come from the network.
-fn extended_error(control: &[u8]) -> Option<i32> {
-    const HEADER: usize = size_of::<libc::cmsghdr>();
-    let mut rest = control;
-    while rest.len() >= HEADER {
-        let field = |at: usize| -> Option<i32> {
-            Some(i32::from_ne_bytes(rest.get(at..at + 4)?.try_into().ok()?))
-        };
-        let len = usize::from_ne_bytes(rest.get(..size_of::<usize>())?.try_into().ok()?);
-        let (level, name) = (field(8)?, field(12)?);
-        let is_error = (level, name) == (libc::IPPROTO_IP, libc::IP_RECVERR)
-            || (level, name) == (libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
-        if is_error {
-            let origin = *rest.get(HEADER + 4)?;
-            let from_network = matches!(origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
-            return if from_network { field(HEADER) } else { None };
-        }
-        let step = len.max(HEADER).next_multiple_of(8);
-        rest = rest.get(step..)?;
-    }
-    None
 }
 
 /// The fixed-file table: as many entries as wanted, or as RLIMIT_NOFILE lets us have.

@@ -17,3 +17,6 @@ pub use run::{PreparedSpec, Progress, Shard, prepare, run};
 
 /// Most slots of a shard: half of the transaction ids, so that a free one is always found soon.
 pub const WINDOW_MAX: u32 = 1 << 15;
+
+/// Every query has room in a slot.
+const _: () = assert!(crate::wire::dns::QUERY_BYTES_MAX <= crate::ring::DATAGRAM_BYTES);

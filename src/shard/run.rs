@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::checker::{Prepared, from_errno};
 use crate::fleet::ProbeSpec;
 use crate::outcome::{Failure, LocalFault, Outcome, Record, Strange};
-use crate::ring::{Op, Ring, RingError, SocketId, Token, local_fault};
+use crate::ring::{Op, Ring, RingError, SocketId, Token};
 use crate::schedule::attempt::Next;
 use crate::schedule::wheel::Wheel;
 use crate::tick::Tick;
@@ -446,7 +446,7 @@ impl Core {
         slot.unsent_errno = errno;
         let (refusals, socket, to) = (slot.refusals, slot.socket, slot.pending.assignment.target);
         if refusals >= REFUSALS_MAX {
-            return self.end_datagram(index, Outcome::Unknown(local_fault(errno)), None);
+            return self.end_datagram(index, Outcome::Unknown(LocalFault::from_errno(errno)), None);
         }
         match errno {
             libc::ECONNREFUSED
@@ -470,7 +470,7 @@ impl Core {
                 self.resend_at = self.resend_at.max(self.now + CONGESTION_PAUSE);
                 self.resend.push(self.slots.token(index));
             }
-            _ => self.end_datagram(index, Outcome::Unknown(local_fault(errno)), None),
+            _ => self.end_datagram(index, Outcome::Unknown(LocalFault::from_errno(errno)), None),
         }
     }
 
@@ -631,7 +631,7 @@ impl Core {
             return Outcome::Unknown(LocalFault::Late);
         }
         if slot.unsent_errno != 0 {
-            return Outcome::Unknown(local_fault(slot.unsent_errno));
+            return Outcome::Unknown(LocalFault::from_errno(slot.unsent_errno));
         }
         if matches!(slot.phase, Phase::Asked(_)) {
             let (socket, before) = (slot.socket, slot.drops);

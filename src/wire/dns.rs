@@ -8,6 +8,8 @@ use hickory_proto::op::{Message, MessageType, OpCode, Query as HickoryQuery};
 use hickory_proto::rr::{Name, RecordType};
 
 const HEADER_BYTES: usize = 12;
+/// Header, the longest name, QTYPE and QCLASS.
+pub const QUERY_BYTES_MAX: usize = HEADER_BYTES + 255 + 4;
 /// TYPE, CLASS, TTL, RDLENGTH after a record's name.
 const RECORD_FIXED_BYTES: usize = 10;
 const FLAG_RESPONSE: u8 = 0x80;
@@ -61,9 +63,7 @@ impl Query {
         message.metadata.recursion_desired = true;
         message.add_query(HickoryQuery::query(name.clone(), record_type));
         match message.to_vec() {
-            Ok(bytes) if bytes.len() <= crate::ring::DATAGRAM_BYTES => {
-                Ok(Query { bytes: bytes.into() })
-            }
+            Ok(bytes) if bytes.len() <= QUERY_BYTES_MAX => Ok(Query { bytes: bytes.into() }),
             Ok(bytes) => Err(QueryError {
                 name: name.clone(),
                 reason: format!("{} bytes are too many", bytes.len()),
@@ -221,7 +221,7 @@ mod tests {
         let name = format!("{label}.{label}.{label}.{}.", "b".repeat(61));
         let query = Query::new(&Name::from_str(&name).expect("253 characters"), RecordType::TXT)
             .expect("fits");
-        let mut out = [0; crate::ring::DATAGRAM_BYTES];
+        let mut out = [0; QUERY_BYTES_MAX];
         assert_eq!(query.write(1, &mut out), 12 + 255 + 4);
         assert_eq!(query.write(1, &mut out[..100]), 0);
     }
