@@ -16,6 +16,7 @@
 
 mod address;
 mod buffers;
+mod files;
 mod message;
 pub mod mmsg;
 mod setup;

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
-use socket2::Socket;
 
 use super::address::{NAME_BYTES, RawAddress};
 use super::buffers::BufferGroup;
+use super::files::Files;
 use super::message::{self, Message};
 use super::token::{self, Kind};
 use super::{
@@ -56,23 +56,13 @@ struct Outgoing {
     bytes: [u8; DATAGRAM_BYTES],
 }
 
-#[derive(Debug)]
-struct OpenSocket {
-    socket: Socket,
-    spec: SocketSpec,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct UringRing {
     ring: IoUringHolder,
     now: Tick,
     outgoing: Box<[Outgoing]>,
-    sockets: Vec<Option<OpenSocket>>,
-    /// Survives the socket, so that a completion of a closed one is not taken for its successor's.
-    socket_generations: Vec<u32>,
-    free_sockets: Vec<u32>,
-    registered_files: u32,
+    files: Files,
     data: ManuallyDrop<BufferGroup>,
     errors: ManuallyDrop<BufferGroup>,
     data_header: Box<libc::msghdr>,
@@ -115,8 +105,8 @@ impl UringRing {
         let completions =
             (3 * slots + u32::from(data_buffers) + u32::from(ERROR_BUFFERS)).next_power_of_two();
         let ring = setup::build(submissions, completions.clamp(1024, 65_536))?;
-        let registered_files = register_files(&ring, 2 * slots + 64)?;
         let submitter = ring.submitter();
+        let files = Files::register(&submitter, 2 * slots + 64)?;
         let limit = |error| RingError::Limit {
             what: "registering receive buffers",
             error,
@@ -134,10 +124,7 @@ impl UringRing {
             ring: IoUringHolder(ManuallyDrop::new(ring)),
             now: monotonic_now(),
             outgoing,
-            sockets: Vec::new(),
-            socket_generations: Vec::new(),
-            free_sockets: Vec::new(),
-            registered_files,
+            files,
             data: ManuallyDrop::new(data),
             errors: ManuallyDrop::new(errors),
             data_header: Box::new(message::header(0)),
@@ -178,7 +165,7 @@ impl UringRing {
         let entry = opcode::RecvMsgMulti::new(Fixed(socket), header, group)
             .flags(flags as u32)
             .build()
-            .user_data(token::pack(kind, self.socket_generations[socket as usize], socket));
+            .user_data(token::pack(kind, self.files.generation(socket), socket));
         let armed = self.push_entry(&entry);
         if armed {
             self.in_flight += 1;
@@ -218,8 +205,8 @@ impl UringRing {
         let mut waiting = std::mem::take(&mut self.rearm);
         waiting.sort_unstable_by_key(|(kind, _)| *kind as u8);
         waiting.retain(|&(kind, socket)| {
-            let open = self.sockets[socket as usize].is_some();
-            open && !self.arm(kind, socket)
+            let is_open = self.files.get(socket).is_some();
+            is_open && !self.arm(kind, socket)
         });
         self.rearm.append(&mut waiting);
     }
@@ -242,8 +229,7 @@ impl UringRing {
         socket: u32,
         entry: &cqueue::Entry,
     ) -> bool {
-        let current = self.socket_generations.get(socket as usize) == Some(&generation)
-            && self.sockets[socket as usize].is_some();
+        let current = self.files.is_current(socket, generation);
         if !cqueue::more(entry.flags()) {
             self.in_flight -= 1;
             if current {
@@ -287,34 +273,10 @@ impl UringRing {
             return -result;
         }
         let socket = self.outgoing[token.slot as usize].socket;
-        match &self.sockets[socket as usize] {
+        match self.files.get(socket) {
             Some(open) => socket::pending_error(&open.socket),
             None => libc::EBADF,
         }
-    }
-
-    fn replace(&mut self, id: SocketId) -> i32 {
-        let index = id.0 as usize;
-        let Some(open) = self.sockets[index].take() else {
-            return libc::EBADF;
-        };
-        // Dropped from the table and closed: the kernel ends the connection with FIN.
-        self.register_file(id.0, -1);
-        let spec = open.spec;
-        drop(open.socket);
-        match socket::open(&spec) {
-            Ok(socket) => {
-                let registered = self.register_file(id.0, socket.as_raw_fd());
-                self.sockets[index] = Some(OpenSocket { socket, spec });
-                if registered { 0 } else { libc::EMFILE }
-            }
-            Err(LocalFault::Socket(errno) | LocalFault::Memory(errno)) => errno,
-            Err(_) => libc::EADDRNOTAVAIL,
-        }
-    }
-
-    fn register_file(&self, index: u32, fd: i32) -> bool {
-        matches!(self.ring.0.submitter().register_files_update(index, &[fd]), Ok(1))
     }
 }
 
@@ -324,24 +286,7 @@ impl Ring for UringRing {
     }
 
     fn open(&mut self, spec: &SocketSpec) -> Result<SocketId, LocalFault> {
-        let socket = socket::open(spec)?;
-        let index = match self.free_sockets.pop() {
-            Some(index) => index,
-            None => {
-                let index = self.sockets.len() as u32;
-                if index >= self.registered_files {
-                    return Err(LocalFault::Socket(libc::EMFILE));
-                }
-                self.sockets.push(None);
-                self.socket_generations.push(0);
-                index
-            }
-        };
-        if !self.register_file(index, socket.as_raw_fd()) {
-            self.free_sockets.push(index);
-            return Err(LocalFault::Socket(libc::EMFILE));
-        }
-        self.sockets[index as usize] = Some(OpenSocket { socket, spec: spec.clone() });
+        let index = self.files.open(&self.ring.0.submitter(), spec)?;
         if spec.kind == SocketKind::Udp {
             self.rearm.push((Kind::Receive, index));
             self.rearm.push((Kind::ReceiveErrors, index));
@@ -350,19 +295,13 @@ impl Ring for UringRing {
     }
 
     fn close(&mut self, socket: SocketId) {
-        let index = socket.0 as usize;
-        if self.sockets.get(index).is_none_or(Option::is_none) {
-            return;
-        }
         // Closing alone would leave the receives armed: they hold the file.
-        let timeout = Timespec::from(DRAIN_PATIENCE);
+        let patience = Timespec::from(DRAIN_PATIENCE);
         let armed = CancelBuilder::fd(Fixed(socket.0)).all();
-        let _ = self.ring.0.submitter().register_sync_cancel(Some(timeout), armed);
-        self.register_file(socket.0, -1);
-        self.sockets[index] = None;
+        let submitter = self.ring.0.submitter();
+        let _ = submitter.register_sync_cancel(Some(patience), armed);
+        self.files.close(&submitter, socket.0);
         self.rearm.retain(|(_, armed)| *armed != socket.0);
-        self.socket_generations[index] = (self.socket_generations[index] + 1) % token::GENERATIONS;
-        self.free_sockets.push(socket.0);
     }
 
     fn outgoing(&mut self, slot: u32) -> &mut [u8] {
@@ -412,7 +351,7 @@ impl Ring for UringRing {
                 Ok(())
             }
             Op::Replace { token, socket } => {
-                let errno = self.replace(socket);
+                let errno = self.files.replace(&self.ring.0.submitter(), socket.0);
                 self.immediate.push_back((token, errno));
                 Ok(())
             }
@@ -502,14 +441,14 @@ impl Ring for UringRing {
     }
 
     fn drops(&mut self, socket: SocketId) -> u32 {
-        match &self.sockets[socket.0 as usize] {
+        match self.files.get(socket.0) {
             Some(open) => socket::drops(open.socket.as_raw_fd()),
             None => 0,
         }
     }
 
     fn route(&mut self, socket: SocketId, to: SocketAddr) -> Result<(), i32> {
-        match &self.sockets[socket.0 as usize] {
+        match self.files.get(socket.0) {
             Some(open) => socket::route(&open.spec, to),
             None => Err(libc::EBADF),
         }
@@ -595,19 +534,4 @@ fn ends_a_receive(entry: &cqueue::Entry) -> bool {
             token::unpack(entry.user_data()),
             Some((Kind::Receive | Kind::ReceiveErrors, ..))
         )
-}
-
-/// The fixed-file table: as many entries as wanted, or as RLIMIT_NOFILE lets us have.
-fn register_files(ring: &IoUring, wanted: u32) -> Result<u32, RingError> {
-    let (soft, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
-        .unwrap_or((1024, 1024));
-    let wanted = wanted.min(u32::try_from(soft).unwrap_or(u32::MAX)).max(1);
-    match ring.submitter().register_files_sparse(wanted) {
-        Ok(()) => Ok(wanted),
-        Err(error) => Err(RingError::Limit {
-            what: "registering the file table",
-            error,
-            remedy: "raise RLIMIT_NOFILE (ulimit -n)".into(),
-        }),
-    }
 }
