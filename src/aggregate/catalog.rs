@@ -69,9 +69,9 @@ fn virtual_server_label(fleet: &Fleet, id: VirtualServerId) -> String {
     let virtual_server = &fleet.virtual_servers[id.index()];
     let protocol = match virtual_server.protocol {
         None => "",
-        Some(Protocol::Tcp) => " tcp",
-        Some(Protocol::Udp) => " udp",
-        Some(Protocol::Sctp) => " sctp",
+        Some(Protocol::Tcp) => "/tcp",
+        Some(Protocol::Udp) => "/udp",
+        Some(Protocol::Sctp) => "/sctp",
     };
     match &virtual_server.service {
         Service::Address(address) => format!("{address}{protocol}"),

@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(
             fs::read_to_string(&path).expect("readable"),
             concat!(
-                r#"{"type":"probe","checker":"TCP_CHECK","virtual_server":"192.0.2.1:53 tcp","#,
+                r#"{"type":"probe","checker":"TCP_CHECK","virtual_server":"192.0.2.1:53/tcp","#,
                 r#""real_server":"10.0.0.1:53","target":"10.9.0.1:53","outcome":"fail","#,
                 r#""reason":"rcode","detail":"SERVFAIL","attempts":1,"latency_us":81.2,"#,
                 r#""at":"2026-11-23T12:26:07.000001Z"}"#,
