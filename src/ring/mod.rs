@@ -14,6 +14,8 @@
 
 #![allow(unsafe_code)]
 
+pub mod mmsg;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 

@@ -1,0 +1,352 @@
+//! Who the servers of the fleet are: pure arithmetic from the seed, nothing stored.
+//!
+//! Server `i` stands at the i-th host address of the network. One 64-bit hash of (seed, i) draws its
+//! kind and its fault, so that a million servers cost no memory and every thread agrees.
+//!
+//! What a server does, and under which port the configuration lists it:
+//! - `port`: answers. Every address answers DNS here as its fault says; TCP is accepted everywhere.
+//! - `port + 1`: closed, so the kernel itself refuses. For [`Fault::Refuse`].
+//! - `port + 2`: a full backlog, so the kernel drops every SYN. For TCP servers with [`Fault::Silent`].
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+
+use super::faults::{Fault, Faults};
+use super::{Options, RespondError};
+use crate::outcome::{Failure, Outcome};
+
+/// First address of the made-up virtual servers; from here to the last of 127.0.0.0/8.
+const FIRST_VIRTUAL: u32 = u32::from_be_bytes([127, 127, 0, 1]);
+
+/// The loopback network's broadcast address: nothing can be sent to it.
+const BROADCAST: u32 = u32::from_be_bytes([127, 255, 255, 255]);
+
+/// What a server speaks, and so how it is checked.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Kind {
+    /// DNS over UDP, DNS_CHECK.
+    Dns,
+    /// Accepts connections, TCP_CHECK.
+    Tcp,
+}
+
+impl Kind {
+    /// The checker's keyword.
+    pub fn checker(self) -> &'static str {
+        match self {
+            Kind::Dns => "DNS_CHECK",
+            Kind::Tcp => "TCP_CHECK",
+        }
+    }
+}
+
+/// One server of the fleet.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Server {
+    /// Where it stands.
+    pub address: Ipv4Addr,
+    /// The port it is listed under.
+    pub port: u16,
+    /// What it speaks.
+    pub kind: Kind,
+    /// What is wrong with it; never a fault its kind cannot have.
+    pub fault: Option<Fault>,
+    /// What its checker must find: never `Unknown`.
+    pub expected: Outcome,
+}
+
+impl Server {
+    /// Address and listed port.
+    pub fn socket_address(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.address, self.port)
+    }
+}
+
+/// A `virtual_server` block of the fleet's configuration: servers of one kind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VirtualServer {
+    /// Made-up service address; nothing listens there.
+    pub address: SocketAddrV4,
+    /// Kind of all its servers.
+    pub kind: Kind,
+    /// In the order of their indexes.
+    pub servers: Vec<Server>,
+}
+
+/// The servers, as a function of their index.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    first: u32,
+    servers: u32,
+    seed: u64,
+    faults: Faults,
+    tcp_millionths: u32,
+    port: u16,
+    pub(super) virtual_server_size: u32,
+    pub(super) connect_timeout: Duration,
+}
+
+impl Fleet {
+    /// The fleet that `options` describe.
+    ///
+    /// # Errors
+    /// When they describe none: a network outside 127.0.0.0/8 or too small, a port without two above.
+    pub fn new(options: &Options) -> Result<Fleet, RespondError> {
+        let net = options.net.trunc();
+        if !Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).contains(&net) {
+            return Err(RespondError::NotLoopback(options.net));
+        }
+        // As ipnet's `hosts`: without the network's and the last address, where there are others.
+        let inner = u32::from(net.prefix_len() < 31);
+        let first = u32::from(net.network()) + inner;
+        let last = (u32::from(net.broadcast()) - inner).min(BROADCAST - 1);
+        let room = (last + 1).saturating_sub(first);
+        if options.servers == 0 || options.servers > room {
+            return Err(RespondError::Servers { servers: options.servers, net, room });
+        }
+        if options.virtual_server_size == 0 {
+            return Err(RespondError::VirtualServerSize(options.servers));
+        }
+        // One group of each kind may be left over.
+        let groups = options.servers.div_ceil(options.virtual_server_size) + 2;
+        if groups > BROADCAST - FIRST_VIRTUAL {
+            return Err(RespondError::VirtualServerSize(options.servers));
+        }
+        if options.port == 0 || options.port > u16::MAX - 2 {
+            return Err(RespondError::PortRange(options.port));
+        }
+        Ok(Fleet {
+            first,
+            servers: options.servers,
+            seed: options.seed,
+            faults: options.faults,
+            tcp_millionths: options.tcp_share.millionths(),
+            port: options.port,
+            virtual_server_size: options.virtual_server_size,
+            connect_timeout: options.connect_timeout,
+        })
+    }
+
+    /// How many servers there are.
+    pub fn len(&self) -> u32 {
+        self.servers
+    }
+
+    /// Never: a fleet has at least one server.
+    pub fn is_empty(&self) -> bool {
+        self.servers == 0
+    }
+
+    /// Server `index`, which is below [`Fleet::len`].
+    pub fn server(&self, index: u32) -> Server {
+        let (kind, fault) = self.draw(index);
+        let port = match (fault, kind) {
+            (Some(Fault::Refuse), _) => self.port + 1,
+            (Some(Fault::Silent), Kind::Tcp) => self.port + 2,
+            _ => self.port,
+        };
+        Server { address: self.address(index), port, kind, fault, expected: self.expected(fault) }
+    }
+
+    /// All servers, in the order of their indexes.
+    pub fn servers(&self) -> impl Iterator<Item = Server> + '_ {
+        (0..self.servers).map(|index| self.server(index))
+    }
+
+    /// All virtual servers, in the order of the configuration. Holds two of them at a time.
+    pub fn virtual_servers(&self) -> impl Iterator<Item = VirtualServer> + '_ {
+        let mut servers = self.servers();
+        let mut groups = [(Kind::Dns, Vec::new()), (Kind::Tcp, Vec::new())];
+        let mut next = FIRST_VIRTUAL;
+        let full = self.virtual_server_size as usize;
+        std::iter::from_fn(move || {
+            let (kind, members) = loop {
+                match servers.next() {
+                    Some(server) => {
+                        let (kind, members) = &mut groups[server.kind as usize];
+                        members.push(server);
+                        if members.len() == full {
+                            break (*kind, std::mem::take(members));
+                        }
+                    }
+                    None => {
+                        let left = groups.iter_mut().find(|(_, members)| !members.is_empty())?;
+                        break (left.0, std::mem::take(&mut left.1));
+                    }
+                }
+            };
+            let address = SocketAddrV4::new(Ipv4Addr::from(next), self.port);
+            next += 1;
+            Some(VirtualServer { address, kind, servers: members })
+        })
+    }
+
+    /// Whose address this is; `None` outside the fleet.
+    pub(super) fn index_of(&self, address: Ipv4Addr) -> Option<u32> {
+        let index = u32::from(address).wrapping_sub(self.first);
+        (index < self.servers).then_some(index)
+    }
+
+    /// What server `index` does with a DNS query: TCP servers answer them as healthy servers do.
+    pub(super) fn dns_fault(&self, index: u32) -> Option<Fault> {
+        match self.draw(index) {
+            (Kind::Dns, fault) => fault,
+            (Kind::Tcp, _) => None,
+        }
+    }
+
+    /// Whether any TCP server may have `fault`.
+    pub(super) fn has_tcp(&self, fault: Fault) -> bool {
+        self.tcp_millionths > 0 && self.faults.share(fault).millionths() > 0
+    }
+
+    /// How long a slow server takes.
+    pub(super) fn slow(&self) -> Duration {
+        self.faults.slow
+    }
+
+    /// The shares the servers were drawn by.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn address(&self, index: u32) -> Ipv4Addr {
+        Ipv4Addr::from(self.first + index)
+    }
+
+    fn draw(&self, index: u32) -> (Kind, Option<Fault>) {
+        let hash = splitmix64(splitmix64(self.seed).wrapping_add(u64::from(index)));
+        let kind = if millionth(hash as u32) < self.tcp_millionths { Kind::Tcp } else { Kind::Dns };
+        let fault = self
+            .faults
+            .drawn(millionth((hash >> 32) as u32))
+            .filter(|fault| kind == Kind::Dns || fault.is_for_tcp());
+        (kind, fault)
+    }
+
+    fn expected(&self, fault: Option<Fault>) -> Outcome {
+        let failure = match fault {
+            None | Some(Fault::Duplicate) => return Outcome::Pass,
+            Some(Fault::Slow) if self.faults.slow < self.connect_timeout => return Outcome::Pass,
+            Some(Fault::Refuse) => Failure::ConnectionRefused,
+            Some(Fault::Servfail) => Failure::Rcode(2),
+            Some(Fault::Nxdomain) => Failure::Rcode(3),
+            Some(Fault::RefusedRcode) => Failure::Rcode(5),
+            Some(Fault::Empty) => Failure::NoAnswer,
+            Some(Fault::Truncated) => Failure::Truncated,
+            Some(
+                Fault::Silent
+                | Fault::Slow
+                | Fault::WrongId
+                | Fault::WrongQuestion
+                | Fault::ForeignPort
+                | Fault::ForeignAddress
+                | Fault::Malformed,
+            ) => Failure::Timeout,
+        };
+        Outcome::Fail(failure)
+    }
+}
+
+/// A uniform 32-bit number as a uniform number below a million.
+fn millionth(uniform: u32) -> u32 {
+    ((u64::from(uniform) * 1_000_000) >> 32) as u32
+}
+
+/// The output function of SplitMix64 (Steele, Lea, Flood 2014) at state `x`.
+fn splitmix64(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options { servers: 1_000, ..Options::default() }
+    }
+
+    #[test]
+    fn splitmix64_gives_the_published_numbers() {
+        // The first outputs for seed 0: each call moves the state by the golden gamma.
+        assert_eq!(splitmix64(0), 0xE220_A839_7B1D_CDAF);
+        assert_eq!(splitmix64(0x9E37_79B9_7F4A_7C15), 0x6E78_9E6A_A1B9_65F4);
+    }
+
+    #[test]
+    fn the_fleet_fits_its_network() {
+        let with = |net: &str, servers| {
+            Fleet::new(&Options { net: net.parse().unwrap(), servers, ..options() })
+        };
+        assert_eq!(with("127.64.0.0/16", 65_534).unwrap().len(), 65_534);
+        assert!(matches!(
+            with("127.64.0.0/16", 65_535),
+            Err(RespondError::Servers { room: 65_534, .. })
+        ));
+        assert!(matches!(with("127.64.0.0/16", 0), Err(RespondError::Servers { .. })));
+        assert_eq!(with("127.9.9.9/32", 1).unwrap().server(0).address.octets(), [127, 9, 9, 9]);
+        assert_eq!(with("127.0.0.0/8", 4_000_000).unwrap().len(), 4_000_000);
+        assert!(matches!(with("127.255.255.255/32", 1), Err(RespondError::Servers { .. })));
+        assert!(matches!(with("10.0.0.0/8", 1), Err(RespondError::NotLoopback(_))));
+        assert!(matches!(with("0.0.0.0/0", 1), Err(RespondError::NotLoopback(_))));
+    }
+
+    #[test]
+    fn ports_leave_room_for_two_more() {
+        for port in [0, u16::MAX - 1, u16::MAX] {
+            let options = Options { port, ..options() };
+            assert!(matches!(Fleet::new(&options), Err(RespondError::PortRange(_))));
+        }
+        assert!(Fleet::new(&Options { port: u16::MAX - 2, ..options() }).is_ok());
+    }
+
+    #[test]
+    fn addresses_and_indexes_are_inverse() {
+        let fleet = Fleet::new(&options()).unwrap();
+        for index in [0, 1, 255, 999] {
+            assert_eq!(fleet.index_of(fleet.server(index).address), Some(index));
+        }
+        assert_eq!(fleet.index_of(Ipv4Addr::new(127, 64, 0, 0)), None);
+        assert_eq!(fleet.index_of(fleet.address(1_000)), None);
+    }
+
+    #[test]
+    fn every_server_stands_in_one_virtual_server_of_its_kind() {
+        let fleet = Fleet::new(&Options { virtual_server_size: 7, ..options() }).unwrap();
+        let mut seen = vec![false; 1_000];
+        let mut addresses = std::collections::HashSet::new();
+        let mut partly_full = 0;
+        for group in fleet.virtual_servers() {
+            assert!(addresses.insert(group.address));
+            partly_full += usize::from(group.servers.len() < 7);
+            for server in group.servers {
+                assert_eq!(server.kind, group.kind);
+                let index = fleet.index_of(server.address).unwrap();
+                assert!(!std::mem::replace(&mut seen[index as usize], true));
+            }
+        }
+        assert!(seen.iter().all(|&seen| seen));
+        assert!(partly_full <= 2);
+    }
+
+    #[test]
+    fn a_slow_server_passes_only_within_the_timeout() {
+        let with = |faults: &str| {
+            let faults = faults.parse().unwrap();
+            let options = Options { faults, tcp_share: "0%".parse().unwrap(), ..options() };
+            Fleet::new(&options).unwrap().server(0).expected
+        };
+        assert_eq!(with("slow=100%:999ms"), Outcome::Pass);
+        assert_eq!(with("slow=100%:1s"), Outcome::Fail(Failure::Timeout));
+    }
+}
