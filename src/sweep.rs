@@ -170,6 +170,9 @@ pub enum BadTarget {
     /// Source addresses were given, none of them of the target's family. It can be skipped.
     #[error("target {0}: no --bindto address is of its family")]
     Family(SocketAddr),
+    /// Its line has no port and there is none for all lines. It can be skipped.
+    #[error("target {0} has no port, and there is no --port")]
+    Port(IpAddr),
 }
 
 /// Why a sweep gave no full result. Where probes had ended, the summary of those is there.
@@ -354,7 +357,9 @@ pub fn run_with(
     let interrupted = collector.collect(&reports, &empties, &stop, &halt, progress);
     drop(reports);
     for (id, thread) in threads {
-        if thread.join().is_err() {
+        let has_failed =
+            collector.aggregator.failures().iter().any(|failure| failure.shard == id.0);
+        if thread.join().is_err() && !has_failed {
             collector.aggregator.shard_failed(id, "the shard panicked".to_owned());
         }
     }

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use csv::WriterBuilder;
 
-use super::labels::{write_address, write_tenths_of_us};
+use super::labels::{write_address, write_server, write_tenths_of_us};
 use super::timestamp::TimestampWriter;
 use super::{Context, Detail, Output, RunInfo, Sink, SinkError};
 use crate::aggregate::Summary;
@@ -48,7 +48,7 @@ impl CsvSink {
             match context.catalog.real_server(record.seq) {
                 Some((real_server, virtual_server)) => {
                     rows.write_field(context.catalog.virtual_server_label(virtual_server))?;
-                    write_address(real_server, &mut field);
+                    write_server(real_server, &mut field);
                     rows.write_field(&field)?;
                 }
                 None => {

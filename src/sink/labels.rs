@@ -53,6 +53,16 @@ pub(crate) fn write_address(address: SocketAddr, to: &mut Vec<u8>) {
     }
 }
 
+/// Appends a real server as `Fleet::real_server_label` writes it: no port where it has none.
+pub(crate) fn write_server(address: SocketAddr, to: &mut Vec<u8>) {
+    match address.ip() {
+        // Writing to a vector cannot fail.
+        IpAddr::V4(ip) if address.port() == 0 => drop(write!(to, "{ip}")),
+        IpAddr::V6(ip) if address.port() == 0 => drop(write!(to, "[{ip}]")),
+        _ => write_address(address, to),
+    }
+}
+
 /// Appends a latency as microseconds with one decimal, rounded: `12.3`.
 pub(crate) fn write_tenths_of_us(ns: u64, to: &mut Vec<u8>) {
     let tenths = ns.saturating_add(50) / 100;
@@ -78,6 +88,19 @@ mod tests {
             let mut bytes = Vec::new();
             write_address(address, &mut bytes);
             assert_eq!(String::from_utf8(bytes).expect("ascii"), address.to_string());
+        }
+    }
+
+    #[test]
+    fn a_server_without_a_port_is_written_without_one() {
+        for (address, text) in [
+            ("10.0.0.2:0", "10.0.0.2"),
+            ("[2001:db8::2]:0", "[2001:db8::2]"),
+            ("10.0.0.2:53", "10.0.0.2:53"),
+        ] {
+            let mut bytes = Vec::new();
+            write_server(address.parse().expect("an address"), &mut bytes);
+            assert_eq!(String::from_utf8(bytes).expect("ascii"), text);
         }
     }
 

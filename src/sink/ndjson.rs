@@ -9,7 +9,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::labels::{LabelCache, write_address, write_tenths_of_us};
+use super::labels::{LabelCache, write_address, write_server, write_tenths_of_us};
 use super::timestamp::TimestampWriter;
 use super::{Context, Detail, Output, RunInfo, Sink, SinkError};
 use crate::aggregate::Summary;
@@ -47,7 +47,7 @@ impl NdjsonSink {
             Some((real_server, virtual_server)) => {
                 lines.extend_from_slice(self.labels.get(virtual_server, context.catalog));
                 lines.extend_from_slice(br#","real_server":""#);
-                write_address(real_server, lines);
+                write_server(real_server, lines);
                 lines.extend_from_slice(br#"","target":""#);
             }
             None => lines.extend_from_slice(br#"null,"real_server":null,"target":""#),

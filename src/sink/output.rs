@@ -80,6 +80,16 @@ impl Output {
         if self.lines.len() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 
+    /// Writes a text that is no record, and all that waited before it.
+    ///
+    /// # Errors
+    /// The output did not take it.
+    pub fn write_line(&mut self, text: &str) -> Result<(), SinkError> {
+        self.lines.extend_from_slice(text.as_bytes());
+        self.lines.push(b'\n');
+        self.flush()
+    }
+
     /// Writes what is there.
     pub(crate) fn flush(&mut self) -> Result<(), SinkError> {
         let mut written = 0;

@@ -55,13 +55,14 @@ impl Sink for TextSink {
     }
 }
 
+/// The summary without its lists of servers.
+pub(crate) fn short_text(summary: &Summary, is_coloured: bool) -> String {
+    let nobody = Catalog::of_list(Vec::new());
+    render(summary, &nobody, &Rest::Stdout, is_coloured)
+}
+
 /// The whole text, ending with a newline.
-pub(crate) fn render(
-    summary: &Summary,
-    catalog: &Catalog,
-    rest: &Rest,
-    is_coloured: bool,
-) -> String {
+fn render(summary: &Summary, catalog: &Catalog, rest: &Rest, is_coloured: bool) -> String {
     let mut page = Page { text: String::new(), is_coloured };
     // Writing to a string cannot fail.
     let _ = page.write(summary, catalog, rest);

@@ -152,6 +152,9 @@ impl Feeder {
         let mut seq = 0;
         for address in addresses {
             let fitting = address.and_then(|target| {
+                if target.port() == 0 {
+                    return Err(BadTarget::Port(target.ip()));
+                }
                 let spec = if target.is_ipv4() { ipv4 } else { ipv6 };
                 Ok((target, spec.ok_or(BadTarget::Family(target))?))
             });
