@@ -179,7 +179,7 @@ pub enum BadTarget {
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// The input asks for nothing that can be probed.
-    #[error("nothing to probe")]
+    #[error("nothing to probe: no target, and no checker of a kind that can be probed")]
     NothingToProbe,
     /// The target list is bad.
     #[error("{error}")]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::fleet::{Fleet, ProbeSpec, Protocol, Service};
+use crate::fleet::{Fleet, ProbeSpec};
 use crate::id::{SpecId, VirtualServerId};
 
 /// Turns `seq` and `spec` of a record back into words. Shared by reference counting, never changed.
@@ -55,27 +55,12 @@ impl Catalog {
 
     /// A virtual server in words, as reports name it; empty for a list.
     pub fn virtual_server_label(&self, id: VirtualServerId) -> String {
-        self.fleet.as_deref().map_or_else(String::new, |fleet| virtual_server_label(fleet, id))
+        let fleet = self.fleet.as_deref();
+        fleet.map_or_else(String::new, |fleet| fleet.virtual_server_label(id).to_string())
     }
 
     /// How many virtual servers there are; 0 for a list.
     pub fn virtual_servers(&self) -> usize {
         self.fleet.as_deref().map_or(0, |fleet| fleet.virtual_servers.len())
-    }
-}
-
-/// Stands in for `Fleet::virtual_server_label`.
-fn virtual_server_label(fleet: &Fleet, id: VirtualServerId) -> String {
-    let virtual_server = &fleet.virtual_servers[id.index()];
-    let protocol = match virtual_server.protocol {
-        None => "",
-        Some(Protocol::Tcp) => "/tcp",
-        Some(Protocol::Udp) => "/udp",
-        Some(Protocol::Sctp) => "/sctp",
-    };
-    match &virtual_server.service {
-        Service::Address(address) => format!("{address}{protocol}"),
-        Service::Fwmark(mark) => format!("fwmark {mark}{protocol}"),
-        Service::Group(name) => format!("group {name}"),
     }
 }

@@ -67,9 +67,17 @@ pub fn main() -> ExitCode {
     let terminal = Terminal { is_coloured: !cli.no_color && environment_allows_colour() };
     process::raise_descriptor_limit();
     let code = match cli.command {
-        Command::Sweep(args) => match args.check(&mut Cli::command()) {
+        Command::Sweep(args) => match args.check() {
             Ok(()) => execute::sweep(&args, terminal),
-            Err(error) => return usage(&error),
+            Err((kind, text)) => {
+                let mut command = Cli::command().color(color);
+                command.build();
+                let error = match command.find_subcommand_mut("sweep") {
+                    Some(sweep) => sweep.error(kind, text),
+                    None => command.error(kind, text),
+                };
+                return usage(&error);
+            }
         },
         Command::Respond(args) => respond::respond(&args),
     };

@@ -57,37 +57,35 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "FILE", help_heading = "Input")]
     pub(crate) exclude: Option<PathBuf>,
     /// Count bad lines of a list and go on, instead of ending with an error
-    #[arg(long, requires = "targets", help_heading = "Input")]
+    #[arg(long, help_heading = "Input")]
     pub(crate) skip_bad: bool,
     /// Probe only part I of N: every N-th target, starting with the I-th
     #[arg(long, value_name = "I/N", value_parser = part, help_heading = "Input")]
     pub(crate) shard: Option<Part>,
 
     /// What to do with each address of a list
-    #[arg(long, value_enum, requires = "targets", help_heading = "Checks of a list")]
+    #[arg(long, value_enum, help_heading = "Checks of a list")]
     pub(crate) check: Option<Check>,
     /// Record type to ask for [default: SOA]
     #[arg(
         long = "type",
         value_name = "TYPE",
         value_parser = record_type,
-        requires = "targets",
         help_heading = "Checks of a list"
     )]
     pub(crate) record_type: Option<RecordType>,
     /// Name to ask for [default: the root]
-    #[arg(long, value_parser = name, requires = "targets", help_heading = "Checks of a list")]
+    #[arg(long, value_parser = name, help_heading = "Checks of a list")]
     pub(crate) name: Option<Name>,
     /// Port of lines that have none [default: 53 for dns; tcp has no default]
     #[arg(
         long,
         value_parser = clap::value_parser!(u16).range(1..),
-        requires = "targets",
         help_heading = "Checks of a list"
     )]
     pub(crate) port: Option<u16>,
     /// Source address; once per address family of the list
-    #[arg(long, value_name = "ADDR", requires = "targets", help_heading = "Checks of a list")]
+    #[arg(long, value_name = "ADDR", help_heading = "Checks of a list")]
     pub(crate) bindto: Vec<IpAddr>,
     /// Source port
     #[arg(
@@ -103,12 +101,11 @@ pub(crate) struct SweepArgs {
         long,
         value_name = "NAME",
         value_parser = interface,
-        requires = "targets",
         help_heading = "Checks of a list"
     )]
     pub(crate) bind_if: Option<String>,
     /// Mark of every packet (SO_MARK; needs CAP_NET_ADMIN)
-    #[arg(long, value_name = "MARK", requires = "targets", help_heading = "Checks of a list")]
+    #[arg(long, value_name = "MARK", help_heading = "Checks of a list")]
     pub(crate) fwmark: Option<u32>,
 
     /// Time one attempt may take, as in 500ms or 2s [default: connect_timeout of the
@@ -255,9 +252,16 @@ impl SweepArgs {
     /// What clap's own rules cannot say.
     ///
     /// # Errors
-    /// A usage error, ready to be printed.
-    pub(crate) fn check(&self, command: &mut clap::Command) -> Result<(), clap::Error> {
-        let mut conflict = |text: &str| Err(command.error(ErrorKind::ArgumentConflict, text));
+    /// What kind of usage error it is, and in words.
+    pub(crate) fn check(&self) -> Result<(), (ErrorKind, String)> {
+        let conflict = |text: &str| Err((ErrorKind::ArgumentConflict, text.to_owned()));
+        // clap forgives a missing `requires` that would conflict with what is there, and every input
+        // conflicts with every other.
+        for (is_given, flag) in self.list_flags() {
+            if is_given && self.targets.is_none() {
+                return conflict(&format!("{flag} has a meaning only with --targets"));
+            }
+        }
         if self.check == Some(Check::Tcp) {
             for (is_given, flag) in [
                 (self.record_type.is_some(), "--type"),
@@ -279,6 +283,20 @@ impl SweepArgs {
             return conflict("--out and --hdr need a file each");
         }
         Ok(())
+    }
+
+    fn list_flags(&self) -> [(bool, &'static str); 9] {
+        [
+            (self.check.is_some(), "--check"),
+            (self.record_type.is_some(), "--type"),
+            (self.name.is_some(), "--name"),
+            (self.port.is_some(), "--port"),
+            (!self.bindto.is_empty(), "--bindto"),
+            (self.bind_port.is_some(), "--bind-port"),
+            (self.bind_if.is_some(), "--bind-if"),
+            (self.fwmark.is_some(), "--fwmark"),
+            (self.skip_bad, "--skip-bad"),
+        ]
     }
 
     fn bindto_of(&self, is_ipv4: bool) -> usize {
@@ -357,7 +375,12 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 fn record_type(text: &str) -> Result<RecordType, String> {
-    RecordType::from_str(&text.to_ascii_uppercase())
+    let upper = text.to_ascii_uppercase();
+    if upper == "IXFR" {
+        // hickory prints this name but does not read it.
+        return Ok(RecordType::IXFR);
+    }
+    RecordType::from_str(&upper)
         .map_err(|_| "no such record type; give one by name, as in A or SOA".to_owned())
 }
 
@@ -391,7 +414,7 @@ mod tests {
     fn parse(line: &str) -> Result<SweepArgs, clap::Error> {
         let words = std::iter::once("x").chain(line.split_whitespace());
         let args = Probe::try_parse_from(words)?.sweep;
-        args.check(&mut Probe::command())?;
+        args.check().map_err(|(kind, text)| Probe::command().error(kind, text))?;
         Ok(args)
     }
 

@@ -141,7 +141,7 @@ mod tests {
              at\n\
              TCP_CHECK,192.0.2.1:53/tcp,10.0.0.1:53,10.9.0.1:53,pass,ok,,1,81.2,\
              2026-11-23T12:26:07.000001Z\n\
-             DNS_CHECK,\"group \"\"a, b\"\"\",10.0.0.6:53,10.9.0.6:53,fail,timeout,\
+             DNS_CHECK,\"group \"\"a, b\"\"/udp\",10.0.0.6:53,10.9.0.6:53,fail,timeout,\
              last ignored reply: wrong_id,3,,2026-11-23T12:26:07.000001Z\n\
              DNS_CHECK,,,10.9.0.1:53,pass,ok,,1,,2026-11-23T12:26:07.000001Z\n"
         );

@@ -464,7 +464,7 @@ FAILED: 6 probed in 2.1 s: 2 passed, 3 failed, 1 unknown
 3 failed, in 2 virtual servers:
  virtual_server [2001:db8::1]:53/udp (1 failed)
    10.0.0.3:53 at 10.9.0.3:53  DNS_CHECK  timeout             last ignored reply: wrong_id
- virtual_server group \"a, b\" (2 failed)
+ virtual_server group \"a, b\"/udp (2 failed)
    10.0.0.5:53 at 10.9.0.5:53  DNS_CHECK  rcode               SERVFAIL
    10.0.0.6:53 at 10.9.0.6:53  DNS_CHECK  connection_refused
 

@@ -138,7 +138,7 @@ impl Feeder {
 
     fn feed_fleet(&mut self, fleet: &Fleet) -> Result<(), Closed> {
         for (seq, checker) in (0_u64..).zip(&fleet.checkers) {
-            self.take(seq, checker.target, checker.spec, |given| retries(fleet, seq, given))?;
+            self.take(seq, checker.target, checker.spec, |given| fleet.retries(seq, given))?;
         }
         Ok(())
     }
@@ -254,17 +254,6 @@ fn homes(specs: &[ProbeSpec], shards: usize) -> Vec<Option<usize>> {
             Some(*first.entry(source).or_insert(position) % shards)
         })
         .collect()
-}
-
-/// Stands in for `Fleet::retries`.
-fn retries(fleet: &Fleet, seq: u64, given: Option<u16>) -> u16 {
-    let written = usize::try_from(seq)
-        .ok()
-        .and_then(|position| fleet.checkers.get(position))
-        .and_then(|checker| fleet.timings.get(checker.timing as usize))
-        .filter(|timing| timing.retry_is_written)
-        .map(|timing| u16::try_from(timing.retry).unwrap_or(u16::MAX));
-    given.or(written).unwrap_or(DEFAULT_RETRIES)
 }
 
 #[cfg(test)]
