@@ -96,7 +96,8 @@ fn coloured_text_says_the_same() {
 #[test]
 fn a_bad_line_is_shown_without_its_control_characters() {
     let text = b"virtual_server 10.0.0.1 80 {\n caf\xe9\x07 \x1b[31mred\n}\n";
-    let Err(Rejected::Invalid { problems, .. }) = load_text("x", text.to_vec(), &LoadOptions::default())
+    let Err(Rejected::Invalid { problems, .. }) =
+        load_text("x", text.to_vec(), &LoadOptions::default())
     else {
         panic!("an unknown keyword must be refused");
     };
@@ -221,8 +222,11 @@ fn timers_are_inherited_level_by_level() {
         assert_eq!(connection.timeout, Duration::from_micros(timeout), "checker {checker}");
     }
     assert_eq!(fleet.timings.len(), 3, "equal timers are one");
-    let weights: Vec<_> =
-        fleet.real_servers.iter().map(|server| (server.weight, server.inhibit_on_failure)).collect();
+    let weights: Vec<_> = fleet
+        .real_servers
+        .iter()
+        .map(|server| (server.weight, server.inhibit_on_failure))
+        .collect();
     assert_eq!(weights, [(3, true), (0, false), (3, true)]);
 }
 
@@ -238,7 +242,10 @@ fn the_timeout_that_means_unset_is_inherited() {
         }",
     );
     assert_eq!(spec(&loaded.fleet, 0).connection().timeout, ms(7_000));
-    assert_eq!(loaded.problems.iter().map(|found| found.code.as_str()).collect::<Vec<_>>(), ["W046"]);
+    assert_eq!(
+        loaded.problems.iter().map(|found| found.code.as_str()).collect::<Vec<_>>(),
+        ["W046"]
+    );
 }
 
 #[test]
@@ -381,12 +388,14 @@ fn groups_marks_and_ipv6() {
     let codes: Vec<_> = loaded.problems.iter().map(|found| found.code.as_str()).collect();
     assert_eq!(codes, ["W038"], "one member a line: the second is ignored");
     let fleet = loaded.fleet;
-    let services: Vec<_> = (0..5).map(|id| fleet.virtual_server_label(VirtualServerId(id)).to_string()).collect();
+    let services: Vec<_> =
+        (0..5).map(|id| fleet.virtual_server_label(VirtualServerId(id)).to_string()).collect();
     assert_eq!(
         services,
         ["group web/tcp", "group marks", "fwmark 77", "fwmark 4294967295", "[2001:db8::1]:80/sctp"]
     );
-    let servers: Vec<_> = (0..6).map(|id| fleet.real_server_label(RealServerId(id)).to_string()).collect();
+    let servers: Vec<_> =
+        (0..6).map(|id| fleet.real_server_label(RealServerId(id)).to_string()).collect();
     assert_eq!(
         servers,
         [
@@ -457,7 +466,8 @@ fn a_duplicate_goes_with_its_checkers() {
         .problems
         .iter()
         .map(|found| {
-            let line = |at: &Option<ringprobe::conf::problems::Excerpt>| at.as_ref().map(|at| at.line);
+            let line =
+                |at: &Option<ringprobe::conf::problems::Excerpt>| at.as_ref().map(|at| at.line);
             (found.code.as_str(), line(&found.primary), line(&found.secondary))
         })
         .collect();
@@ -561,7 +571,8 @@ fn a_file_is_read_from_disk() {
 
 #[test]
 fn damaged_files_end_in_diagnostics() {
-    let samples = ["warnings", "keywords", "braces", "macros", "groups", "dns", "quotes", "addresses"];
+    let samples =
+        ["warnings", "keywords", "braces", "macros", "groups", "dns", "quotes", "addresses"];
     let samples: Vec<Vec<u8>> = samples
         .iter()
         .map(|name| {
