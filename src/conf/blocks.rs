@@ -14,8 +14,10 @@ pub enum BlockKind {
     VirtualServer,
     /// `real_server`
     RealServer,
-    /// A checker that is read: `DNS_CHECK`, `TCP_CHECK`.
-    Checker,
+    /// `DNS_CHECK`
+    DnsCheck,
+    /// `TCP_CHECK`
+    TcpCheck,
     /// `HTTP_GET` and `SSL_GET`: skipped, but `url` must open a block.
     Http,
     /// Anything else: skipped by its braces.
@@ -67,7 +69,8 @@ pub fn block_of(parent: BlockKind, keyword: &[u8]) -> Option<BlockKind> {
         (BlockKind::GlobalDefs, b"notification_email") => Some(BlockKind::Values),
         (BlockKind::VirtualServer, b"real_server") => Some(BlockKind::RealServer),
         (BlockKind::RealServer, b"HTTP_GET" | b"SSL_GET") => Some(BlockKind::Http),
-        (BlockKind::RealServer, _) if is_in(CHECKERS_PROBED) => Some(BlockKind::Checker),
+        (BlockKind::RealServer, b"DNS_CHECK") => Some(BlockKind::DnsCheck),
+        (BlockKind::RealServer, b"TCP_CHECK") => Some(BlockKind::TcpCheck),
         (BlockKind::RealServer, _) if is_in(CHECKERS_OPAQUE) => Some(BlockKind::Opaque),
         (BlockKind::Http, b"url") => Some(BlockKind::Opaque),
         _ => None,

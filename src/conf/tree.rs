@@ -137,6 +137,8 @@ pub struct Parser<'s> {
     sources: &'s Sources,
     lexer: Lexer<'s>,
     frames: Vec<Frame>,
+    /// A root directive that was met inside another one, whose `}` is missing: its words and its node.
+    waiting: Option<(Vec<Span>, Node)>,
     ended: bool,
 }
 
@@ -144,13 +146,17 @@ impl<'s> Parser<'s> {
     /// At the beginning of a file.
     pub fn new(sources: &'s Sources, file: FileId) -> Parser<'s> {
         let lexer = Lexer::new(sources.file(file), file);
-        Parser { sources, lexer, frames: Vec::new(), ended: false }
+        Parser { sources, lexer, frames: Vec::new(), waiting: None, ended: false }
     }
 
     /// Replaces `tree` by the next root directive; false at the end of the file.
     pub fn next(&mut self, tree: &mut Tree, diagnostics: &mut Diagnostics) -> bool {
         tree.nodes.clear();
         tree.words.clear();
+        if let Some((words, node)) = self.waiting.take() {
+            tree.words.extend(words);
+            self.directive(Node { first_word: 0, ..node }, tree, diagnostics);
+        }
         while !self.ended {
             let first_word = tree.words.len();
             match self.lexer.next(&mut tree.words, diagnostics) {
@@ -169,7 +175,7 @@ impl<'s> Parser<'s> {
                 Item::Close(brace) => self.close(brace, tree, diagnostics),
                 Item::End => self.end(tree, diagnostics),
             }
-            if self.frames.iter().all(|frame| frame.node.is_none()) && !tree.nodes.is_empty() {
+            if !self.is_inside() && !tree.nodes.is_empty() {
                 return true;
             }
         }
@@ -184,6 +190,11 @@ impl<'s> Parser<'s> {
         let mut kind = block_of(self.parent(), keyword);
         if kind.is_none() && is_open {
             kind = self.close_until(keyword, header, tree, diagnostics);
+            if kind.is_some() && !self.is_inside() {
+                let words = tree.words[first..first + usize::from(node.words)].to_vec();
+                self.waiting = Some((words, node));
+                return;
+            }
         }
         if kind.is_some() && !is_open {
             diagnostics.push(
@@ -201,6 +212,11 @@ impl<'s> Parser<'s> {
             let kind = kind.unwrap_or(BlockKind::Opaque);
             self.push(Frame { kind, node: Some(index), header, opened: !is_open }, diagnostics);
         }
+    }
+
+    /// Whether the block of a directive is open.
+    fn is_inside(&self) -> bool {
+        self.frames.iter().any(|frame| frame.node.is_some())
     }
 
     /// What stands in the innermost open block.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::keywords::{DNS_CHECK, nearest};
+use super::keywords::nearest;
 use super::lower::Lowering;
 use super::model::{Checker, Connection, DnsSpec, ProbeSpec, TcpSpec};
 use super::real_server::Server;
@@ -87,20 +87,19 @@ impl Lowering<'_> {
     /// Takes a checker that is probed.
     pub(super) fn checker(&mut self, directive: Directive<'_>, server: &Server) {
         let is_dns = self.reader.bytes(directive.keyword()) == b"DNS_CHECK";
+        let block = if is_dns { BlockKind::DnsCheck } else { BlockKind::TcpCheck };
         if !directive.is_doubtful() {
             self.reader.ignored_after(directive, 0);
         }
         let mut draft = Draft::default();
         for child in directive.children() {
-            let keyword = self.reader.bytes(child.keyword());
-            let is_asked = is_dns && DNS_CHECK.iter().any(|known| known.as_bytes() == keyword);
-            if child.is_doubtful() {
-                draft.is_doubtful = true;
-            } else if is_asked {
-                self.reader.no_block(child);
-                self.question(child, &mut draft);
-            } else if !self.value(child, BlockKind::Checker) {
-                self.connection_option(child, &mut draft);
+            draft.is_doubtful |= child.is_doubtful();
+            if self.value(child, block) {
+                continue;
+            }
+            match self.reader.bytes(child.keyword()) {
+                b"name" | b"type" => self.question(child, &mut draft),
+                _ => self.connection_option(child, &mut draft),
             }
         }
         let (Some(address), false) = (server.address, draft.is_doubtful) else { return };
@@ -214,7 +213,7 @@ impl Lowering<'_> {
             self.reader.report(
                 Diagnostic::new(
                     Code::FamilyMismatch,
-                    format!("{source} `bindto` for a target of {family}"),
+                    format!("{source} `bindto` for an {family} target"),
                 )
                 .at(span, format!("this is {source}"))
                 .also(target_span, format!("this is {family}")),

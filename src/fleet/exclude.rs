@@ -1,11 +1,10 @@
 //! Addresses that are never probed.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::targets::{Lines, TargetError, TargetProblem};
+use super::targets::{Lines, TargetError, TargetProblem, open};
 
 /// Addresses that are never probed, as sorted ranges that do not touch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -19,16 +18,7 @@ impl ExcludeList {
     /// to be left alone must not be probed because of a typing error. Ports say nothing here, so a line
     /// with one is bad.
     pub fn open(path: &Path) -> Result<ExcludeList, TargetError> {
-        let name = path.display().to_string();
-        match File::open(path) {
-            Ok(file) => ExcludeList::read(&name, BufReader::new(file)),
-            Err(error) => Err(TargetError {
-                name: name.into(),
-                line: 0,
-                text: String::new(),
-                problem: error.into(),
-            }),
-        }
+        ExcludeList::read(&path.display().to_string(), BufReader::new(open(path)?))
     }
 
     /// Reads from `reader`, which errors call `name`.

@@ -199,7 +199,7 @@ const REAL_SERVER: &[(&str, Shape)] = &[
     ("weight", Own),
 ];
 
-const CHECKER: &[(&str, Shape)] = &[
+const TCP_CHECK: &[(&str, Shape)] = &[
     ("alpha", Own),
     ("bind_if", Own),
     ("bind_port", Own),
@@ -215,8 +215,23 @@ const CHECKER: &[(&str, Shape)] = &[
     ("warmup", Own),
 ];
 
-/// What only DNS_CHECK has.
-pub(super) const DNS_CHECK: &[&str] = &["name", "type"];
+const DNS_CHECK: &[(&str, Shape)] = &[
+    ("alpha", Own),
+    ("bind_if", Own),
+    ("bind_port", Own),
+    ("bindto", Own),
+    ("connect_ip", Own),
+    ("connect_port", Own),
+    ("connect_timeout", Own),
+    ("delay_before_retry", Own),
+    ("delay_loop", Own),
+    ("fwmark", Own),
+    ("log_all_failures", Boolean),
+    ("name", Own),
+    ("retry", Own),
+    ("type", Own),
+    ("warmup", Own),
+];
 
 /// The values of a keyword; `None` where the block does not know it.
 pub(super) fn shape(block: BlockKind, keyword: &[u8]) -> Option<Shape> {
@@ -239,7 +254,8 @@ fn table(block: BlockKind) -> &'static [(&'static str, Shape)] {
         BlockKind::GlobalDefs => GLOBAL_DEFS,
         BlockKind::VirtualServer => VIRTUAL_SERVER,
         BlockKind::RealServer => REAL_SERVER,
-        BlockKind::Checker => CHECKER,
+        BlockKind::DnsCheck => DNS_CHECK,
+        BlockKind::TcpCheck => TCP_CHECK,
         BlockKind::Values | BlockKind::Http | BlockKind::Opaque => &[],
     }
 }
@@ -264,7 +280,8 @@ pub(super) fn place(block: BlockKind) -> &'static str {
         BlockKind::GlobalDefs => "in `global_defs`",
         BlockKind::VirtualServer => "in `virtual_server`",
         BlockKind::RealServer => "in `real_server`",
-        BlockKind::Checker => "in a checker",
+        BlockKind::DnsCheck => "in `DNS_CHECK`",
+        BlockKind::TcpCheck => "in `TCP_CHECK`",
         BlockKind::Values | BlockKind::Http | BlockKind::Opaque => "in a block",
     }
 }
@@ -276,13 +293,11 @@ pub(super) fn homes(keyword: &str) -> Vec<BlockKind> {
         BlockKind::GlobalDefs,
         BlockKind::VirtualServer,
         BlockKind::RealServer,
-        BlockKind::Checker,
+        BlockKind::DnsCheck,
+        BlockKind::TcpCheck,
     ]
     .into_iter()
-    .filter(|block| {
-        known(*block).any(|known| known == keyword)
-            || (*block == BlockKind::Checker && DNS_CHECK.contains(&keyword))
-    })
+    .filter(|block| known(*block).any(|known| known == keyword))
     .collect()
 }
 
@@ -310,7 +325,7 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_for_the_search() {
-        for table in [ROOT, GLOBAL_DEFS, VIRTUAL_SERVER, REAL_SERVER, CHECKER] {
+        for table in [ROOT, GLOBAL_DEFS, VIRTUAL_SERVER, REAL_SERVER, DNS_CHECK, TCP_CHECK] {
             assert!(table.is_sorted_by(|one, next| one.0 < next.0), "{:?}", table[0]);
         }
     }

@@ -30,9 +30,11 @@ impl Lowering<'_> {
         let mut weight = vs.weight;
         let mut inhibit_on_failure = vs.inhibit_on_failure;
         let mut method = vs.method;
+        let mut has_method = vs.has_method;
         let is_checker = |block: &[u8]| block.ends_with(b"_CHECK") || block.ends_with(b"_GET");
         for child in directive.children() {
             let keyword = self.reader.bytes(child.keyword());
+            has_method |= keyword == b"lvs_method";
             if is_checker(keyword) || self.value(child, BlockKind::RealServer) {
                 continue;
             }
@@ -49,7 +51,7 @@ impl Lowering<'_> {
                 _ => drop(settings.read(&mut self.reader, child, 1)),
             }
         }
-        if method.is_none() {
+        if !has_method {
             vs.without_method.get_or_insert(header);
         }
         if let Some(address) = written {
@@ -117,7 +119,7 @@ impl Lowering<'_> {
             Some((known, says)) => self.reader.report(
                 Diagnostic::new(
                     Code::FamilyMismatch,
-                    format!("{family} real server in a virtual server of {known}"),
+                    format!("{family} real server in an {known} virtual server"),
                 )
                 .at(header, format!("this is {family}"))
                 .also(says, format!("this says {known}"))

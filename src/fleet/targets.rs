@@ -243,15 +243,25 @@ enum Rest {
 
 impl TargetList<Box<dyn BufRead + Send>> {
     /// Opens a file, or standard input for `-`.
-    pub fn open(path: &Path, default_port: u16) -> io::Result<Self> {
+    pub fn open(path: &Path, default_port: u16) -> Result<Self, TargetError> {
         let (name, reader): (String, Box<dyn BufRead + Send>) = if path.as_os_str() == "-" {
             ("stdin".to_owned(), Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())))
         } else {
-            let file = BufReader::with_capacity(READ_BYTES, File::open(path)?);
-            (path.display().to_string(), Box::new(file))
+            let file = open(path)?;
+            (path.display().to_string(), Box::new(BufReader::with_capacity(READ_BYTES, file)))
         };
         Ok(TargetList::new(&name, reader, default_port))
     }
+}
+
+/// Opens a list; the error names it.
+pub(super) fn open(path: &Path) -> Result<File, TargetError> {
+    File::open(path).map_err(|error| TargetError {
+        name: path.display().to_string().into(),
+        line: 0,
+        text: String::new(),
+        problem: error.into(),
+    })
 }
 
 impl<R: BufRead> TargetList<R> {

@@ -65,9 +65,13 @@ pub(super) struct Draft {
     pub(super) weight: u32,
     pub(super) inhibit_on_failure: bool,
     pub(super) method: Option<Method>,
+    /// Whether `lvs_method` is written, well or badly.
+    pub(super) has_method: bool,
     /// First real server for which nothing gives a method.
     pub(super) without_method: Option<Span>,
     protocol: Option<(Protocol, Span)>,
+    /// Whether `protocol` is written, well or badly.
+    has_protocol: bool,
     scheduler: Option<&'static str>,
     has_scheduler: bool,
     is_persistent: bool,
@@ -108,8 +112,10 @@ impl Lowering<'_> {
             weight: 1,
             inhibit_on_failure: false,
             method: None,
+            has_method: false,
             without_method: None,
             protocol: None,
+            has_protocol: false,
             scheduler: None,
             has_scheduler: false,
             is_persistent: false,
@@ -127,7 +133,16 @@ impl Lowering<'_> {
         for child in directive.children() {
             if is_server(&self.reader, &child) {
                 servers += 1;
-            } else if !self.value(child, BlockKind::VirtualServer) {
+                continue;
+            }
+            match self.reader.bytes(child.keyword()) {
+                b"protocol" => vs.has_protocol = true,
+                b"lvs_method" | b"lb_kind" => vs.has_method = true,
+                b"lvs_sched" | b"lb_algo" => vs.has_scheduler = true,
+                b"persistence_timeout" | b"persistence_granularity" => vs.is_persistent = true,
+                _ => {}
+            }
+            if !self.value(child, BlockKind::VirtualServer) {
                 self.option(child, &mut vs);
             }
         }
@@ -138,7 +153,6 @@ impl Lowering<'_> {
             }
         }
         self.remove_duplicates(first_server, &vs);
-        self.check_service(&vs);
         let is_kept = self.fleet.real_servers.len() > first_server;
         if servers == 0 && vs.service.is_some() {
             self.reader.report(
@@ -152,10 +166,11 @@ impl Lowering<'_> {
                 span: directive.arguments()[1],
                 virtual_server: is_kept.then_some(vs.id),
                 family: vs.family,
-                has_protocol: vs.protocol.is_some(),
+                has_protocol: vs.has_protocol,
             });
         }
         if is_kept {
+            self.check_service(&vs);
             let (quorum, hysteresis) = self.quorum(first_server, &vs);
             let protocol = self.protocol(&vs);
             let service = vs.service.unwrap_or(Service::Fwmark(0));
@@ -245,15 +260,11 @@ impl Lowering<'_> {
                 }
             }
             b"persistence_timeout" => {
-                vs.is_persistent = true;
                 if !child.arguments().is_empty() {
                     reader.number(child, 1..=PERSISTENCE_TIMEOUT_MAX);
                 }
             }
-            b"persistence_granularity" => {
-                vs.is_persistent = true;
-                self.granularity(child);
-            }
+            b"persistence_granularity" => self.granularity(child),
             b"persistence_engine" => {
                 if let Some(span) = reader.argument(child, "a name") {
                     reader.ignored_after(child, 1);
@@ -375,7 +386,6 @@ impl Lowering<'_> {
     fn scheduler(&mut self, child: Directive<'_>, vs: &mut Draft) {
         let Some(span) = self.reader.argument(child, "a scheduler") else { return };
         self.reader.ignored_after(child, 1);
-        vs.has_scheduler = true;
         let word = self.reader.bytes(span);
         vs.scheduler = SCHEDULERS.iter().copied().find(|known| known.as_bytes() == word);
         if vs.scheduler.is_none() {
@@ -430,7 +440,7 @@ impl Lowering<'_> {
         for (later, earlier) in &duplicates {
             let label = RealServerId((first_server + later) as u32);
             let message =
-                format!("real server {} is there twice", self.fleet.real_server_label(label));
+                format!("real server {} is listed twice", self.fleet.real_server_label(label));
             self.reader.report(
                 Diagnostic::new(Code::DuplicateRealServer, message)
                     .at(vs.headers[*later], "this one is ignored")
@@ -531,7 +541,7 @@ impl Lowering<'_> {
                 );
                 None
             }
-            (Some(Service::Address(_)), None) => {
+            (Some(Service::Address(_)), None) if !vs.has_protocol => {
                 self.no_protocol(vs.header);
                 Some(Protocol::Udp)
             }

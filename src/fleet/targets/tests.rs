@@ -115,6 +115,8 @@ fn a_large_network_is_counted_out_lazily() {
 
 #[test]
 fn a_missing_file_is_an_error_of_open() {
-    let error = TargetList::open(Path::new("/nonexistent/list"), 53).expect_err("not there");
-    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    let missing = Path::new("/nonexistent/list");
+    let text = "/nonexistent/list: cannot read: No such file or directory (os error 2)";
+    assert_eq!(TargetList::open(missing, 53).err().expect("not there").to_string(), text);
+    assert_eq!(crate::fleet::ExcludeList::open(missing).expect_err("not there").to_string(), text);
 }
