@@ -1,5 +1,5 @@
 //! Flags, stages, exit code; nothing else.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    ringprobe::cli::main()
 }

@@ -1,1 +1,15 @@
-//! (stage under construction)
+//! Stage 7: the outcomes of all shards become numbers.
+//!
+//! One thread, the caller's, owns every result. Shards hand over batches of records and, about once
+//! a second, their cumulative counters; [`Aggregator`] adds them up and [`Summary`] is what everyone
+//! else may see of it.
+
+mod aggregator;
+mod catalog;
+mod snapshot;
+
+pub use aggregator::Aggregator;
+pub use catalog::Catalog;
+pub use snapshot::{
+    Counts, FeedCounts, GroupCount, Listing, Percentiles, ReasonCount, ShardFailure, Summary,
+};

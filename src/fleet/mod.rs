@@ -1,8 +1,28 @@
 //! Stage 2: a tree of directives, or a list of targets, becomes the typed model.
+//!
+//! [`load`] reads a configuration, root block by root block: the tree of one is gone before the next is
+//! read, so that memory goes with the model and not with the text. [`targets`] reads address lists, one
+//! address at a time.
 
+mod checker;
+pub mod exclude;
+mod group;
+mod keywords;
+mod label;
+mod load;
+mod lower;
 pub mod model;
+pub mod range;
+mod real_server;
+mod settings;
+pub mod targets;
+mod value;
+mod virtual_server;
 
+pub use exclude::ExcludeList;
+pub use load::{LoadOptions, Loaded, Rejected, load, load_text};
 pub use model::{
     Checker, Connection, DnsRequire, DnsSpec, Fleet, Handshake, ProbeSpec, Protocol, RealServer,
     Service, TcpSpec, Timing, VirtualServer,
 };
+pub use targets::{TargetError, TargetList, TargetProblem};

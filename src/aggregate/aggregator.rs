@@ -1,0 +1,404 @@
+//! Adds up what the shards report.
+//!
+//! Memory does not grow with the number of records: counters, one histogram per shard, at most
+//! [`Listing::ROOM`] records per listing, and one 4-byte count per virtual server and listing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::catalog::Catalog;
+use super::snapshot::{
+    Counts, FeedCounts, GroupCount, Listing, Percentiles, ReasonCount, ShardFailure, Summary,
+};
+use crate::id::{ShardId, VirtualServerId};
+use crate::outcome::{Failure, LocalFault, Outcome, Record, Strange};
+use crate::shard::link::{Limit, ShardStats};
+
+/// Every outcome that has a reason of its own; payloads do not matter here.
+const REASONS: [Outcome; 14] = [
+    Outcome::Pass,
+    Outcome::Fail(Failure::Timeout),
+    Outcome::Fail(Failure::ConnectionRefused),
+    Outcome::Fail(Failure::HostUnreachable),
+    Outcome::Fail(Failure::NetUnreachable),
+    Outcome::Fail(Failure::ConnectionReset),
+    Outcome::Fail(Failure::Rcode(0)),
+    Outcome::Fail(Failure::NoAnswer),
+    Outcome::Fail(Failure::Truncated),
+    Outcome::Unknown(LocalFault::Late),
+    Outcome::Unknown(LocalFault::Drop),
+    Outcome::Unknown(LocalFault::Socket(0)),
+    Outcome::Unknown(LocalFault::Port),
+    Outcome::Unknown(LocalFault::Memory(0)),
+];
+
+/// The running totals of one sweep.
+#[derive(Debug)]
+pub struct Aggregator {
+    catalog: Catalog,
+    counts: Counts,
+    attempts: u64,
+    /// In the order of [`REASONS`].
+    reasons: [u64; REASONS.len()],
+    /// Position of each spec's keyword in `checkers`.
+    checker_of_spec: Vec<u8>,
+    checkers: Vec<(&'static str, Counts)>,
+    failing: ListingBuilder,
+    unclear: ListingBuilder,
+    /// The last cumulative counters of each shard.
+    stats: Vec<Option<Box<ShardStats>>>,
+    failures: Vec<ShardFailure>,
+}
+
+impl Aggregator {
+    /// Starts at zero, for `shards` shards.
+    pub fn new(catalog: Catalog, shards: usize) -> Aggregator {
+        let mut checkers: Vec<(&'static str, Counts)> = Vec::new();
+        let checker_of_spec = catalog
+            .specs()
+            .iter()
+            .map(|spec| {
+                let keyword = spec.keyword();
+                let known = checkers.iter().position(|(name, _)| *name == keyword);
+                let position = known.unwrap_or_else(|| {
+                    checkers.push((keyword, Counts::default()));
+                    checkers.len() - 1
+                });
+                u8::try_from(position).unwrap_or(u8::MAX)
+            })
+            .collect();
+        let groups = catalog.virtual_servers();
+        Aggregator {
+            catalog,
+            counts: Counts::default(),
+            attempts: 0,
+            reasons: [0; REASONS.len()],
+            checker_of_spec,
+            checkers,
+            failing: ListingBuilder::new(groups),
+            unclear: ListingBuilder::new(groups),
+            stats: (0..shards).map(|_| None).collect(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// What the numbers in the records stand for.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Outcomes so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Counts a batch.
+    pub fn add_records(&mut self, records: &[Record]) {
+        for record in records {
+            self.attempts += u64::from(record.attempts);
+            self.reasons[reason_index(record.outcome)] += 1;
+            let checker = usize::from(self.checker_of_spec[record.spec.index()]);
+            for counts in [&mut self.counts, &mut self.checkers[checker].1] {
+                counts.probed += 1;
+                match record.outcome {
+                    Outcome::Pass => counts.passed += 1,
+                    Outcome::Fail(_) => counts.failed += 1,
+                    Outcome::Unknown(_) => counts.unknown += 1,
+                }
+            }
+            match record.outcome {
+                Outcome::Pass => {}
+                Outcome::Fail(_) => {
+                    self.failing.add(record, self.catalog.virtual_server(record.seq));
+                }
+                Outcome::Unknown(_) => {
+                    self.unclear.add(record, self.catalog.virtual_server(record.seq));
+                }
+            }
+        }
+    }
+
+    /// Takes a shard's cumulative counters in place of its earlier ones.
+    pub fn set_stats(&mut self, shard: ShardId, stats: Box<ShardStats>) {
+        if let Some(place) = self.stats.get_mut(shard.index()) {
+            *place = Some(stats);
+        }
+    }
+
+    /// Notes that a shard ended with an error.
+    pub fn shard_failed(&mut self, shard: ShardId, error: String) {
+        self.failures.push(ShardFailure { shard: shard.0, error });
+    }
+
+    /// Shards that ended with an error so far.
+    pub fn failures(&self) -> &[ShardFailure] {
+        &self.failures
+    }
+
+    /// The windows of all shards now, added up; 0 before the first counters arrived.
+    pub fn window_now(&self) -> u64 {
+        self.stats.iter().flatten().map(|stats| u64::from(stats.window_now)).sum()
+    }
+
+    /// Latency of all shards since the start, in nanoseconds; `None` before the first counters.
+    pub fn latency(&self) -> Option<Histogram<u64>> {
+        let mut shards = self.stats.iter().flatten();
+        let mut all = shards.next()?.latency.clone();
+        all.auto(true);
+        for stats in shards {
+            // Cannot fail: the sum resizes itself to whatever the shards recorded.
+            let _ = all.add(&stats.latency);
+        }
+        Some(all)
+    }
+
+    /// The totals as they are now.
+    pub fn summary(&self, elapsed: Duration, feed: FeedCounts) -> Summary {
+        let sum = |count: fn(&ShardStats) -> u64| -> u64 {
+            self.stats.iter().flatten().map(|stats| count(stats)).sum()
+        };
+        let mut limited = [0_u64; Limit::ALL.len()];
+        let mut strange = [0_u64; Strange::ALL.len()];
+        for stats in self.stats.iter().flatten() {
+            for (sum, count) in limited.iter_mut().zip(stats.limited) {
+                *sum += count;
+            }
+            for (sum, count) in strange.iter_mut().zip(stats.strange) {
+                *sum += count;
+            }
+        }
+        let limited_by = (0..limited.len())
+            .filter(|&limit| limited[limit] > 0)
+            .max_by_key(|&limit| (limited[limit], std::cmp::Reverse(limit)))
+            .map(|limit| Limit::ALL[limit].name());
+        let elapsed_s = elapsed.as_secs_f64();
+        Summary {
+            counts: self.counts,
+            total: None,
+            attempts: self.attempts,
+            reasons: (REASONS.iter().zip(self.reasons))
+                .filter(|(_, count)| *count > 0)
+                .map(|(outcome, count)| ReasonCount {
+                    outcome: outcome.name(),
+                    reason: outcome.reason(),
+                    count,
+                })
+                .collect(),
+            checkers: self.checkers.iter().copied().collect(),
+            latency_us: self.latency().as_ref().and_then(Percentiles::of),
+            elapsed_s,
+            probes_per_second: if elapsed_s > 0.0 {
+                self.counts.probed as f64 / elapsed_s
+            } else {
+                0.0
+            },
+            limited_by,
+            limited_turns: nonzero(Limit::ALL.iter().map(|limit| limit.name()).zip(limited)),
+            window_min: self.stats.iter().flatten().map(|stats| stats.window_min).min(),
+            datagrams_sent: sum(|stats| stats.datagrams_sent),
+            datagrams_received: sum(|stats| stats.datagrams_received),
+            connects: sum(|stats| stats.connects),
+            strange: nonzero(Strange::ALL.iter().map(|kind| kind.name()).zip(strange)),
+            receive_drops: sum(|stats| stats.receive_drops),
+            free_retries: sum(|stats| stats.free_retries),
+            soft_send_errors: sum(|stats| stats.soft_send_errors),
+            stalled_ms: sum(|stats| stats.stalled_ns) as f64 / 1e6,
+            feed,
+            unfinished: feed.dealt.saturating_sub(self.counts.probed),
+            not_probed: self
+                .catalog
+                .fleet()
+                .map(|fleet| fleet.not_probed.clone())
+                .unwrap_or_default(),
+            interrupted: false,
+            shard_failures: self.failures.clone(),
+            failing: self.failing.listing(&self.catalog),
+            unclear: self.unclear.listing(&self.catalog),
+        }
+    }
+}
+
+fn nonzero(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<&'static str, u64> {
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
+fn reason_index(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Pass => 0,
+        Outcome::Fail(Failure::Timeout) => 1,
+        Outcome::Fail(Failure::ConnectionRefused) => 2,
+        Outcome::Fail(Failure::HostUnreachable) => 3,
+        Outcome::Fail(Failure::NetUnreachable) => 4,
+        Outcome::Fail(Failure::ConnectionReset) => 5,
+        Outcome::Fail(Failure::Rcode(_)) => 6,
+        Outcome::Fail(Failure::NoAnswer) => 7,
+        Outcome::Fail(Failure::Truncated) => 8,
+        Outcome::Unknown(LocalFault::Late) => 9,
+        Outcome::Unknown(LocalFault::Drop) => 10,
+        Outcome::Unknown(LocalFault::Socket(_)) => 11,
+        Outcome::Unknown(LocalFault::Port) => 12,
+        Outcome::Unknown(LocalFault::Memory(_)) => 13,
+    }
+}
+
+/// Keeps the records of one outcome with the lowest `seq`, in whatever order they arrive.
+#[derive(Debug)]
+struct ListingBuilder {
+    /// Sorted by `seq`, at most [`Listing::ROOM`].
+    records: Vec<Record>,
+    total: u64,
+    /// By virtual server. Counted for all of them, because which ones will be listed is only known
+    /// at the end.
+    groups: Vec<u32>,
+}
+
+impl ListingBuilder {
+    fn new(groups: usize) -> ListingBuilder {
+        ListingBuilder {
+            records: Vec::with_capacity(Listing::ROOM),
+            total: 0,
+            groups: vec![0; groups],
+        }
+    }
+
+    fn add(&mut self, record: &Record, group: Option<VirtualServerId>) {
+        self.total += 1;
+        if let Some(count) = group.and_then(|group| self.groups.get_mut(group.index())) {
+            *count = count.saturating_add(1);
+        }
+        if self.records.len() == Listing::ROOM {
+            if self.records.last().is_some_and(|last| last.seq < record.seq) {
+                return;
+            }
+            self.records.pop();
+        }
+        let place = self.records.partition_point(|listed| listed.seq < record.seq);
+        self.records.insert(place, *record);
+    }
+
+    fn listing(&self, catalog: &Catalog) -> Listing {
+        let mut ids: Vec<VirtualServerId> =
+            self.records.iter().filter_map(|record| catalog.virtual_server(record.seq)).collect();
+        ids.dedup();
+        Listing {
+            records: self.records.clone(),
+            total: self.total,
+            groups: ids
+                .into_iter()
+                .map(|id| GroupCount {
+                    virtual_server: id,
+                    count: u64::from(self.groups[id.index()]),
+                })
+                .collect(),
+            groups_total: self.groups.iter().filter(|count| **count > 0).count() as u64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Connection, Handshake, ProbeSpec, TcpSpec};
+    use crate::id::SpecId;
+    use crate::tick::Tick;
+
+    fn catalog() -> Catalog {
+        let tcp = TcpSpec { connection: Connection::default(), handshake: Handshake::Half };
+        Catalog::of_list(vec![ProbeSpec::Tcp(tcp)])
+    }
+
+    fn record(seq: u64, outcome: Outcome) -> Record {
+        Record {
+            seq,
+            target: "127.0.0.1:53".parse().expect("an address"),
+            spec: SpecId(0),
+            outcome,
+            attempts: 2,
+            latency_ns: None,
+            at: Tick::from_ns(1),
+            strange: None,
+        }
+    }
+
+    fn stats(sent: u64, latencies_ns: &[u64]) -> Box<ShardStats> {
+        let mut latency = Histogram::new(3).expect("3 digits are allowed");
+        for ns in latencies_ns {
+            latency.record(*ns).expect("auto-resizing");
+        }
+        Box::new(ShardStats {
+            datagrams_sent: sent,
+            datagrams_received: 1,
+            connects: 2,
+            strange: [1, 0, 0, 2, 0, 0, 0],
+            receive_drops: 3,
+            free_retries: 4,
+            soft_send_errors: 5,
+            stalled_ns: 1_500_000,
+            window_now: 100,
+            window_min: 50,
+            in_flight: 0,
+            limited: [1, 0, 7, 0, 0, 0],
+            turns: 9,
+            latency,
+        })
+    }
+
+    #[test]
+    fn every_reason_has_its_own_counter() {
+        for (position, outcome) in REASONS.iter().enumerate() {
+            assert_eq!(reason_index(*outcome), position, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_twenty_are_those_of_lowest_seq_in_any_order_of_arrival() {
+        let mut aggregator = Aggregator::new(catalog(), 1);
+        // 37 is coprime to 101, so this visits every number below 101 in a scattered order.
+        let scattered: Vec<Record> = (0..101_u64)
+            .map(|step| record(step * 37 % 101, Outcome::Fail(Failure::Timeout)))
+            .collect();
+        aggregator.add_records(&scattered);
+        let summary = aggregator.summary(Duration::from_secs(1), FeedCounts::default());
+        let listed: Vec<u64> = summary.failing.records.iter().map(|record| record.seq).collect();
+        assert_eq!(listed, (0..20).collect::<Vec<u64>>());
+        assert_eq!(summary.failing.total, 101);
+        assert_eq!(summary.failing.unlisted(), 81);
+        assert_eq!(summary.unclear.total, 0);
+        assert_eq!(summary.attempts, 202);
+    }
+
+    #[test]
+    fn cumulative_counters_replace_each_other_and_shards_add_up() {
+        let mut aggregator = Aggregator::new(catalog(), 2);
+        assert!(aggregator.latency().is_none());
+        aggregator.set_stats(ShardId(0), stats(5, &[1_000]));
+        aggregator.set_stats(ShardId(0), stats(10, &[1_000, 2_000]));
+        aggregator.set_stats(ShardId(1), stats(7, &[3_000_000]));
+        let summary = aggregator.summary(Duration::from_secs(2), FeedCounts::default());
+        assert_eq!(summary.datagrams_sent, 17);
+        assert_eq!(summary.connects, 4);
+        assert_eq!(summary.strange, BTreeMap::from([("late", 2), ("wrong_id", 4)]));
+        assert_eq!(summary.limited_by, Some("window"));
+        assert_eq!(summary.limited_turns, BTreeMap::from([("input", 2), ("window", 14)]));
+        assert_eq!(summary.window_min, Some(50));
+        assert_eq!(aggregator.window_now(), 200);
+        assert!((summary.stalled_ms - 3.0).abs() < 1e-9);
+        let latency = summary.latency_us.expect("three were measured");
+        assert_eq!(latency.count, 3);
+        assert!((latency.max - 3_000.0).abs() < 10.0, "{latency:?}");
+    }
+
+    #[test]
+    fn what_a_shard_did_not_report_is_unfinished() {
+        let mut aggregator = Aggregator::new(catalog(), 1);
+        aggregator.add_records(&[record(0, Outcome::Pass)]);
+        aggregator.shard_failed(ShardId(0), "no ring".into());
+        let feed = FeedCounts { seen: 3, dealt: 3, ..FeedCounts::default() };
+        let summary = aggregator.summary(Duration::ZERO, feed);
+        assert_eq!(summary.unfinished, 2);
+        assert_eq!(summary.shard_failures.len(), 1);
+        assert_eq!(summary.probes_per_second, 0.0);
+    }
+}

@@ -1,0 +1,204 @@
+//! `sweep --demo`: an embedded fleet with every fault in it, and whether the verdicts were right.
+
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::io;
+use std::rc::Rc;
+
+use serde::Deserialize;
+
+use super::execute::{Ended, refuse};
+use super::{exit, respond};
+use crate::aggregate::Summary;
+use crate::outcome::Record;
+use crate::respond::{Faults, Options, Running, start};
+use crate::sink::{Context, RunInfo, Sink, SinkError, grouped};
+
+/// A little of everything; the rest is healthy.
+const FAULTS: &str = "refuse=1%,silent=1%,servfail=1%,empty=1%,slow=1%:80ms,wrong_id=1%,\
+                      wrong_question=1%,foreign_port=1%,truncated=1%";
+/// Differences named in full.
+const SHOWN: usize = 20;
+
+/// The fleet, serving until dropped.
+pub(crate) struct Demo {
+    running: Running,
+}
+
+impl Demo {
+    pub(crate) fn start() -> Result<Demo, Ended> {
+        let faults: Faults = FAULTS.parse().map_err(|error| refuse(exit::ENGINE, error))?;
+        let options = Options { faults, ..Options::default() };
+        match start(&options) {
+            Ok(running) => Ok(Demo { running }),
+            Err(error) => {
+                let code = respond::exit_code(&error);
+                Err(refuse(code, format_args!("the embedded fleet cannot start: {error}")))
+            }
+        }
+    }
+
+    /// The fleet's keepalived.conf. It stays in memory: a demo leaves no files.
+    pub(crate) fn conf(&self) -> Result<Vec<u8>, Ended> {
+        self.paper(|to| self.running.fleet().write_conf(to))
+    }
+
+    /// The truth about the fleet, to be held against the records.
+    pub(crate) fn verdicts(&self) -> Result<Verdicts, Ended> {
+        let paper = self.paper(|to| self.running.fleet().write_truth(to))?;
+        let truth = paper
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(serde_json::from_slice)
+            .collect::<Result<Vec<Truth>, _>>()
+            .map_err(|error| refuse(exit::ENGINE, error))?;
+        Ok(Verdicts(Rc::new(RefCell::new(Comparison { truth, ..Comparison::default() }))))
+    }
+
+    fn paper(&self, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<Vec<u8>, Ended> {
+        let mut paper = Vec::new();
+        write(&mut paper).map_err(|error| refuse(exit::ENGINE, error))?;
+        Ok(paper)
+    }
+}
+
+/// What a checker must find. Line `n` of the truth is about checker `n` of the configuration.
+#[derive(Debug, Deserialize)]
+struct Truth {
+    target: String,
+    outcome: String,
+    reason: String,
+}
+
+#[derive(Default)]
+struct Comparison {
+    truth: Vec<Truth>,
+    compared: u64,
+    /// Records that say something else than the truth.
+    wrong: u64,
+    /// The first of them in words.
+    shown: Vec<String>,
+}
+
+impl Comparison {
+    fn compare(&mut self, record: &Record) {
+        self.compared += 1;
+        let truth = usize::try_from(record.seq).ok().and_then(|seq| self.truth.get(seq));
+        let found = (record.outcome.name(), record.outcome.reason());
+        let (target, expected) = match truth {
+            Some(truth) if found == (truth.outcome.as_str(), truth.reason.as_str()) => return,
+            Some(truth) => (truth.target.as_str(), format!("{} {}", truth.outcome, truth.reason)),
+            None => ("?", "nothing".to_owned()),
+        };
+        self.wrong += 1;
+        if self.shown.len() < SHOWN {
+            let (outcome, reason) = found;
+            self.shown.push(format!(
+                "{}: found {outcome} {reason}, built as {target} {expected}",
+                record.target
+            ));
+        }
+    }
+}
+
+/// Every record held against the truth.
+pub(crate) struct Verdicts(Rc<RefCell<Comparison>>);
+
+impl Verdicts {
+    /// The sink that fills this.
+    pub(crate) fn sink(&self) -> impl Sink + 'static {
+        VerdictSink(Rc::clone(&self.0))
+    }
+
+    /// What to say at the end, and whether every verdict was right.
+    pub(crate) fn judge(&self) -> (String, bool) {
+        let comparison = self.0.borrow();
+        let compared = grouped(comparison.compared);
+        if comparison.wrong == 0 {
+            return (format!("\nAll {compared} verdicts are as the fleet was built."), true);
+        }
+        let mut text = format!("\n{} of {compared} verdicts differ:", grouped(comparison.wrong));
+        for line in &comparison.shown {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n   {line}");
+        }
+        let unshown = comparison.wrong - comparison.shown.len() as u64;
+        if unshown > 0 {
+            let _ = write!(text, "\n   and {} more", grouped(unshown));
+        }
+        (text, false)
+    }
+}
+
+struct VerdictSink(Rc<RefCell<Comparison>>);
+
+impl Sink for VerdictSink {
+    fn begin(&mut self, _run: &RunInfo) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn records(&mut self, batch: &[Record], _context: &Context<'_>) -> Result<(), SinkError> {
+        let mut comparison = self.0.borrow_mut();
+        for record in batch {
+            comparison.compare(record);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _summary: &Summary, _context: &Context<'_>) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SpecId;
+    use crate::outcome::{Failure, Outcome};
+    use crate::tick::Tick;
+
+    fn record(seq: u64, outcome: Outcome) -> Record {
+        Record {
+            seq,
+            target: "127.64.0.1:5300".parse().expect("an address"),
+            spec: SpecId(0),
+            outcome,
+            attempts: 1,
+            latency_ns: None,
+            at: Tick::default(),
+            strange: None,
+        }
+    }
+
+    #[test]
+    fn the_faults_can_be_parsed() {
+        FAULTS.parse::<Faults>().expect("all of them exist");
+    }
+
+    #[test]
+    fn a_wrong_verdict_is_named_and_a_right_one_is_not() {
+        let truth = |reason: &str| Truth {
+            target: "127.64.0.1:5300".into(),
+            outcome: if reason == "ok" { "pass" } else { "fail" }.into(),
+            reason: reason.into(),
+        };
+        let comparison =
+            Comparison { truth: vec![truth("ok"), truth("timeout")], ..Comparison::default() };
+        let verdicts = Verdicts(Rc::new(RefCell::new(comparison)));
+        verdicts.0.borrow_mut().compare(&record(0, Outcome::Pass));
+        verdicts.0.borrow_mut().compare(&record(1, Outcome::Fail(Failure::Timeout)));
+        let (text, all) = verdicts.judge();
+        assert!(all, "{text}");
+        assert_eq!(text, "\nAll 2 verdicts are as the fleet was built.");
+        verdicts.0.borrow_mut().compare(&record(0, Outcome::Fail(Failure::NoAnswer)));
+        verdicts.0.borrow_mut().compare(&record(2, Outcome::Pass));
+        let (text, all) = verdicts.judge();
+        assert!(!all);
+        assert_eq!(
+            text,
+            "\n2 of 4 verdicts differ:\n   \
+             127.64.0.1:5300: found fail no_answer, built as 127.64.0.1:5300 pass ok\n   \
+             127.64.0.1:5300: found pass ok, built as ? nothing"
+        );
+    }
+}

@@ -1,0 +1,240 @@
+//! `ringprobe sweep`: from flags to input, sinks, the sweep itself and the exit code.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::demo::{Demo, Verdicts};
+use super::sweep::{Form, SweepArgs, When};
+use super::{Terminal, exit, input, process, progress, say};
+use crate::aggregate::Summary;
+use crate::fleet::{Fleet, ProbeSpec};
+use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
+use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest};
+
+/// Sweeps, reports, and returns the exit code.
+pub(crate) fn sweep(args: &SweepArgs, terminal: Terminal) -> u8 {
+    match try_sweep(args, terminal) {
+        Ok(code) => code,
+        Err(Ended::Said(code)) => code,
+        Err(Ended::Sink(error)) => output_failed(&error),
+    }
+}
+
+/// Why there was no sweep.
+pub(crate) enum Ended {
+    /// The exit code; the reason is on standard error.
+    Said(u8),
+    /// An output could not be opened.
+    Sink(SinkError),
+}
+
+impl From<SinkError> for Ended {
+    fn from(error: SinkError) -> Ended {
+        Ended::Sink(error)
+    }
+}
+
+/// Says why on standard error, and ends with `code`.
+pub(crate) fn refuse(code: u8, why: impl std::fmt::Display) -> Ended {
+    say(format_args!("ringprobe: {why}"));
+    Ended::Said(code)
+}
+
+fn try_sweep(args: &SweepArgs, terminal: Terminal) -> Result<u8, Ended> {
+    let stop = process::stop_flag()
+        .map_err(|error| refuse(exit::ENGINE, format_args!("no signal handler: {error}")))?;
+    let exclude = args.exclude.as_deref().map(input::exclude).transpose()?;
+    let (input, demo) = open_input(args, terminal)?;
+    let (mut tee, verdicts) = open_sinks(args, terminal, demo.as_ref())?;
+    let request = request(args, input, exclude);
+    let mut progress = progress::choose(
+        // A demo is for looking at.
+        if args.quiet {
+            When::Never
+        } else if args.demo && args.progress == When::Auto && !io::stderr().is_terminal() {
+            When::Always
+        } else {
+            args.progress
+        },
+        args.output != Form::Text && args.out.is_none() && io::stdout().is_terminal(),
+    );
+    let result = sweep::run(request, stop, progress.as_mut(), &mut tee);
+    let code = match &result {
+        Ok(summary) => exit_code(summary),
+        Err(error) => failed(error, args, terminal),
+    };
+    let Some(verdicts) = verdicts else { return Ok(code) };
+    drop(demo);
+    // Only a sweep that ended by itself says anything about all servers.
+    if code > exit::UNKNOWN {
+        return Ok(code);
+    }
+    let (text, all_as_expected) = verdicts.judge();
+    let is_on_stdout = args.output == Form::Text && args.out.is_none();
+    if is_on_stdout {
+        Output::stdout()?.write_line(&text)?;
+    } else {
+        say(&text);
+    }
+    Ok(if all_as_expected { exit::OK } else { exit::FAILED })
+}
+
+/// The exit code of a sweep that gave a summary.
+fn exit_code(summary: &Summary) -> u8 {
+    if summary.interrupted {
+        exit::INTERRUPTED
+    } else if !summary.shard_failures.is_empty() {
+        exit::ENGINE
+    } else if summary.counts.failed > 0 {
+        exit::FAILED
+    } else if summary.counts.unknown > 0 {
+        exit::UNKNOWN
+    } else {
+        exit::OK
+    }
+}
+
+/// Says what went wrong, and with what summary where there is one nobody has seen.
+fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
+    match error {
+        SweepError::Output { error, .. } if error.is_closed_pipe() => return exit::CLOSED_PIPE,
+        SweepError::Output { summary, .. } if !args.quiet && summary.counts.probed > 0 => {
+            say(crate::sink::short_text(summary, terminal.colours_stderr()).trim_end());
+        }
+        _ => {}
+    }
+    say(format_args!("ringprobe: {error}"));
+    match error {
+        SweepError::NothingToProbe | SweepError::Target { .. } => exit::USAGE,
+        SweepError::Engine { .. } | SweepError::Output { .. } | SweepError::Thread(_) => {
+            exit::ENGINE
+        }
+    }
+}
+
+/// A reader that went away is the reader's business; anything else is an error.
+fn output_failed(error: &SinkError) -> u8 {
+    if error.is_closed_pipe() {
+        return exit::CLOSED_PIPE;
+    }
+    say(format_args!("ringprobe: {error}"));
+    exit::ENGINE
+}
+
+fn open_input(args: &SweepArgs, terminal: Terminal) -> Result<(Input, Option<Demo>), Ended> {
+    if let Some(path) = &args.targets {
+        let addresses = input::targets(path, args.default_port())?;
+        return Ok((Input::Targets { addresses, specs: Box::new(args.list_specs()) }, None));
+    }
+    let (fleet, path, demo) = match &args.use_file {
+        Some(path) => (input::fleet_of_file(path, args, terminal)?, path.clone(), None),
+        None => {
+            let demo = Demo::start()?;
+            let fleet = input::fleet_of_text("demo.conf", demo.conf()?, args, terminal)?;
+            (fleet, "demo.conf".into(), Some(demo))
+        }
+    };
+    Ok((Input::Fleet { fleet: Arc::new(with_flags(fleet, args)), path }, demo))
+}
+
+/// Lets the flags that override the configuration do so.
+fn with_flags(mut fleet: Fleet, args: &SweepArgs) -> Fleet {
+    if let Some(timeout) = args.timeout {
+        for spec in &mut fleet.specs {
+            match spec {
+                ProbeSpec::Dns(spec) => spec.connection.timeout = timeout,
+                ProbeSpec::Tcp(spec) => spec.connection.timeout = timeout,
+            }
+        }
+    }
+    fleet
+}
+
+fn request(args: &SweepArgs, input: Input, exclude: Option<Exclude>) -> SweepRequest {
+    let mut request = SweepRequest::new(input);
+    if let Some(part) = args.shard {
+        request.part = part;
+    }
+    if let Some(shards) = args.shards {
+        request.shards = shards as usize;
+    }
+    request.exclude = exclude;
+    request.skip_bad = args.skip_bad;
+    request.retries = args.retries;
+    request.window = args.window;
+    request.rate = args.rate;
+    request.sockets_per_lane = args.sockets_per_lane;
+    request.receive_buffer = args.receive_buffer.map(|bytes| bytes as usize);
+    request.seed = args.seed;
+    request
+}
+
+/// The sinks that the flags ask for. People get a summary even where records go to a file or a
+/// program: beside the file on standard output, else on standard error.
+fn open_sinks(
+    args: &SweepArgs,
+    terminal: Terminal,
+    demo: Option<&Demo>,
+) -> Result<(Tee, Option<Verdicts>), Ended> {
+    let mut tee = Tee::default();
+    let out = args.out.as_deref();
+    let output = |path: Option<&Path>| path.map_or_else(Output::stdout, Output::file);
+    match args.output {
+        Form::Text => {
+            let is_coloured = out.is_none() && terminal.colours_stdout();
+            tee.push(TextSink::new(output(out)?, Rest::Rerun, is_coloured));
+        }
+        Form::Ndjson => tee.push(NdjsonSink::new(output(out)?)),
+        Form::Csv => tee.push(CsvSink::new(output(out)?)),
+    }
+    if let Some(path) = &args.hdr {
+        tee.push(HdrSink::new(Output::file(path)?));
+    }
+    if args.output != Form::Text && !args.quiet {
+        tee.push(match out {
+            Some(path) => {
+                let rest = Rest::File(path.display().to_string());
+                TextSink::new(Output::stdout()?, rest, terminal.colours_stdout())
+            }
+            None => TextSink::new(stderr()?, Rest::Stdout, terminal.colours_stderr()),
+        });
+    }
+    let verdicts = demo.map(Demo::verdicts).transpose()?;
+    if let Some(verdicts) = &verdicts {
+        tee.push(verdicts.sink());
+    }
+    Ok((tee, verdicts))
+}
+
+fn stderr() -> Result<Output, SinkError> {
+    let name = "standard error".to_owned();
+    match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(fd) => Ok(Output::on(name, fd.into())),
+        Err(error) => Err(SinkError { name, records: 0, error }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Counts, ShardFailure};
+
+    #[test]
+    fn the_exit_code_says_the_worst_that_can_be_said() {
+        let mut summary = Summary {
+            counts: Counts { probed: 3, passed: 3, failed: 0, unknown: 0 },
+            ..Summary::default()
+        };
+        assert_eq!(exit_code(&summary), 0);
+        summary.counts.unknown = 1;
+        assert_eq!(exit_code(&summary), 3);
+        summary.counts.failed = 1;
+        assert_eq!(exit_code(&summary), 1);
+        summary.shard_failures.push(ShardFailure { shard: 0, error: "no ring".into() });
+        assert_eq!(exit_code(&summary), 4);
+        summary.interrupted = true;
+        assert_eq!(exit_code(&summary), 130);
+    }
+}

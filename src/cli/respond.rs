@@ -1,0 +1,136 @@
+//! `ringprobe respond`: flags, and serving until told to end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use ipnet::Ipv4Net;
+
+use super::{exit, process, say};
+use crate::respond::{self, DelayEvery, Faults, Options, RespondError, Share};
+
+const EXAMPLES: &str = "\
+Examples:
+  ringprobe respond --servers 10000 --faults refuse=1%,silent=1%,slow=1%:80ms --conf fleet.conf
+  ringprobe respond --net 127.64.0.0/16 --servers 60000 --tcp-share 0% --conf fleet.conf --for 60s
+  ringprobe respond --delay-every 50:800ms --connect-timeout 500ms --conf f.conf --truth f.ndjson
+
+Serves until Ctrl-C, SIGTERM or --for; then says on standard error what it did.
+
+Exit codes: 0 served · 2 the flags make no fleet · 4 a port is taken or a file cannot be written";
+
+/// Serves DNS (UDP) and TCP on many loopback addresses, each good or faulty by its seed, and writes
+/// the keepalived.conf of that fleet and the truth about it.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES, after_help = "See --help for examples.")]
+pub(crate) struct RespondArgs {
+    /// Where the servers stand; inside 127.0.0.0/8
+    #[arg(long, value_name = "PREFIX", default_value_t = Options::default().net)]
+    net: Ipv4Net,
+    /// How many servers, from the first host address on
+    #[arg(long, value_name = "N", default_value_t = Options::default().servers)]
+    servers: u32,
+    /// Decides which server is what
+    #[arg(long, value_name = "N", default_value_t = Options::default().seed)]
+    seed: u64,
+    /// Shares of servers with each fault: refuse, silent, servfail, empty, slow, wrong_id,
+    /// wrong_question, foreign_port, truncated, as in refuse=1%,slow=0.5%:80ms [default: none]
+    #[arg(long, value_name = "LIST")]
+    faults: Option<Faults>,
+    /// The port that answers; the two above it are used too
+    #[arg(long, default_value_t = Options::default().port)]
+    port: u16,
+    /// The share of servers checked by TCP_CHECK; the others by DNS_CHECK
+    #[arg(long, value_name = "SHARE", default_value_t = Options::default().tcp_share)]
+    tcp_share: Share,
+    /// Real servers per virtual server
+    #[arg(long, value_name = "N", default_value_t = Options::default().virtual_server_size)]
+    virtual_server_size: u32,
+    /// connect_timeout in the configuration
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = humantime::parse_duration,
+        default_value = "1s"
+    )]
+    connect_timeout: Duration,
+    /// Make every N-th answer late by TIME, no server's more than once
+    #[arg(long, value_name = "N:TIME")]
+    delay_every: Option<DelayEvery>,
+    /// Threads that answer DNS, 1 to 64
+    #[arg(long, value_name = "N", default_value_t = Options::default().threads)]
+    threads: usize,
+    /// Write the fleet's keepalived.conf
+    #[arg(long, value_name = "FILE")]
+    conf: Option<PathBuf>,
+    /// Write what every checker must find, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+    /// End after this time [default: serve until a signal]
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    limit: Option<Duration>,
+}
+
+impl RespondArgs {
+    fn options(&self) -> Options {
+        Options {
+            net: self.net,
+            servers: self.servers,
+            seed: self.seed,
+            faults: self.faults.unwrap_or_default(),
+            port: self.port,
+            tcp_share: self.tcp_share,
+            delay_every: self.delay_every,
+            threads: self.threads,
+            virtual_server_size: self.virtual_server_size,
+            connect_timeout: self.connect_timeout,
+            conf: self.conf.clone(),
+            truth: self.truth.clone(),
+        }
+    }
+}
+
+/// Serves, and returns the exit code.
+pub(crate) fn respond(args: &RespondArgs) -> u8 {
+    let stop = match process::stop_flag() {
+        Ok(stop) => stop,
+        Err(error) => {
+            say(format_args!("ringprobe: no signal handler: {error}"));
+            return exit::ENGINE;
+        }
+    };
+    match respond::run(&args.options(), &stop, args.limit) {
+        Ok(counters) => {
+            say(format_args!(
+                "{} queries, {} answers, {} delayed, {} connections accepted, {} datagrams of \
+                 others, {} errors",
+                counters.queries,
+                counters.answers,
+                counters.delayed,
+                counters.accepted,
+                counters.junk,
+                counters.send_errors + counters.receive_errors,
+            ));
+            exit::OK
+        }
+        Err(error) => {
+            say(format_args!("ringprobe: {error}"));
+            exit_code(&error)
+        }
+    }
+}
+
+/// Whether the flags or the machine are to blame.
+pub(crate) fn exit_code(error: &RespondError) -> u8 {
+    match error {
+        RespondError::NotLoopback(_)
+        | RespondError::Servers { .. }
+        | RespondError::VirtualServerSize(_)
+        | RespondError::PortRange(_)
+        | RespondError::Threads(_) => exit::USAGE,
+        RespondError::PortTaken { .. }
+        | RespondError::Socket { .. }
+        | RespondError::Thread(..)
+        | RespondError::Write { .. } => exit::ENGINE,
+    }
+}

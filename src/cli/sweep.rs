@@ -1,0 +1,492 @@
+//! Flags of `ringprobe sweep`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{ArgGroup, Args, ValueEnum};
+use hickory_proto::rr::{Name, RecordType};
+
+use crate::fleet::{Connection, DnsRequire, DnsSpec, Handshake, ProbeSpec, TcpSpec};
+use crate::sweep::{ListSpecs, Part};
+
+/// Timeout of one attempt on a list, which has no connect_timeout of its own.
+const LIST_TIMEOUT: Duration = Duration::from_secs(2);
+/// Port of DNS.
+const DNS_PORT: u16 = 53;
+
+const EXAMPLES: &str = "\
+Examples:
+  ringprobe sweep -f /etc/keepalived/keepalived.conf
+  ringprobe sweep -f keepalived.conf -o ndjson --out fleet.ndjson --hdr fleet.hlog
+  ringprobe sweep --targets resolvers.txt --check dns --type A --name example.com
+  seq -f 192.0.2.%g 1 254 | ringprobe sweep --targets - --check tcp --port 443 -o csv
+  ringprobe sweep --targets net.txt --check dns --shard 2/4 --rate 20000 --exclude dont.txt
+  ringprobe sweep --demo
+
+A target list has one target a line: ADDR, ADDR:PORT, [ADDR6]:PORT, a prefix (10.0.0.0/8) or a range
+(10.0.0.1-10.0.0.99). It is streamed, so its length does not matter.
+
+Exit codes:
+  0  all passed (with --demo: every verdict is as the fleet was built)
+  1  at least one failed (with --demo: a verdict differs)
+  2  bad usage, configuration or target list, or nothing to probe
+  3  none failed, but of some nothing can be said: the trouble was here
+  4  the engine could not run, or the output could not be written
+  130  interrupted; what was known was reported
+  141  the reader of standard output went away";
+
+/// Probes every checker of a configuration, or every address of a list, once, and reports.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES, after_help = "See --help for examples and exit codes.")]
+#[command(group = ArgGroup::new("input").required(true).args(["use_file", "targets", "demo"]))]
+pub(crate) struct SweepArgs {
+    /// Probe every checker of a keepalived.conf
+    #[arg(short = 'f', long, value_name = "FILE", help_heading = "Input")]
+    pub(crate) use_file: Option<PathBuf>,
+    /// Probe the addresses of a list; - for standard input
+    #[arg(long, value_name = "FILE|-", requires = "check", help_heading = "Input")]
+    pub(crate) targets: Option<PathBuf>,
+    /// Start an embedded fleet of 10,000 servers with faults in it, probe it, and compare the
+    /// verdicts with the truth
+    #[arg(long, help_heading = "Input")]
+    pub(crate) demo: bool,
+    /// Leave out the addresses, prefixes and ranges in this file
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub(crate) exclude: Option<PathBuf>,
+    /// Count bad lines of a list and go on, instead of ending with an error
+    #[arg(long, help_heading = "Input")]
+    pub(crate) skip_bad: bool,
+    /// Probe only part I of N: every N-th target, starting with the I-th
+    #[arg(long, value_name = "I/N", value_parser = part, help_heading = "Input")]
+    pub(crate) shard: Option<Part>,
+
+    /// What to do with each address of a list
+    #[arg(long, value_enum, help_heading = "Checks of a list")]
+    pub(crate) check: Option<Check>,
+    /// Record type to ask for [default: SOA]
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        value_parser = record_type,
+        help_heading = "Checks of a list"
+    )]
+    pub(crate) record_type: Option<RecordType>,
+    /// Name to ask for [default: the root]
+    #[arg(long, value_parser = name, help_heading = "Checks of a list")]
+    pub(crate) name: Option<Name>,
+    /// Port of lines that have none [default: 53 for dns; tcp has no default]
+    #[arg(
+        long,
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Checks of a list"
+    )]
+    pub(crate) port: Option<u16>,
+    /// Source address; once per address family of the list
+    #[arg(long, value_name = "ADDR", help_heading = "Checks of a list")]
+    pub(crate) bindto: Vec<IpAddr>,
+    /// Source port
+    #[arg(
+        long,
+        value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..),
+        requires = "bindto",
+        help_heading = "Checks of a list"
+    )]
+    pub(crate) bind_port: Option<u16>,
+    /// Interface to send from and receive on
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = interface,
+        help_heading = "Checks of a list"
+    )]
+    pub(crate) bind_if: Option<String>,
+    /// Mark of every packet (SO_MARK; needs CAP_NET_ADMIN)
+    #[arg(long, value_name = "MARK", help_heading = "Checks of a list")]
+    pub(crate) fwmark: Option<u32>,
+
+    /// Time one attempt may take, as in 500ms or 2s [default: connect_timeout of the
+    /// configuration; 2s for a list]
+    #[arg(long, value_name = "TIME", value_parser = timeout, help_heading = "Probing")]
+    pub(crate) timeout: Option<Duration>,
+    /// Attempts after the first, after a timeout or local trouble [default: the retry of the
+    /// configuration where it is written; else 2]
+    #[arg(long, value_name = "N", help_heading = "Probing")]
+    pub(crate) retries: Option<u16>,
+    /// What passes a DNS check: RCODE 0 and a record in the answer section, or RCODE 0 alone
+    /// [default: answer]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Probing")]
+    pub(crate) dns_require: Option<Require>,
+    /// What the peer of a TCP check sees: SYN, SYN-ACK, then RST (half), ACK and RST (full), or
+    /// ACK and FIN (orderly) [default: half]
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Probing")]
+    pub(crate) tcp_handshake: Option<HandshakeArg>,
+    /// Most attempts per second, of all shards together [default: no limit]
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate, help_heading = "Probing")]
+    pub(crate) rate: Option<f64>,
+    /// Most attempts in flight per shard
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4096,
+        value_parser = clap::value_parser!(u32).range(1..=65_536),
+        help_heading = "Probing"
+    )]
+    pub(crate) window: u32,
+    /// Threads that probe, each with a ring of its own [default: one per available core]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1024),
+        help_heading = "Probing"
+    )]
+    pub(crate) shards: Option<u32>,
+    /// UDP sockets of each shard that share source address, port, interface and mark
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u32).range(1..=64),
+        help_heading = "Probing"
+    )]
+    pub(crate) sockets_per_lane: u32,
+    /// Receive buffer of each UDP socket [default: as much as the kernel gives, up to 8 MiB]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1..=0x3fff_ffff),
+        help_heading = "Probing"
+    )]
+    pub(crate) receive_buffer: Option<u32>,
+    /// Seed of transaction ids; repeats a run, but lets a peer guess them [default: from the
+    /// operating system]
+    #[arg(long, value_name = "N", help_heading = "Probing")]
+    pub(crate) seed: Option<u64>,
+
+    /// Form of the result
+    #[arg(
+        short = 'o',
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value_t = Form::Text,
+        help_heading = "Output"
+    )]
+    pub(crate) output: Form,
+    /// Write the result to a file instead of standard output
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the latencies of every second to an HdrHistogram log (nanoseconds)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) hdr: Option<PathBuf>,
+    /// Progress on standard error: a bar on a terminal; elsewhere a line a second with `always`,
+    /// nothing with `auto`
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = When::Auto,
+        help_heading = "Output"
+    )]
+    pub(crate) progress: When,
+    /// Errors and the result, nothing else: no progress, no warnings, no summary beside records
+    #[arg(short, long, help_heading = "Output")]
+    pub(crate) quiet: bool,
+}
+
+/// `--check`.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Check {
+    /// Ask one question over UDP
+    Dns,
+    /// Connect
+    Tcp,
+}
+
+/// `--dns-require`.
+#[derive(Copy, Clone, Debug, ValueEnum)]
+pub(crate) enum Require {
+    /// RCODE 0 and at least one record in the answer section
+    Answer,
+    /// RCODE 0, as keepalived
+    Rcode,
+}
+
+/// `--tcp-handshake`.
+#[derive(Copy, Clone, Debug, ValueEnum)]
+pub(crate) enum HandshakeArg {
+    /// SYN, SYN-ACK, RST: the application behind the port never wakes
+    Half,
+    /// SYN, SYN-ACK, ACK, RST
+    Full,
+    /// SYN, SYN-ACK, ACK, FIN, as keepalived
+    Orderly,
+}
+
+/// `--output`.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Form {
+    /// A summary for people
+    Text,
+    /// A JSON object a line: run, every probe, summary
+    Ndjson,
+    /// A line per probe under a line of column names
+    Csv,
+}
+
+/// `--progress`.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal
+    Auto,
+    /// Never
+    Never,
+    /// Always
+    Always,
+}
+
+impl SweepArgs {
+    /// What clap's own rules cannot say.
+    ///
+    /// # Errors
+    /// What kind of usage error it is, and in words.
+    pub(crate) fn check(&self) -> Result<(), (ErrorKind, String)> {
+        let conflict = |text: &str| Err((ErrorKind::ArgumentConflict, text.to_owned()));
+        // clap forgives a missing `requires` that would conflict with what is there, and every input
+        // conflicts with every other.
+        for (is_given, flag) in self.list_flags() {
+            if is_given && self.targets.is_none() {
+                return conflict(&format!("{flag} has a meaning only with --targets"));
+            }
+        }
+        if self.check == Some(Check::Tcp) {
+            for (is_given, flag) in [
+                (self.record_type.is_some(), "--type"),
+                (self.name.is_some(), "--name"),
+                (self.dns_require.is_some(), "--dns-require"),
+            ] {
+                if is_given {
+                    return conflict(&format!("{flag} has no meaning with --check tcp"));
+                }
+            }
+        }
+        if self.check == Some(Check::Dns) && self.tcp_handshake.is_some() {
+            return conflict("--tcp-handshake has no meaning with --check dns");
+        }
+        if self.bindto.len() > 2 || (self.bindto_of(true) > 1) || (self.bindto_of(false) > 1) {
+            return conflict("--bindto may be given once per address family");
+        }
+        if self.out.is_some() && self.out == self.hdr {
+            return conflict("--out and --hdr need a file each");
+        }
+        Ok(())
+    }
+
+    fn list_flags(&self) -> [(bool, &'static str); 9] {
+        [
+            (self.check.is_some(), "--check"),
+            (self.record_type.is_some(), "--type"),
+            (self.name.is_some(), "--name"),
+            (self.port.is_some(), "--port"),
+            (!self.bindto.is_empty(), "--bindto"),
+            (self.bind_port.is_some(), "--bind-port"),
+            (self.bind_if.is_some(), "--bind-if"),
+            (self.fwmark.is_some(), "--fwmark"),
+            (self.skip_bad, "--skip-bad"),
+        ]
+    }
+
+    fn bindto_of(&self, is_ipv4: bool) -> usize {
+        self.bindto.iter().filter(|address| address.is_ipv4() == is_ipv4).count()
+    }
+
+    /// Port of lines that have none.
+    pub(crate) fn default_port(&self) -> Option<u16> {
+        self.port.or((self.check == Some(Check::Dns)).then_some(DNS_PORT))
+    }
+
+    /// How to probe the addresses of a list. With --bindto, a family without one cannot be probed.
+    pub(crate) fn list_specs(&self) -> ListSpecs {
+        let of_family = |is_ipv4: bool| {
+            let bindto = self.bindto.iter().find(|address| address.is_ipv4() == is_ipv4).copied();
+            (self.bindto.is_empty() || bindto.is_some()).then(|| self.list_spec(bindto))
+        };
+        ListSpecs { ipv4: of_family(true), ipv6: of_family(false) }
+    }
+
+    fn list_spec(&self, bindto: Option<IpAddr>) -> ProbeSpec {
+        let connection = Connection {
+            timeout: self.timeout.unwrap_or(LIST_TIMEOUT),
+            bindto,
+            bind_port: self.bind_port,
+            bind_if: self.bind_if.as_deref().map(Into::into),
+            fwmark: self.fwmark.unwrap_or(0),
+        };
+        match self.check {
+            Some(Check::Tcp) => ProbeSpec::Tcp(TcpSpec { connection, handshake: self.handshake() }),
+            Some(Check::Dns) | None => ProbeSpec::Dns(DnsSpec {
+                connection,
+                name: self.name.clone().unwrap_or_else(Name::root),
+                record_type: self.record_type.unwrap_or(RecordType::SOA),
+                require: self.dns_require(),
+            }),
+        }
+    }
+
+    pub(crate) fn dns_require(&self) -> DnsRequire {
+        match self.dns_require {
+            None | Some(Require::Answer) => DnsRequire::Answer,
+            Some(Require::Rcode) => DnsRequire::Rcode,
+        }
+    }
+
+    pub(crate) fn handshake(&self) -> Handshake {
+        match self.tcp_handshake {
+            None | Some(HandshakeArg::Half) => Handshake::Half,
+            Some(HandshakeArg::Full) => Handshake::Full,
+            Some(HandshakeArg::Orderly) => Handshake::Orderly,
+        }
+    }
+}
+
+fn part(text: &str) -> Result<Part, String> {
+    text.split_once('/')
+        .and_then(|(number, count)| Part::new(number.parse().ok()?, count.parse().ok()?))
+        .ok_or_else(|| "give I/N with 1 <= I <= N, as in 2/4".to_owned())
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(timeout) if timeout.is_zero() => Err("it must be longer than nothing".to_owned()),
+        Ok(timeout) if timeout > Duration::from_secs(3600) => Err("at most an hour".to_owned()),
+        Ok(timeout) => Ok(timeout),
+        Err(error) => Err(format!("{error}; give a number with a unit, as in 500ms or 2s")),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err("give attempts per second, more than 0".to_owned()),
+    }
+}
+
+fn record_type(text: &str) -> Result<RecordType, String> {
+    let upper = text.to_ascii_uppercase();
+    if upper == "IXFR" {
+        // hickory prints this name but does not read it.
+        return Ok(RecordType::IXFR);
+    }
+    RecordType::from_str(&upper)
+        .map_err(|_| "no such record type; give one by name, as in A or SOA".to_owned())
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    let mut name = Name::from_ascii(text).map_err(|error| error.to_string())?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+/// IFNAMSIZ is 16, its NUL included.
+fn interface(text: &str) -> Result<String, String> {
+    if (1..=15).contains(&text.len()) && !text.contains(['/', ' ', '\0']) {
+        Ok(text.to_owned())
+    } else {
+        Err("an interface name has 1 to 15 bytes, no slash and no space".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Probe {
+        #[command(flatten)]
+        sweep: SweepArgs,
+    }
+
+    fn parse(line: &str) -> Result<SweepArgs, clap::Error> {
+        let words = std::iter::once("x").chain(line.split_whitespace());
+        let args = Probe::try_parse_from(words)?.sweep;
+        args.check().map_err(|(kind, text)| Probe::command().error(kind, text))?;
+        Ok(args)
+    }
+
+    #[test]
+    fn exactly_one_input_and_list_flags_only_with_a_list() {
+        for good in [
+            "-f x.conf",
+            "--use-file x.conf --timeout 500ms --retries 0",
+            "--demo",
+            "--targets - --check dns",
+            "--targets x --check tcp --port 80 --tcp-handshake full",
+            "--targets x --check dns --type aaaa --name example.com --bindto ::1 --bind-port 4000",
+            "--targets x --check dns --bindto ::1 --bindto 127.0.0.1 --skip-bad --shard 4/4",
+        ] {
+            parse(good).unwrap_or_else(|error| panic!("{good}: {error}"));
+        }
+        for bad in [
+            "",
+            "-f x.conf --demo",
+            "-f x.conf --targets y --check dns",
+            "--targets x",
+            "-f x.conf --check dns",
+            "-f x.conf --type A",
+            "-f x.conf --name a.",
+            "-f x.conf --port 53",
+            "-f x.conf --bindto ::1",
+            "-f x.conf --bind-if lo",
+            "-f x.conf --fwmark 1",
+            "-f x.conf --skip-bad",
+            "--demo --port 5353",
+            "--targets x --check dns --bind-port 4000",
+            "--targets x --check dns --bindto ::1 --bindto ::2",
+            "--targets x --check tcp --type A",
+            "--targets x --check tcp --dns-require rcode",
+            "--targets x --check dns --tcp-handshake full",
+            "--targets x --check dns --shard 0/4",
+            "--targets x --check dns --shard 5/4",
+            "--targets x --check dns --shard 1",
+            "--targets x --check dns --timeout 0s",
+            "--targets x --check dns --timeout 5",
+            "--targets x --check dns --rate 0",
+            "--targets x --check dns --rate nan",
+            "--targets x --check dns --window 0",
+            "--targets x --check dns --shards 0",
+            "--targets x --check dns --type NOPE",
+            "--targets x --check dns --bind-if sixteen-bytes-xx",
+            "-f x.conf --out y --hdr y",
+        ] {
+            let error = parse(bad).expect_err(bad);
+            assert_eq!(error.exit_code(), 2, "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_list_gets_a_spec_for_each_family_it_can_reach() {
+        let specs = parse("--targets x --check dns").expect("good").list_specs();
+        assert_eq!(specs.ipv4, specs.ipv6);
+        let ProbeSpec::Dns(dns) = specs.ipv4.expect("always") else { panic!("not DNS") };
+        assert_eq!(dns.connection.timeout, Duration::from_secs(2));
+        assert_eq!((dns.name, dns.record_type), (Name::root(), RecordType::SOA));
+
+        let args = parse("--targets x --check tcp --bindto 127.0.0.9 --bind-port 4000 --fwmark 7")
+            .expect("good");
+        assert_eq!(args.default_port(), None);
+        let specs = args.list_specs();
+        assert!(specs.ipv6.is_none(), "no source address of that family");
+        let connection = specs.ipv4.expect("bound").connection().clone();
+        assert_eq!(connection.bindto, Some("127.0.0.9".parse().expect("an address")));
+        assert_eq!((connection.bind_port, connection.fwmark), (Some(4000), 7));
+
+        let args = parse("--targets x --check dns --name Example.com").expect("good");
+        assert_eq!(args.default_port(), Some(53));
+        assert!(args.name.expect("given").is_fqdn());
+    }
+}

@@ -1,0 +1,161 @@
+//! The table of diagnostics: one stable code for each kind, with its severity.
+//!
+//! A code keeps its number for ever; a kind that goes away leaves a gap.
+
+/// How bad it is.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Severity {
+    /// The meaning is in doubt: nothing is probed.
+    Error,
+    /// keepalived complains or surprises, but what it means is certain.
+    Warning,
+    /// Something this program does not do.
+    Note,
+}
+
+macro_rules! codes {
+    ($($(#[$meta:meta])* $name:ident = $text:literal $severity:ident,)*) => {
+        /// What kind of problem.
+        #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Code {
+            $($(#[$meta])* $name,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// `E012`, `W034`, ...
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Code::$name => $text,)*
+                }
+            }
+
+            /// How bad it is.
+            pub fn severity(self) -> Severity {
+                match self {
+                    $(Code::$name => Severity::$severity,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A line of more than 1022 bytes.
+    LineTooLong = "E001" Error,
+    /// A NUL byte in a line.
+    NulByte = "E002" Error,
+    /// A quote without its partner.
+    UnterminatedQuote = "E003" Error,
+    /// A block keyword without its `{`.
+    MissingOpenBrace = "E004" Error,
+    /// A `{` where none is expected.
+    UnexpectedOpenBrace = "E005" Error,
+    /// A `}` that closes nothing.
+    ExtraCloseBrace = "E006" Error,
+    /// A block that is never closed.
+    MissingCloseBrace = "E007" Error,
+    /// Blocks in blocks in blocks.
+    NestedTooDeep = "E008" Error,
+    /// Parameters, repetition, conditional lines and includes are not read yet.
+    MacroUnsupported = "E009" Error,
+    /// No such keyword anywhere.
+    UnknownKeyword = "E010" Error,
+    /// A keyword of another block.
+    MisplacedKeyword = "E011" Error,
+    /// A keyword without its value.
+    MissingArgument = "E012" Error,
+    /// Not a decimal number.
+    BadNumber = "E013" Error,
+    /// A number outside its range.
+    OutOfRange = "E014" Error,
+    /// Not a time in seconds.
+    BadTimer = "E015" Error,
+    /// Not a boolean.
+    BadBoolean = "E016" Error,
+    /// Not a numeric address.
+    BadAddress = "E017" Error,
+    /// Not a port.
+    BadPort = "E018" Error,
+    /// A word that is none of a closed set.
+    BadChoice = "E019" Error,
+    /// IPv4 and IPv6 where they must agree.
+    FamilyMismatch = "E020" Error,
+    /// A link-local target without an interface.
+    LinkLocal = "E021" Error,
+    /// Nothing says which port to check.
+    NoPort = "E022" Error,
+    /// Not a domain name.
+    BadDnsName = "E023" Error,
+    /// No such DNS record type.
+    UnknownDnsType = "E024" Error,
+    /// Not the name of an interface.
+    BadInterface = "E025" Error,
+    /// A group that is defined nowhere, or has nothing in it.
+    UnknownGroup = "E026" Error,
+    /// A line of a group that is no address, range, network or mark.
+    BadGroupMember = "E027" Error,
+    /// Text that must be UTF-8 and is not.
+    NotUtf8 = "E028" Error,
+
+    /// No `lvs_sched`: wlc.
+    NoScheduler = "W031" Warning,
+    /// No `lvs_method`: NAT.
+    NoMethod = "W032" Warning,
+    /// No `protocol`: UDP.
+    NoProtocol = "W033" Warning,
+    /// `quorum` beyond the sum of all weights.
+    QuorumTooLarge = "W034" Warning,
+    /// `hysteresis` not below the quorum.
+    HysteresisTooLarge = "W035" Warning,
+    /// The same real server twice in one virtual server.
+    DuplicateRealServer = "W036" Warning,
+    /// A virtual server without a real server.
+    NoRealServer = "W037" Warning,
+    /// Words after the ones a keyword wants.
+    IgnoredWords = "W038" Warning,
+    /// What follows `/` in an address is ignored.
+    AddressCut = "W039" Warning,
+    /// A keyword that has no effect where or as it stands.
+    NoEffect = "W040" Warning,
+    /// A backslash does not keep a comment character from keepalived's checker process.
+    EscapedComment = "W041" Warning,
+    /// A port that forwarding without NAT cannot change.
+    PortNotTranslated = "W042" Warning,
+    /// A virtual server without a port is always persistent.
+    NotPersistent = "W043" Warning,
+    /// A group with nothing in it, or defined twice.
+    OddGroup = "W044" Warning,
+    /// More decimals than a time has.
+    TooManyDecimals = "W045" Warning,
+    /// A value that keepalived takes for "not set".
+    MeansUnset = "W046" Warning,
+    /// A scheduler that keepalived does not document.
+    UnknownScheduler = "W047" Warning,
+    /// No checker that can be probed in the whole configuration.
+    NothingToProbe = "W048" Warning,
+
+    /// A checker or block that is recognised but not probed yet.
+    NotProbed = "N061" Note,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_spell_their_severity() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{} twice", code.as_str());
+            let letter = match code.severity() {
+                Severity::Error => 'E',
+                Severity::Warning => 'W',
+                Severity::Note => 'N',
+            };
+            assert!(code.as_str().starts_with(letter) && code.as_str().len() == 4);
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! Text -> segments of words, and braces.
+//!
+//! Order of work on a line, as keepalived has it: line end off, comment off (`#` or `!` outside double
+//! quotes), conditional prefix, definition, repetition, include, cut at the first brace outside
+//! quotes, words. The rest after a brace is treated like a line of its own.
+//!
+//! Words are separated by blanks. A word that begins with `"` runs to the next `"`, backslashes
+//! included; a `"` inside a bare word ends it. Commands are split like a shell does it.
+
+use memchr::memchr;
+
+use super::blocks::is_split_like_shell;
+use super::code::Code;
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::source::{FileId, LINE_BYTES_MAX, Source, Span};
+
+/// What the lexer found next.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Item {
+    /// Words up to a brace or the end of the line; at least one. They were appended to the words given.
+    Segment {
+        /// How many words.
+        words: u16,
+        /// Where it begins, from 1.
+        line: u32,
+        /// A quote or a parameter in it cannot be read, which was reported: only its place is certain.
+        doubtful: bool,
+    },
+    /// `{`
+    Open(Span),
+    /// `}`
+    Close(Span),
+    /// Nothing more.
+    End,
+}
+
+/// Constructs of the macro layer. Each is reported once, with the number of its lines.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Macro {
+    Definition,
+    Use,
+    Repetition,
+    Conditional,
+    Include,
+}
+
+const MACROS: [(Macro, &str); 5] = [
+    (Macro::Definition, "definitions of parameters (`$NAME=`)"),
+    (Macro::Use, "uses of parameters (`$NAME`, `${NAME}`)"),
+    (Macro::Repetition, "repetitions (`~SEQ`, `~LST`)"),
+    (Macro::Conditional, "conditional lines (`@id`)"),
+    (Macro::Include, "includes"),
+];
+
+/// Reads one file from its beginning to its end.
+#[derive(Debug)]
+pub struct Lexer<'s> {
+    text: &'s [u8],
+    file: FileId,
+    pos: usize,
+    /// Number of the line being read, from 1; 0 before the first.
+    line: u32,
+    /// End of the line's content: line end, comment and trailing blanks are cut off.
+    content_end: usize,
+    /// Where the next line begins.
+    next_line: usize,
+    /// The line's last quote has no partner. Words behind it were reported once for the whole line.
+    quote_open: bool,
+    /// First place and number of lines of each kind of macro met.
+    macros: [Option<(Span, u32)>; MACROS.len()],
+    /// Names of parameters defined so far.
+    defined: Vec<&'s [u8]>,
+}
+
+impl<'s> Lexer<'s> {
+    /// At the beginning of `source`, which is `file`.
+    pub fn new(source: &'s Source, file: FileId) -> Lexer<'s> {
+        Lexer {
+            text: source.text(),
+            file,
+            pos: 0,
+            line: 0,
+            content_end: 0,
+            next_line: 0,
+            quote_open: false,
+            macros: [None; MACROS.len()],
+            defined: Vec::new(),
+        }
+    }
+
+    /// Reads on. The words of a segment are appended to `words`.
+    pub fn next(&mut self, words: &mut Vec<Span>, diagnostics: &mut Diagnostics) -> Item {
+        loop {
+            self.skip_blanks();
+            if self.pos >= self.content_end {
+                if !self.begin_line(diagnostics) {
+                    return Item::End;
+                }
+                continue;
+            }
+            match self.text[self.pos] {
+                b'{' => return Item::Open(self.brace()),
+                b'}' => return Item::Close(self.brace()),
+                _ => {
+                    if let Some(item) = self.segment(words, diagnostics) {
+                        return item;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the next item will be a `{`, here or on a later line.
+    pub fn at_open(&self) -> bool {
+        let mut pos = self.pos;
+        while pos < self.content_end {
+            match self.text[pos] {
+                byte if is_blank(byte) => pos += 1,
+                byte => return byte == b'{',
+            }
+        }
+        pos = self.next_line;
+        while let Some(byte) = self.text.get(pos) {
+            match byte {
+                b'#' | b'!' => match memchr(b'\n', &self.text[pos..]) {
+                    Some(end) => pos += end + 1,
+                    None => return false,
+                },
+                byte if is_blank(*byte) => pos += 1,
+                byte => return *byte == b'{',
+            }
+        }
+        false
+    }
+
+    /// Reports the macros that were met. Call once, at the end.
+    pub fn finish(&self, diagnostics: &mut Diagnostics) {
+        for (index, found) in self.macros.iter().enumerate() {
+            let Some((span, lines)) = found else { continue };
+            let lines = if *lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::MacroUnsupported,
+                    format!("{} are not supported yet: {lines}", MACROS[index].1),
+                )
+                .at(*span, "first here")
+                .help("write the lines out as keepalived would read them"),
+            );
+        }
+    }
+
+    fn brace(&mut self) -> Span {
+        self.pos += 1;
+        Span::new(self.file, self.pos - 1, self.pos)
+    }
+
+    fn skip_blanks(&mut self) {
+        while self.pos < self.content_end && is_blank(self.text[self.pos]) {
+            self.pos += 1;
+        }
+    }
+
+    /// Goes to the next line that can be read; false at the end of the file.
+    fn begin_line(&mut self, diagnostics: &mut Diagnostics) -> bool {
+        loop {
+            let start = self.next_line;
+            if start >= self.text.len() {
+                self.pos = start;
+                self.content_end = start;
+                return false;
+            }
+            let newline = memchr(b'\n', &self.text[start..]).map(|end| start + end);
+            let mut end = newline.unwrap_or(self.text.len());
+            self.next_line = newline.map_or(end, |end| end + 1);
+            self.line = self.line.saturating_add(1);
+            self.pos = start;
+            while end > start && self.text[end - 1] == b'\r' {
+                end -= 1;
+            }
+            if end - start > LINE_BYTES_MAX {
+                let beyond = Span::new(self.file, start + LINE_BYTES_MAX, start + LINE_BYTES_MAX);
+                diagnostics.push(
+                    Diagnostic::new(
+                        Code::LineTooLong,
+                        format!("line of {} bytes: {LINE_BYTES_MAX} are the limit", end - start),
+                    )
+                    .at(beyond, "the limit is here"),
+                );
+                continue;
+            }
+            if let Some(nul) = memchr(0, &self.text[start..end]) {
+                let nul = start + nul;
+                diagnostics.push(
+                    Diagnostic::new(Code::NulByte, "line with a NUL byte")
+                        .at(Span::new(self.file, nul, nul + 1), ""),
+                );
+                continue;
+            }
+            self.cut_comment(start, end, diagnostics);
+            return true;
+        }
+    }
+
+    /// Finds the end of the line's content.
+    fn cut_comment(&mut self, start: usize, end: usize, diagnostics: &mut Diagnostics) {
+        let mut quote = None;
+        let mut escaped = None;
+        let mut pos = start;
+        while pos < end {
+            match self.text[pos] {
+                b'\\' => {
+                    pos += 1;
+                    if quote.is_none() && pos < end && matches!(self.text[pos], b'#' | b'!') {
+                        escaped = Some(pos);
+                    }
+                }
+                b'"' if quote.is_none() => quote = Some(pos),
+                b'"' => quote = None,
+                b'#' | b'!' if quote.is_none() => break,
+                _ => {}
+            }
+            pos += 1;
+        }
+        let mut content_end = pos.min(end);
+        while content_end > start && is_blank(self.text[content_end - 1]) {
+            content_end -= 1;
+        }
+        self.content_end = content_end;
+        self.quote_open = quote.is_some();
+        if let Some(quote) = quote {
+            self.report_quote(quote, diagnostics);
+        }
+        if let Some(at) = escaped {
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::EscapedComment,
+                    "keepalived's checker process starts a comment here in spite of the backslash",
+                )
+                .at(Span::new(self.file, at - 1, at + 1), "")
+                .help("put the word in double quotes"),
+            );
+        }
+    }
+
+    fn report_quote(&self, quote: usize, diagnostics: &mut Diagnostics) {
+        diagnostics.push(
+            Diagnostic::new(Code::UnterminatedQuote, "unterminated quote")
+                .at(Span::new(self.file, quote, self.content_end), "opened here, closed nowhere"),
+        );
+    }
+
+    /// Reads the words up to the next brace; `None` when nothing is left of them.
+    fn segment(&mut self, words: &mut Vec<Span>, diagnostics: &mut Diagnostics) -> Option<Item> {
+        let mut doubtful = self.macro_prefix()?;
+        let (end, has_parameter) = self.segment_end();
+        doubtful |= has_parameter || self.quote_open;
+        let first = words.len();
+        let start = self.pos;
+        self.pos = end;
+        match self.split(start, end, words) {
+            Ok(()) => {}
+            Err(quote) => {
+                doubtful = true;
+                if !self.quote_open {
+                    self.report_quote(quote, diagnostics);
+                }
+            }
+        }
+        let count = words.len() - first;
+        (count > 0).then_some(Item::Segment { words: count as u16, line: self.line, doubtful })
+    }
+
+    /// Notes what of the macro layer stands at the beginning of a segment and steps over it. `None`:
+    /// nothing is left of the line. `Some(true)`: what is left depends on the macro.
+    fn macro_prefix(&mut self) -> Option<bool> {
+        let start = self.pos;
+        let line = &self.text[start..self.content_end];
+        match line[0] {
+            b'@' => {
+                let word = line.iter().position(|byte| is_blank(*byte)).unwrap_or(line.len());
+                self.note(Macro::Conditional, start, start + word);
+                self.pos += word;
+                self.skip_blanks();
+                let is_brace = self.pos < self.content_end && self.text[self.pos] == b'{';
+                (self.pos < self.content_end && !is_brace).then_some(true)
+            }
+            b'$' => {
+                let name = identifier(&line[1..]);
+                if name.is_empty() || line.get(1 + name.len()) != Some(&b'=') {
+                    return Some(false);
+                }
+                self.note(Macro::Definition, start, start + 2 + name.len());
+                if !self.defined.contains(&name) {
+                    self.defined.push(name);
+                }
+                self.skip_definition();
+                None
+            }
+            b'~' if line.starts_with(b"~SEQ") || line.starts_with(b"~LST") => {
+                self.note(Macro::Repetition, start, start + 4);
+                let rest = memchr(b')', line).map_or(line.len(), |close| close + 1);
+                self.pos += rest;
+                self.skip_blanks();
+                let is_brace = self.pos < self.content_end && self.text[self.pos] == b'{';
+                (self.pos < self.content_end && !is_brace).then_some(true)
+            }
+            b'i' if is_include(line) => {
+                self.note(Macro::Include, start, self.content_end);
+                self.pos = self.content_end;
+                None
+            }
+            _ => Some(false),
+        }
+    }
+
+    /// Steps over the lines of a definition: each that ends in a backslash goes on with the next.
+    fn skip_definition(&mut self) {
+        while self.content_end > self.pos && self.text[self.content_end - 1] == b'\\' {
+            if self.next_line >= self.text.len() {
+                break;
+            }
+            let start = self.next_line;
+            let end = memchr(b'\n', &self.text[start..]).map_or(self.text.len(), |end| start + end);
+            self.next_line = (end + 1).min(self.text.len());
+            self.line = self.line.saturating_add(1);
+            let line = &self.text[start..end];
+            let kept = line.iter().rposition(|byte| !is_blank(*byte)).map_or(0, |last| last + 1);
+            if kept > 0 {
+                // A blank line neither continues nor ends a definition.
+                self.pos = start;
+                self.content_end = start + kept;
+            }
+        }
+        self.pos = self.content_end;
+    }
+
+    /// The end of the segment at `pos`: the next brace outside quotes or the end of the content. Says
+    /// too whether a parameter stands in it.
+    fn segment_end(&mut self) -> (usize, bool) {
+        let mut quoted = false;
+        let mut has_parameter = false;
+        let mut pos = self.pos;
+        while pos < self.content_end {
+            match self.text[pos] {
+                b'\\' => pos += 1,
+                b'"' => quoted = !quoted,
+                b'{' | b'}' if !quoted => break,
+                b'$' => {
+                    if let Some(end) = self.parameter(pos, quoted) {
+                        if !has_parameter {
+                            self.note(Macro::Use, pos, end);
+                        }
+                        has_parameter = true;
+                        pos = end;
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            pos += 1;
+        }
+        (pos.min(self.content_end), has_parameter)
+    }
+
+    /// The end of the parameter that begins at `pos`; `None` where keepalived would take it as text.
+    fn parameter(&self, pos: usize, quoted: bool) -> Option<usize> {
+        let line = &self.text[pos + 1..self.content_end];
+        let is_known = |name: &[u8]| name.starts_with(b"_") || self.defined.contains(&name);
+        if line.first() == Some(&b'{') {
+            let name = identifier(&line[1..]);
+            let close = memchr(b'}', line)?;
+            // An unknown name is text, but outside quotes keepalived then cuts the line at its brace.
+            (!name.is_empty() && (!quoted || is_known(name))).then_some(pos + 2 + close)
+        } else {
+            let name = identifier(line);
+            let ends =
+                line.get(name.len()).is_none_or(|next| matches!(next, b' ' | b'\t' | b',' | b')'));
+            (!name.is_empty() && ends && is_known(name)).then_some(pos + 1 + name.len())
+        }
+    }
+
+    fn note(&mut self, kind: Macro, start: usize, end: usize) {
+        let Some(index) = MACROS.iter().position(|(known, _)| *known == kind) else { return };
+        let span = Span::new(self.file, start, end);
+        match &mut self.macros[index] {
+            Some((_, lines)) => *lines += 1,
+            empty => *empty = Some((span, 1)),
+        }
+    }
+
+    /// Splits into words; the error is the place of a quote without partner.
+    fn split(&self, start: usize, end: usize, words: &mut Vec<Span>) -> Result<(), usize> {
+        let mut pos = start;
+        let mut is_first = true;
+        loop {
+            while pos < end && is_blank(self.text[pos]) {
+                pos += 1;
+            }
+            if pos >= end {
+                return Ok(());
+            }
+            if self.text[pos] == b'"' {
+                let close = memchr(b'"', &self.text[pos + 1..end]).ok_or(pos)?;
+                words.push(Span::new(self.file, pos + 1, pos + 1 + close));
+                pos += close + 2;
+            } else {
+                let word = pos;
+                while pos < end && !is_blank(self.text[pos]) && self.text[pos] != b'"' {
+                    pos += 1;
+                }
+                words.push(Span::new(self.file, word, pos));
+                if is_first && is_split_like_shell(&self.text[word..pos]) {
+                    return self.split_like_shell(pos, end, words);
+                }
+            }
+            is_first = false;
+        }
+    }
+
+    /// Words as a shell sees them; their quotes and escapes stay in the span.
+    fn split_like_shell(
+        &self,
+        start: usize,
+        end: usize,
+        words: &mut Vec<Span>,
+    ) -> Result<(), usize> {
+        let mut pos = start;
+        loop {
+            while pos < end && is_blank(self.text[pos]) {
+                pos += 1;
+            }
+            if pos >= end {
+                return Ok(());
+            }
+            let word = pos;
+            let mut quote: Option<usize> = None;
+            while pos < end {
+                let byte = self.text[pos];
+                match quote {
+                    _ if byte == b'\\' => pos += 1,
+                    Some(open) if byte == self.text[open] => quote = None,
+                    Some(_) => {}
+                    None if matches!(byte, b'"' | b'\'') => quote = Some(pos),
+                    None if is_blank(byte) => break,
+                    None => {}
+                }
+                pos += 1;
+            }
+            if let Some(open) = quote {
+                return Err(open);
+            }
+            pos = pos.min(end);
+            words.push(Span::new(self.file, word, pos));
+        }
+    }
+}
+
+/// Blanks that separate words.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\x0c' | b'\n' | b'\r' | b'\x0b')
+}
+
+/// The identifier at the beginning of `text`; empty where there is none.
+fn identifier(text: &[u8]) -> &[u8] {
+    if !text.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_') {
+        return &[];
+    }
+    let end = text.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
+    &text[..end.unwrap_or(text.len())]
+}
+
+fn is_include(line: &[u8]) -> bool {
+    let word = line.iter().position(|byte| is_blank(*byte)).unwrap_or(line.len());
+    word < line.len()
+        && matches!(
+            &line[..word],
+            b"include" | b"includer" | b"includem" | b"includew" | b"includeb" | b"includea"
+        )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! The files of a configuration in memory, and spans that point into them.
+//!
+//! A span is 8 bytes and never crosses a line: a million real servers have millions of words.
+
+use std::cell::OnceCell;
+
+use memchr::memchr_iter;
+use thiserror::Error;
+
+/// Bytes a line may have before its line end. keepalived reads lines into a buffer of 1024.
+pub const LINE_BYTES_MAX: usize = 1022;
+
+/// Which file of a configuration: position in [`Sources`].
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct FileId(pub u16);
+
+/// Some bytes of one line of one file.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Number of bytes; 0 for a place between two bytes.
+    pub len: u16,
+}
+
+impl Span {
+    /// From `start` up to but without `end`; a longer span than a line can have is cut.
+    pub fn new(file: FileId, start: usize, end: usize) -> Span {
+        let len = u16::try_from(end.saturating_sub(start)).unwrap_or(u16::MAX);
+        Span { file, start: start as u32, len }
+    }
+
+    /// From the start of this span to the end of a later one of the same line.
+    pub fn to(self, last: Span) -> Span {
+        let end = last.start as usize + usize::from(last.len);
+        Span::new(self.file, self.start as usize, end)
+    }
+}
+
+/// Where a span begins, as people count.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// From 1.
+    pub line: u32,
+    /// Bytes before the span in its line.
+    pub offset_in_line: usize,
+}
+
+/// The file is larger than a span can point into.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{name}: {bytes} bytes are more than a configuration file may have ({max})", max = Source::BYTES_MAX)]
+pub struct SourceTooLarge {
+    /// Name of the file.
+    pub name: String,
+    /// Its size.
+    pub bytes: usize,
+}
+
+/// One file, whole.
+#[derive(Debug)]
+pub struct Source {
+    name: String,
+    text: Vec<u8>,
+    /// Offset of each line's first byte. Made when the first diagnostic asks, so that a clean file of
+    /// millions of lines never pays for it.
+    line_starts: OnceCell<Vec<u32>>,
+}
+
+impl Source {
+    /// Largest file: offsets are 32 bits.
+    pub const BYTES_MAX: usize = u32::MAX as usize - 1;
+
+    /// Takes a file's text. `name` is how diagnostics call it.
+    pub fn new(name: impl Into<String>, text: Vec<u8>) -> Result<Source, SourceTooLarge> {
+        let name = name.into();
+        if text.len() > Self::BYTES_MAX {
+            return Err(SourceTooLarge { name, bytes: text.len() });
+        }
+        Ok(Source { name, text, line_starts: OnceCell::new() })
+    }
+
+    /// How diagnostics call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All its bytes.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Line and place in the line of an offset.
+    pub fn position(&self, offset: u32) -> Position {
+        let starts = self.line_starts();
+        let index = starts.partition_point(|start| *start <= offset).saturating_sub(1);
+        Position { line: index as u32 + 1, offset_in_line: (offset - starts[index]) as usize }
+    }
+
+    /// The bytes of a line, from 1, without its line end; empty where there is no such line.
+    pub fn line(&self, line: u32) -> &[u8] {
+        let starts = self.line_starts();
+        let index = (line as usize).wrapping_sub(1);
+        let Some(start) = starts.get(index) else { return &[] };
+        let end = starts.get(index + 1).map_or(self.text.len(), |next| *next as usize);
+        let line = &self.text[*start as usize..end];
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let kept = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
+        &line[..kept]
+    }
+
+    fn line_starts(&self) -> &[u32] {
+        self.line_starts.get_or_init(|| {
+            let ends = memchr_iter(b'\n', &self.text).map(|end| end as u32 + 1);
+            std::iter::once(0).chain(ends).collect()
+        })
+    }
+}
+
+/// All files of one configuration.
+#[derive(Debug, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+impl Sources {
+    /// Adds a file; `None` when there are 65,536 already.
+    pub fn add(&mut self, source: Source) -> Option<FileId> {
+        let id = u16::try_from(self.files.len()).ok()?;
+        self.files.push(source);
+        Some(FileId(id))
+    }
+
+    /// A file that was added.
+    pub fn file(&self, id: FileId) -> &Source {
+        &self.files[usize::from(id.0)]
+    }
+
+    /// All files, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.files.iter()
+    }
+
+    /// The bytes a span points at.
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        let start = span.start as usize;
+        &self.file(span.file).text[start..start + usize::from(span.len)]
+    }
+
+    /// The text a span points at, for messages: bytes that are not UTF-8 become U+FFFD.
+    pub fn text(&self, span: Span) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(self.bytes(span))
+    }
+
+    /// Line of a span, from 1.
+    pub fn line(&self, span: Span) -> u32 {
+        self.file(span.file).position(span.start).line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_lines_from_one() {
+        let source = Source::new("x", b"ab\r\n\ncd".to_vec()).expect("small");
+        for (offset, line, column) in
+            [(0, 1, 0), (1, 1, 1), (3, 1, 3), (4, 2, 0), (5, 3, 0), (7, 3, 2)]
+        {
+            assert_eq!(
+                source.position(offset),
+                Position { line, offset_in_line: column },
+                "{offset}"
+            );
+        }
+        assert_eq!(source.line(1), b"ab");
+        assert_eq!(source.line(2), b"");
+        assert_eq!(source.line(3), b"cd");
+        assert_eq!(source.line(4), b"");
+        assert_eq!(source.line(0), b"");
+    }
+
+    #[test]
+    fn a_span_is_eight_bytes() {
+        assert_eq!(size_of::<Span>(), 8);
+    }
+}

@@ -1,0 +1,194 @@
+//! `virtual_server_group`: its lines are checked, its families remembered for the services that name it.
+//!
+//! Lines: `ADDR [PORT]`, `ADDR-N [PORT]`, `ADDR-ADDR [PORT]`, `ADDR/PREFIX [PORT]`, `fwmark N [inet|inet6]`.
+
+use std::sync::Arc;
+
+use super::lower::Lowering;
+use super::model::Protocol;
+use super::range::AddressRange;
+use super::virtual_server::Family;
+use crate::conf::{Code, Diagnostic, Directive, Severity, Span};
+use crate::id::VirtualServerId;
+
+/// A group that was defined.
+#[derive(Debug)]
+pub(super) struct Group {
+    header: Span,
+    /// First member of each family.
+    v4: Option<Span>,
+    v6: Option<Span>,
+    /// First mark without a family.
+    mark: Option<Span>,
+    has_addresses: bool,
+    /// Its name or a member could not be read, which was reported.
+    is_doubtful: bool,
+}
+
+/// A virtual server that names a group.
+#[derive(Debug)]
+pub(super) struct GroupUse {
+    pub(super) name: Arc<str>,
+    /// The name where it is used.
+    pub(super) span: Span,
+    /// `None` for one without real servers, which the fleet does not keep.
+    pub(super) virtual_server: Option<VirtualServerId>,
+    /// Family of its real servers and what says so; `None` where all are tunnelled.
+    pub(super) family: Option<(Family, Span)>,
+    pub(super) has_protocol: bool,
+}
+
+impl Lowering<'_> {
+    /// Takes a `virtual_server_group` block.
+    pub(super) fn group(&mut self, directive: Directive<'_>) {
+        let mut group = Group {
+            header: directive.header(),
+            v4: None,
+            v6: None,
+            mark: None,
+            has_addresses: false,
+            is_doubtful: false,
+        };
+        let errors = self.reader.diagnostics.count(Severity::Error);
+        for member in directive.children() {
+            group.is_doubtful |= member.is_doubtful();
+            if !member.is_doubtful() {
+                self.member(member, &mut group);
+            }
+        }
+        group.is_doubtful |= errors < self.reader.diagnostics.count(Severity::Error);
+        if directive.is_doubtful() {
+            return;
+        }
+        let Some(span) = self.reader.argument(directive, "a name") else { return };
+        self.reader.ignored_after(directive, 1);
+        let Some(name) = self.reader.utf8(span) else { return };
+        if !group.is_doubtful && group.is_empty() {
+            self.reader.report(
+                Diagnostic::new(Code::OddGroup, format!("group `{name}` is empty")).at(span, ""),
+            );
+        }
+        if let (Some(v4), Some(v6), Some(mark)) = (group.v4, group.v6, group.mark) {
+            self.reader.report(
+                Diagnostic::new(
+                    Code::FamilyMismatch,
+                    format!("group `{name}` has both families, so its mark needs one"),
+                )
+                .at(mark, "add `inet` or `inet6`")
+                .also(v4.max(v6), "the second family comes in here"),
+            );
+        }
+        if let Some(first) = self.groups.get(name) {
+            let message = format!("group `{name}` is defined twice");
+            self.reader.report(
+                Diagnostic::new(Code::OddGroup, message)
+                    .at(span, "this one is ignored")
+                    .also(first.header, "first defined here"),
+            );
+        } else {
+            self.groups.insert(name.into(), group);
+        }
+    }
+
+    fn member(&mut self, member: Directive<'_>, group: &mut Group) {
+        self.reader.no_block(member);
+        let span = member.header();
+        let words = member.words();
+        if self.reader.bytes(words[0]) == b"fwmark" {
+            let Some(mark) = self.reader.argument(member, "a mark") else { return };
+            self.reader.number_at(mark, 0..=u64::from(u32::MAX));
+            match words.get(2).map(|family| self.reader.choice(*family, &["inet", "inet6"])) {
+                None => group.mark = group.mark.or(Some(span)),
+                Some(Some("inet")) => group.v4 = group.v4.or(Some(span)),
+                Some(Some(_)) => group.v6 = group.v6.or(Some(span)),
+                Some(None) => {}
+            }
+            self.reader.ignored_after(member, 2);
+            return;
+        }
+        let range = match AddressRange::parse(&self.reader.text(words[0])) {
+            Ok(range) => range,
+            Err(error) => {
+                let message = format!("`{}`: {error}", self.reader.text(words[0]));
+                self.reader.report(Diagnostic::new(Code::BadGroupMember, message).at(words[0], ""));
+                return;
+            }
+        };
+        if range.has_host_bits() || range.prefix_len() == Some(0) {
+            let message = match range.prefix_len() {
+                Some(0) => "a network needs a prefix of at least 1".to_owned(),
+                prefix => {
+                    format!("`{}` has bits behind its prefix", self.reader.text(words[0]))
+                        + &prefix.map_or(String::new(), |len| format!(" of {len}"))
+                }
+            };
+            self.reader.report(
+                Diagnostic::new(Code::BadGroupMember, message).at(words[0], "").help(format!(
+                    "its network is {}/{}",
+                    range.first(),
+                    range.prefix_len().unwrap_or(0)
+                )),
+            );
+        }
+        if let Some(port) = words.get(1) {
+            self.reader.optional_port(Some(port));
+        }
+        self.reader.ignored_after(member, 1);
+        group.has_addresses = true;
+        let family = if range.first().is_ipv4() { &mut group.v4 } else { &mut group.v6 };
+        *family = family.or(Some(span));
+    }
+
+    /// Checks every use of a group, now that all are known.
+    pub(super) fn settle_groups(&mut self) {
+        for used in std::mem::take(&mut self.group_uses) {
+            let Some(group) = self.groups.get(&used.name) else {
+                let message = format!("no group `{}` is defined", used.name);
+                let mut found = Diagnostic::new(Code::UnknownGroup, message).at(used.span, "");
+                let names = self.groups.keys().map(|name| &**name);
+                if let Some(nearest) = super::keywords::nearest(&used.name, names) {
+                    found = found.help(format!("did you mean `{nearest}`?"));
+                }
+                self.reader.report(found);
+                continue;
+            };
+            if group.is_doubtful {
+                continue;
+            }
+            if group.is_empty() {
+                self.reader.report(
+                    Diagnostic::new(Code::UnknownGroup, format!("group `{}` is empty", used.name))
+                        .at(used.span, "")
+                        .also(group.header, "defined here"),
+                );
+                continue;
+            }
+            let other = match used.family {
+                Some((Family::V4, _)) => group.v6,
+                Some((Family::V6, _)) => group.v4,
+                None => None,
+            };
+            if let (Some((family, says)), Some(other)) = (used.family, other) {
+                let message = format!("group `{}` is not {family} alone", used.name);
+                self.reader.report(
+                    Diagnostic::new(Code::FamilyMismatch, message)
+                        .at(says, format!("this is {family}"))
+                        .also(other, "this is not"),
+                );
+            }
+            if group.has_addresses
+                && !used.has_protocol
+                && let Some(id) = used.virtual_server
+            {
+                self.no_protocol(used.span);
+                self.fleet.virtual_servers[id.index()].protocol = Some(Protocol::Udp);
+            }
+        }
+    }
+}
+
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.v4.is_none() && self.v6.is_none() && self.mark.is_none()
+    }
+}

@@ -1,0 +1,346 @@
+//! Every keyword of every block that is read, and what its values look like.
+
+use super::value::MICROS_MAX;
+use crate::conf::blocks::{BlockKind, CHECKERS_OPAQUE, CHECKERS_PROBED, ROOT_OPAQUE};
+
+/// What the values of a keyword look like.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub(super) enum Shape {
+    /// The block's own code looks at them.
+    Own,
+    /// None.
+    Flag,
+    /// At most one: a boolean.
+    Boolean,
+    /// One, anything.
+    Text,
+    /// At most one, anything.
+    OptionalText,
+    /// One or more, anything.
+    Texts,
+    /// Any number, anything.
+    Any,
+    /// One number.
+    Number(u64, u64),
+    /// One number that may be negative.
+    Signed(i64, i64),
+    /// One time, in microseconds.
+    Timer(u64, u64),
+}
+
+use Shape::{Any, Boolean, Flag, Number, OptionalText, Own, Signed, Text, Texts, Timer};
+
+const U32: u64 = u32::MAX as u64;
+
+/// Root keywords without a block.
+const ROOT: &[(&str, Shape)] = &[
+    ("child_wait_time", Timer(0, MICROS_MAX)),
+    ("instance", Text),
+    ("linkbeat_interfaces", Any),
+    ("net_namespace", Text),
+    ("net_namespace_ipvs", OptionalText),
+    ("use_pid_dir", Flag),
+];
+
+/// Keywords of `global_defs`. Those that begin with `vrrp_` or `bfd_` are accepted as they are.
+const GLOBAL_DEFS: &[(&str, Shape)] = &[
+    ("checker_cpu_affinity", Texts),
+    ("checker_log_all_failures", Boolean),
+    ("checker_no_swap", Flag),
+    ("checker_priority", Signed(-20, 19)),
+    ("checker_process_name", Text),
+    ("checker_rlimit_rttime", Number(1, U32)),
+    ("checker_rt_priority", Number(1, 99)),
+    ("child_wait_time", Timer(0, MICROS_MAX)),
+    ("config_save_dir", Text),
+    ("data_use_instance", Boolean),
+    ("dbus_no_interface_name", Any),
+    ("dbus_service_name", Text),
+    ("default_interface", Text),
+    ("disable_local_igmp", Any),
+    ("dynamic_interfaces", OptionalText),
+    ("enable_dbus", Any),
+    ("enable_script_security", Flag),
+    ("enable_snmp_checker", Any),
+    ("enable_snmp_keepalived", Any),
+    ("enable_snmp_rfc", Any),
+    ("enable_snmp_rfcv2", Any),
+    ("enable_snmp_rfcv3", Any),
+    ("enable_snmp_vrrp", Any),
+    ("enable_traps", Any),
+    ("fifo_write_vrrp_states_on_reload", Any),
+    ("include_check", Any),
+    ("iproute_etc_dir", Text),
+    ("iproute_usr_dir", Text),
+    ("json_dump_file", Text),
+    ("json_version", Number(1, 2)),
+    ("keep_script_fds", Any),
+    ("linkbeat_use_polling", Any),
+    ("log_unknown_vrids", Any),
+    ("lvs_flush", Flag),
+    ("lvs_flush_on_stop", OptionalText),
+    ("lvs_flush_onstop", OptionalText),
+    ("lvs_netlink_cmd_rcv_bufs", Number(0, U32)),
+    ("lvs_netlink_cmd_rcv_bufs_force", Boolean),
+    ("lvs_netlink_monitor_rcv_bufs", Number(0, U32)),
+    ("lvs_netlink_monitor_rcv_bufs_force", Boolean),
+    ("lvs_notify_fifo", Texts),
+    ("lvs_notify_fifo_script", Texts),
+    ("lvs_process_name", Text),
+    ("lvs_sync_daemon", Texts),
+    ("lvs_timeouts", Texts),
+    ("max_auto_priority", Any),
+    ("min_auto_priority_delay", Number(1, 10_000_000)),
+    ("nftables", Any),
+    ("nftables_counters", Any),
+    ("nftables_ifindex", Any),
+    ("nftables_ipvs", OptionalText),
+    ("nftables_ipvs_priority", Signed(i32::MIN as i64, i32::MAX as i64)),
+    ("nftables_ipvs_start_fwmark", Number(0, U32)),
+    ("nftables_priority", Signed(i32::MIN as i64, i32::MAX as i64)),
+    ("no_checker_emails", Boolean),
+    ("no_email_faults", Any),
+    ("notification_email", Own),
+    ("notification_email_from", Text),
+    ("notify_fifo", Texts),
+    ("notify_fifo_script", Texts),
+    ("notify_priority_changes", Any),
+    ("process_monitor_rcv_bufs", Number(0, U32)),
+    ("process_monitor_rcv_bufs_force", Any),
+    ("process_name", Any),
+    ("process_names", Any),
+    ("random_seed", Number(0, U32)),
+    ("reload_check_config", OptionalText),
+    ("reload_file", OptionalText),
+    ("reload_repeat", Any),
+    ("reload_time_file", Text),
+    ("router_id", Text),
+    ("rs_init_notifies", Boolean),
+    ("script_user", Texts),
+    ("set_supplementary_groups", Boolean),
+    ("shutdown_script", Texts),
+    ("shutdown_script_timeout", Number(1, 1000)),
+    ("smtp_alert", Boolean),
+    ("smtp_alert_checker", Boolean),
+    ("smtp_alert_vrrp", Boolean),
+    ("smtp_connect_timeout", Timer(1_000_000, 4_294_000_000)),
+    ("smtp_helo_name", Text),
+    ("smtp_server", Texts),
+    ("snmp_rs_stats_update_interval", Timer(0, 30_000_000)),
+    ("snmp_socket", Text),
+    ("snmp_vs_stats_update_interval", Timer(1_000, 30_000_000)),
+    ("startup_script", Texts),
+    ("startup_script_timeout", Number(1, 1000)),
+    ("state_dump_file", Text),
+    ("stats_dump_file", Text),
+    ("tmp_config_directory", Text),
+    ("umask", Texts),
+    ("use_symlink_paths", Boolean),
+];
+
+const VIRTUAL_SERVER: &[(&str, Shape)] = &[
+    ("alpha", Own),
+    ("connect_timeout", Own),
+    ("delay_before_retry", Own),
+    ("delay_loop", Own),
+    ("flag-1", Flag),
+    ("flag-2", Flag),
+    ("flag-3", Flag),
+    ("ha_suspend", Own),
+    ("hashed", Own),
+    ("hysteresis", Own),
+    ("inhibit_on_failure", Own),
+    ("ip_family", Own),
+    ("lb_algo", Own),
+    ("lb_kind", Own),
+    ("lvs_method", Own),
+    ("lvs_sched", Own),
+    ("mh-fallback", Own),
+    ("mh-port", Own),
+    ("omega", Flag),
+    ("ops", Own),
+    ("persistence_engine", Own),
+    ("persistence_granularity", Own),
+    ("persistence_timeout", Own),
+    ("protocol", Own),
+    ("quorum", Own),
+    ("quorum_down", Texts),
+    ("quorum_up", Texts),
+    ("real_server", Own),
+    ("retry", Own),
+    ("sh-fallback", Own),
+    ("sh-port", Own),
+    ("smtp_alert", Boolean),
+    ("snmp_name", Text),
+    ("sorry_server", Own),
+    ("sorry_server_inhibit", Own),
+    ("sorry_server_lvs_method", Own),
+    ("virtualhost", Text),
+    ("warmup", Own),
+    ("weight", Own),
+];
+
+const REAL_SERVER: &[(&str, Shape)] = &[
+    ("alpha", Own),
+    ("connect_timeout", Own),
+    ("delay_before_retry", Own),
+    ("delay_loop", Own),
+    ("inhibit_on_failure", Own),
+    ("lthreshold", Number(0, U32)),
+    ("lvs_method", Own),
+    ("notify_down", Texts),
+    ("notify_up", Texts),
+    ("retry", Own),
+    ("smtp_alert", Boolean),
+    ("snmp_name", Text),
+    ("uthreshold", Number(0, U32)),
+    ("virtualhost", Text),
+    ("warmup", Own),
+    ("weight", Own),
+];
+
+const TCP_CHECK: &[(&str, Shape)] = &[
+    ("alpha", Own),
+    ("bind_if", Own),
+    ("bind_port", Own),
+    ("bindto", Own),
+    ("connect_ip", Own),
+    ("connect_port", Own),
+    ("connect_timeout", Own),
+    ("delay_before_retry", Own),
+    ("delay_loop", Own),
+    ("fwmark", Own),
+    ("log_all_failures", Boolean),
+    ("retry", Own),
+    ("warmup", Own),
+];
+
+const DNS_CHECK: &[(&str, Shape)] = &[
+    ("alpha", Own),
+    ("bind_if", Own),
+    ("bind_port", Own),
+    ("bindto", Own),
+    ("connect_ip", Own),
+    ("connect_port", Own),
+    ("connect_timeout", Own),
+    ("delay_before_retry", Own),
+    ("delay_loop", Own),
+    ("fwmark", Own),
+    ("log_all_failures", Boolean),
+    ("name", Own),
+    ("retry", Own),
+    ("type", Own),
+    ("warmup", Own),
+];
+
+/// The values of a keyword; `None` where the block does not know it.
+pub(super) fn shape(block: BlockKind, keyword: &[u8]) -> Option<Shape> {
+    let table = table(block);
+    let place = table.binary_search_by(|(known, _)| known.as_bytes().cmp(keyword)).ok();
+    match place {
+        Some(place) => Some(table[place].1),
+        None if block == BlockKind::GlobalDefs
+            && (keyword.starts_with(b"vrrp_") || keyword.starts_with(b"bfd_")) =>
+        {
+            Some(Any)
+        }
+        None => None,
+    }
+}
+
+fn table(block: BlockKind) -> &'static [(&'static str, Shape)] {
+    match block {
+        BlockKind::Root => ROOT,
+        BlockKind::GlobalDefs => GLOBAL_DEFS,
+        BlockKind::VirtualServer => VIRTUAL_SERVER,
+        BlockKind::RealServer => REAL_SERVER,
+        BlockKind::DnsCheck => DNS_CHECK,
+        BlockKind::TcpCheck => TCP_CHECK,
+        BlockKind::Values | BlockKind::Http | BlockKind::Opaque => &[],
+    }
+}
+
+/// All keywords of a block, those that open blocks too.
+pub(super) fn known(block: BlockKind) -> impl Iterator<Item = &'static str> {
+    let blocks: &[&[&'static str]] = match block {
+        BlockKind::Root => {
+            &[&["global_defs", "virtual_server", "virtual_server_group"], ROOT_OPAQUE]
+        }
+        BlockKind::RealServer => &[CHECKERS_PROBED, CHECKERS_OPAQUE],
+        _ => &[],
+    };
+    let values = table(block).iter().map(|(keyword, _)| *keyword);
+    values.chain(blocks.iter().flat_map(|list| list.iter().copied()))
+}
+
+/// How diagnostics say where.
+pub(super) fn place(block: BlockKind) -> &'static str {
+    match block {
+        BlockKind::Root => "at the top level",
+        BlockKind::GlobalDefs => "in `global_defs`",
+        BlockKind::VirtualServer => "in `virtual_server`",
+        BlockKind::RealServer => "in `real_server`",
+        BlockKind::DnsCheck => "in `DNS_CHECK`",
+        BlockKind::TcpCheck => "in `TCP_CHECK`",
+        BlockKind::Values | BlockKind::Http | BlockKind::Opaque => "in a block",
+    }
+}
+
+/// The blocks where a keyword may stand.
+pub(super) fn homes(keyword: &str) -> Vec<BlockKind> {
+    [
+        BlockKind::Root,
+        BlockKind::GlobalDefs,
+        BlockKind::VirtualServer,
+        BlockKind::RealServer,
+        BlockKind::DnsCheck,
+        BlockKind::TcpCheck,
+    ]
+    .into_iter()
+    .filter(|block| known(*block).any(|known| known == keyword))
+    .collect()
+}
+
+/// The known word that `word` was probably meant to be.
+pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    // One slip in three letters is a typing error; more is another word.
+    let slips_max = (word.chars().count() / 3).max(1);
+    known
+        .map(|known| {
+            let slips = if known.eq_ignore_ascii_case(word) {
+                0
+            } else {
+                strsim::damerau_levenshtein(word, known)
+            };
+            (slips, known)
+        })
+        .filter(|(slips, known)| *slips <= slips_max && *slips < known.len())
+        .min_by_key(|(slips, _)| *slips)
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_sorted_for_the_search() {
+        for table in [ROOT, GLOBAL_DEFS, VIRTUAL_SERVER, REAL_SERVER, DNS_CHECK, TCP_CHECK] {
+            assert!(table.is_sorted_by(|one, next| one.0 < next.0), "{:?}", table[0]);
+        }
+    }
+
+    #[test]
+    fn misspelled_words_find_their_neighbour() {
+        for (word, meant) in [
+            ("wieght", Some("weight")),
+            ("conect_timeout", Some("connect_timeout")),
+            ("Retry", Some("retry")),
+            ("RETRY", Some("retry")),
+            ("colour", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(word, known(BlockKind::RealServer)), meant, "{word}");
+        }
+    }
+}

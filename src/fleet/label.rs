@@ -1,0 +1,77 @@
+//! How reports call the things of a fleet.
+
+use std::fmt::{self, Display};
+use std::net::SocketAddr;
+
+use super::model::{Fleet, Protocol, RealServer, Service, VirtualServer};
+use crate::id::{RealServerId, VirtualServerId};
+
+/// Attempts after the first of a sweep, where neither command line nor configuration says.
+const RETRIES_DEFAULT: u16 = 2;
+
+impl Fleet {
+    /// `DNS_CHECK` or `TCP_CHECK`: the keyword of the checker at position `seq`.
+    pub fn checker_keyword(&self, seq: u64) -> &'static str {
+        self.specs[self.checkers[seq as usize].spec.index()].keyword()
+    }
+
+    /// `10.0.0.1:53/udp`, `[2001:db8::1]:80/tcp`, `10.0.0.1/tcp` (no port), `fwmark 5`, `group web/tcp`.
+    pub fn virtual_server_label(&self, id: VirtualServerId) -> impl Display + '_ {
+        VirtualServerLabel(&self.virtual_servers[id.index()])
+    }
+
+    /// `10.0.0.2:53`, `[2001:db8::2]:53`, `10.0.0.2` (no port).
+    pub fn real_server_label(&self, id: RealServerId) -> impl Display + '_ {
+        RealServerLabel(&self.real_servers[id.index()])
+    }
+
+    /// Attempts after the first for the checker at position `seq`: what the command line says, else the
+    /// `retry` written in the file, else 2.
+    pub fn retries(&self, seq: u64, command_line: Option<u16>) -> u16 {
+        let timing = &self.timings[self.checkers[seq as usize].timing as usize];
+        match command_line {
+            Some(retries) => retries,
+            None if timing.retry_is_written => u16::try_from(timing.retry).unwrap_or(u16::MAX),
+            None => RETRIES_DEFAULT,
+        }
+    }
+}
+
+struct VirtualServerLabel<'f>(&'f VirtualServer);
+
+impl Display for VirtualServerLabel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.service {
+            Service::Address(address) => AddressLabel(*address).fmt(f)?,
+            Service::Fwmark(mark) => write!(f, "fwmark {mark}")?,
+            Service::Group(name) => write!(f, "group {name}")?,
+        }
+        f.write_str(match self.0.protocol {
+            Some(Protocol::Tcp) => "/tcp",
+            Some(Protocol::Udp) => "/udp",
+            Some(Protocol::Sctp) => "/sctp",
+            None => "",
+        })
+    }
+}
+
+struct RealServerLabel<'f>(&'f RealServer);
+
+impl Display for RealServerLabel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        AddressLabel(self.0.address).fmt(f)
+    }
+}
+
+/// An address without its port where the port is 0.
+struct AddressLabel(SocketAddr);
+
+impl Display for AddressLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            SocketAddr::V6(address) if address.port() == 0 => write!(f, "[{}]", address.ip()),
+            address if address.port() == 0 => address.ip().fmt(f),
+            address => address.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A configuration file -> the fleet and what is to be said about it, or why nothing can be probed.
+
+use std::hash::Hasher;
+use std::io;
+use std::path::Path;
+
+use thiserror::Error;
+
+use super::lower::Lowering;
+use super::model::{DnsRequire, Fleet, Handshake};
+use crate::conf::{Parser, Problems, Severity, Source, SourceTooLarge, Sources, Tree};
+
+/// What the command line says about every checker.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct LoadOptions {
+    /// What passes a DNS_CHECK.
+    pub dns_require: DnsRequire,
+    /// What the peer sees of a TCP_CHECK.
+    pub handshake: Handshake,
+}
+
+/// A configuration that can be probed.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Everything it asks for.
+    pub fleet: Fleet,
+    /// Warnings and notes; no errors.
+    pub problems: Problems,
+}
+
+/// A configuration of which nothing is probed.
+#[derive(Debug, Error)]
+pub enum Rejected {
+    /// The file could not be read.
+    #[error("cannot read {name}: {error}")]
+    Read {
+        /// The file.
+        name: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The file is beyond what offsets of 32 bits reach.
+    #[error(transparent)]
+    TooLarge(#[from] SourceTooLarge),
+    /// There are errors in it; `problems` has all of them, and the warnings.
+    #[error("{name}: {count} {noun} in the configuration, nothing is probed",
+        count = problems.count(Severity::Error),
+        noun = if problems.count(Severity::Error) == 1 { "error" } else { "errors" })]
+    Invalid {
+        /// The file.
+        name: String,
+        /// Errors, warnings and notes.
+        problems: Problems,
+    },
+}
+
+/// Reads a configuration file.
+pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Rejected> {
+    let name = path.display().to_string();
+    match std::fs::read(path) {
+        Ok(text) => load_text(&name, text, options),
+        Err(error) => Err(Rejected::Read { name, error }),
+    }
+}
+
+/// Reads a configuration that is in memory. `name` is what diagnostics call it.
+pub fn load_text(name: &str, text: Vec<u8>, options: &LoadOptions) -> Result<Loaded, Rejected> {
+    let mut sources = Sources::default();
+    let file = sources.add(Source::new(name, text)?).unwrap_or_default();
+    let mut lowering = Lowering::new(&sources, *options);
+    let mut parser = Parser::new(&sources, file);
+    let mut tree = Tree::default();
+    while parser.next(&mut tree, &mut lowering.reader.diagnostics) {
+        if let Some(root) = tree.root() {
+            lowering.root(root);
+        }
+    }
+    drop((parser, tree));
+    let (mut fleet, diagnostics) = lowering.finish();
+    fleet.digest = digest(&sources);
+    let problems = Problems::new(diagnostics, &sources);
+    if problems.count(Severity::Error) > 0 {
+        return Err(Rejected::Invalid { name: name.to_owned(), problems });
+    }
+    Ok(Loaded { fleet, problems })
+}
+
+/// FNV-1a of 64 bits over the bytes of all files, as 16 hex digits: names a configuration in records.
+/// It is no defence against anyone who wants two files to have the same.
+fn digest(sources: &Sources) -> String {
+    let mut state = Fnv(0xcbf2_9ce4_8422_2325);
+    for source in sources.iter() {
+        state.write(source.text());
+    }
+    format!("{:016x}", state.finish())
+}
+
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_fnv_1a() {
+        // Test vectors of the algorithm's authors.
+        for (text, digest) in
+            [("", "cbf29ce484222325"), ("a", "af63dc4c8601ec8c"), ("foobar", "85944171f73967e8")]
+        {
+            let loaded = load_text("x", text.into(), &LoadOptions::default());
+            let found = match loaded {
+                Ok(loaded) => loaded.fleet.digest,
+                Err(_) => {
+                    let mut state = Fnv(0xcbf2_9ce4_8422_2325);
+                    state.write(text.as_bytes());
+                    format!("{:016x}", state.finish())
+                }
+            };
+            assert_eq!(found, digest, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = load(Path::new("/nonexistent/keepalived.conf"), &LoadOptions::default())
+            .expect_err("there is no such file");
+        assert_eq!(
+            error.to_string(),
+            "cannot read /nonexistent/keepalived.conf: No such file or directory (os error 2)"
+        );
+    }
+}

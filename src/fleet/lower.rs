@@ -1,0 +1,196 @@
+//! Root directives -> the fleet: what to do with each block, and the tables where equal things are one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use super::group::{Group, GroupUse};
+use super::keywords::{Shape, homes, known, nearest, place, shape};
+use super::load::LoadOptions;
+use super::model::{Fleet, ProbeSpec, Timing};
+use super::value::Reader;
+use crate::conf::blocks::{BlockKind, ROOT_OPAQUE};
+use crate::conf::{Code, Diagnostic, Diagnostics, Directive, Severity, Sources, Span};
+use crate::id::SpecId;
+
+type FastMap<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
+/// The fleet while it is made.
+#[derive(Debug)]
+pub(super) struct Lowering<'s> {
+    pub(super) reader: Reader<'s>,
+    pub(super) options: LoadOptions,
+    pub(super) fleet: Fleet,
+    pub(super) groups: BTreeMap<Arc<str>, Group>,
+    /// Virtual servers that name a group; the group may be defined after them.
+    pub(super) group_uses: Vec<GroupUse>,
+    specs: FastMap<ProbeSpec, SpecId>,
+    timings: FastMap<Timing, u32>,
+    interfaces: Vec<Arc<str>>,
+    /// First place and number of each keyword that is recognised and skipped.
+    skipped: BTreeMap<&'s [u8], (Span, u32)>,
+}
+
+impl<'s> Lowering<'s> {
+    pub(super) fn new(sources: &'s Sources, options: LoadOptions) -> Lowering<'s> {
+        Lowering {
+            reader: Reader::new(sources),
+            options,
+            fleet: Fleet::default(),
+            groups: BTreeMap::new(),
+            group_uses: Vec::new(),
+            specs: FastMap::default(),
+            timings: FastMap::default(),
+            interfaces: Vec::new(),
+            skipped: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one root directive.
+    pub(super) fn root(&mut self, directive: Directive<'_>) {
+        let keyword = self.reader.bytes(directive.keyword());
+        match keyword {
+            b"virtual_server" => self.virtual_server(directive),
+            b"virtual_server_group" => self.group(directive),
+            b"global_defs" => {
+                self.reader.ignored_after(directive, 0);
+                for child in directive.children() {
+                    if self.reader.bytes(child.keyword()) == b"notification_email" {
+                        self.reader.ignored_after(child, 0);
+                    } else {
+                        self.value(child, BlockKind::GlobalDefs);
+                    }
+                }
+            }
+            _ if ROOT_OPAQUE.iter().any(|known| known.as_bytes() == keyword) => {
+                self.skip(directive)
+            }
+            _ => drop(self.value(directive, BlockKind::Root)),
+        }
+    }
+
+    /// Settles what needs the whole configuration, and gives the fleet and all that is to be said.
+    pub(super) fn finish(mut self) -> (Fleet, Diagnostics) {
+        self.settle_groups();
+        for (keyword, (first, count)) in std::mem::take(&mut self.skipped) {
+            let keyword = String::from_utf8_lossy(keyword).into_owned();
+            let is_checker = keyword.ends_with("_CHECK") || keyword.ends_with("_GET");
+            let noun = match (is_checker, count) {
+                (true, 1) => "checker",
+                (true, _) => "checkers",
+                (false, 1) => "block",
+                (false, _) => "blocks",
+            };
+            self.reader.report(
+                Diagnostic::new(
+                    Code::NotProbed,
+                    format!("{keyword} is not probed yet: {count} {noun}"),
+                )
+                .at(first, "first here"),
+            );
+            self.fleet.not_probed.insert(keyword, count);
+        }
+        let errors = self.reader.diagnostics.count(Severity::Error);
+        if self.fleet.checkers.is_empty() && errors == 0 {
+            self.reader.report(Diagnostic::new(
+                Code::NothingToProbe,
+                "the configuration has no checker that can be probed",
+            ));
+        }
+        (self.fleet, self.reader.diagnostics)
+    }
+
+    /// Checks a directive that only has values and that no code here acts on; false where the block's
+    /// own code must look at it.
+    pub(super) fn value(&mut self, directive: Directive<'_>, block: BlockKind) -> bool {
+        let keyword = directive.keyword();
+        if directive.is_doubtful() {
+            return true;
+        }
+        match shape(block, self.reader.bytes(keyword)) {
+            Some(Shape::Own) => {
+                self.reader.no_block(directive);
+                return false;
+            }
+            Some(shape) => {
+                self.reader.no_block(directive);
+                self.reader.check(directive, shape);
+            }
+            None => self.unknown(directive, block),
+        }
+        true
+    }
+
+    /// Reports a keyword that `block` does not know.
+    pub(super) fn unknown(&mut self, directive: Directive<'_>, block: BlockKind) {
+        let keyword = directive.keyword();
+        let word = self.reader.text(keyword).into_owned();
+        let homes = homes(&word);
+        let diagnostic = if homes.is_empty() {
+            let found = Diagnostic::new(Code::UnknownKeyword, format!("unknown keyword `{word}`"))
+                .at(keyword, format!("not known {}", place(block)));
+            match nearest(&word, known(block)) {
+                Some(nearest) => found.help(format!("did you mean `{nearest}`?")),
+                None => found,
+            }
+        } else {
+            let homes: Vec<_> = homes.into_iter().map(place).collect();
+            Diagnostic::new(
+                Code::MisplacedKeyword,
+                format!("`{word}` cannot stand {}", place(block)),
+            )
+            .at(keyword, "")
+            .help(format!("it belongs {}", homes.join(" or ")))
+        };
+        self.reader.report(diagnostic);
+    }
+
+    /// Counts a checker or block that is recognised but not probed.
+    pub(super) fn skip(&mut self, directive: Directive<'_>) {
+        let keyword = directive.keyword();
+        let bytes = self.reader.bytes(keyword);
+        self.skipped.entry(bytes).or_insert((keyword, 0)).1 += 1;
+    }
+
+    /// The one spec equal to `spec`.
+    pub(super) fn intern_spec(&mut self, spec: ProbeSpec) -> SpecId {
+        SpecId(intern(&mut self.fleet.specs, &mut self.specs, spec, SpecId, |id| id.0))
+    }
+
+    /// The one set of timers equal to `timing`.
+    pub(super) fn intern_timing(&mut self, timing: Timing) -> u32 {
+        intern(&mut self.fleet.timings, &mut self.timings, timing, |index| index, |index| index)
+    }
+
+    /// The one copy of an interface's name.
+    pub(super) fn intern_interface(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.interfaces.iter().find(|known| ***known == *name) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = name.into();
+        self.interfaces.push(Arc::clone(&name));
+        name
+    }
+}
+
+fn intern<T: Clone + Eq + Hash, I: Copy>(
+    list: &mut Vec<T>,
+    places: &mut FastMap<T, I>,
+    value: T,
+    to_id: impl Fn(u32) -> I,
+    to_index: impl Fn(I) -> u32,
+) -> u32 {
+    // Neighbours are mostly equal, so the last one is worth a look before the hash.
+    if let Some(last) = list.last()
+        && *last == value
+    {
+        return list.len() as u32 - 1;
+    }
+    if let Some(id) = places.get(&value) {
+        return to_index(*id);
+    }
+    let index = list.len() as u32;
+    list.push(value.clone());
+    places.insert(value, to_id(index));
+    index
+}

@@ -1,0 +1,381 @@
+//! Values of keywords: numbers, times, booleans, addresses, ports, with everything keepalived lets slip
+//! made an error.
+//!
+//! Every function takes the words of the tree, reports what is wrong with them and then gives `None`.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use super::keywords::{Shape, nearest};
+use crate::conf::{Code, Diagnostic, Diagnostics, Directive, Sources, Span};
+
+/// Times are kept in microseconds, as keepalived does.
+pub(super) type Micros = u64;
+
+/// Longest time that a nanosecond clock of 64 bits can still add up: about 290 years.
+pub(super) const MICROS_MAX: Micros = i64::MAX as u64 / 1000;
+
+/// Reads words and collects what is wrong with them.
+#[derive(Debug)]
+pub(super) struct Reader<'s> {
+    sources: &'s Sources,
+    pub(super) diagnostics: Diagnostics,
+}
+
+impl<'s> Reader<'s> {
+    pub(super) fn new(sources: &'s Sources) -> Reader<'s> {
+        Reader { sources, diagnostics: Diagnostics::default() }
+    }
+
+    pub(super) fn bytes(&self, span: Span) -> &'s [u8] {
+        self.sources.bytes(span)
+    }
+
+    pub(super) fn text(&self, span: Span) -> std::borrow::Cow<'s, str> {
+        self.sources.text(span)
+    }
+
+    /// The text of a name that is kept; it must be UTF-8.
+    pub(super) fn utf8(&mut self, span: Span) -> Option<&'s str> {
+        match std::str::from_utf8(self.bytes(span)) {
+            Ok(text) => Some(text),
+            Err(_) => {
+                self.report(Diagnostic::new(Code::NotUtf8, "not UTF-8 text").at(span, ""));
+                None
+            }
+        }
+    }
+
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// The first value; `wants` says what it should be.
+    pub(super) fn argument(&mut self, directive: Directive<'_>, wants: &str) -> Option<Span> {
+        let first = directive.arguments().first().copied();
+        if first.is_none() {
+            let keyword = directive.keyword();
+            let message = format!("`{}` needs {wants}", self.text(keyword));
+            self.report(
+                Diagnostic::new(Code::MissingArgument, message).at(keyword, "nothing follows"),
+            );
+        }
+        first
+    }
+
+    /// Warns of values after the first `wanted`.
+    pub(super) fn ignored_after(&mut self, directive: Directive<'_>, wanted: usize) {
+        let rest = directive.arguments().get(wanted..).unwrap_or(&[]);
+        if let (Some(first), Some(last)) = (rest.first(), rest.last()) {
+            let message = format!("ignored after `{}`", self.text(directive.keyword()));
+            self.report(Diagnostic::new(Code::IgnoredWords, message).at(first.to(*last), ""));
+        }
+    }
+
+    /// Refuses a block behind a keyword that opens none.
+    pub(super) fn no_block(&mut self, directive: Directive<'_>) {
+        if directive.block().is_some() {
+            let message = format!("`{}` opens no block", self.text(directive.keyword()));
+            self.report(
+                Diagnostic::new(Code::UnexpectedOpenBrace, message)
+                    .at(directive.header(), "a `{` follows")
+                    .help("what stands in the block was not looked at"),
+            );
+        }
+    }
+
+    /// The only value, a number.
+    pub(super) fn number(
+        &mut self,
+        directive: Directive<'_>,
+        range: RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let span = self.argument(directive, "a number")?;
+        self.ignored_after(directive, 1);
+        self.number_at(span, range)
+    }
+
+    /// A number: decimal digits, nothing else.
+    pub(super) fn number_at(&mut self, span: Span, range: RangeInclusive<u64>) -> Option<u64> {
+        let value = match decimal(self.bytes(span).trim_ascii_start()) {
+            Decimal::Value(value) => value,
+            Decimal::Huge => u64::MAX,
+            Decimal::Bad => {
+                let message = format!("`{}` is not a decimal number", self.text(span));
+                self.report(Diagnostic::new(Code::BadNumber, message).at(span, ""));
+                return None;
+            }
+        };
+        self.in_range(span, value, range)
+    }
+
+    fn in_range(&mut self, span: Span, value: u64, range: RangeInclusive<u64>) -> Option<u64> {
+        if range.contains(&value) {
+            return Some(value);
+        }
+        let (least, most) = range.into_inner();
+        let message = format!("`{}` is outside {least} to {most}", self.text(span));
+        self.report(Diagnostic::new(Code::OutOfRange, message).at(span, ""));
+        None
+    }
+
+    /// The only value, a time in seconds.
+    pub(super) fn timer(
+        &mut self,
+        directive: Directive<'_>,
+        range: RangeInclusive<Micros>,
+    ) -> Option<Micros> {
+        let span = self.argument(directive, "a time in seconds")?;
+        self.ignored_after(directive, 1);
+        self.timer_at(span, range)
+    }
+
+    fn timer_at(&mut self, span: Span, range: RangeInclusive<Micros>) -> Option<Micros> {
+        let text = self.bytes(span).trim_ascii_start();
+        let Some(timer) = timer(text) else {
+            let message = format!("`{}` is not a time in seconds", self.text(span));
+            let mut found = Diagnostic::new(Code::BadTimer, message).at(span, "");
+            let number =
+                text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+            if number > 0 && text[number..].iter().all(u8::is_ascii_alphabetic) {
+                let number = String::from_utf8_lossy(&text[..number]).into_owned();
+                found = found.help(format!("times are seconds without a unit, like `{number}`"));
+            }
+            self.report(found);
+            return None;
+        };
+        if timer.is_rounded {
+            let message = format!("`{}` has more than 6 decimals", self.text(span));
+            self.report(
+                Diagnostic::new(Code::TooManyDecimals, message)
+                    .at(span, format!("taken as {}", Seconds(timer.micros))),
+            );
+        }
+        if range.contains(&timer.micros) {
+            return Some(timer.micros);
+        }
+        let message = format!(
+            "`{}` is outside {} to {} seconds",
+            self.text(span),
+            Seconds(*range.start()),
+            Seconds(*range.end())
+        );
+        self.report(Diagnostic::new(Code::OutOfRange, message).at(span, ""));
+        None
+    }
+
+    /// The only value, a boolean; true where it is left out.
+    pub(super) fn boolean(&mut self, directive: Directive<'_>) -> Option<bool> {
+        self.ignored_after(directive, 1);
+        let Some(span) = directive.arguments().first() else { return Some(true) };
+        match self.bytes(*span) {
+            b"on" | b"true" | b"yes" => Some(true),
+            b"off" | b"false" | b"no" => Some(false),
+            _ => {
+                let message = format!("`{}` is neither true nor false", self.text(*span));
+                self.report(
+                    Diagnostic::new(Code::BadBoolean, message)
+                        .at(*span, "")
+                        .help("write `on`, `true`, `yes`, `off`, `false` or `no`"),
+                );
+                None
+            }
+        }
+    }
+
+    /// A numeric address. keepalived ignores what follows `/`, so that is a warning only.
+    pub(super) fn address(&mut self, span: Span) -> Option<IpAddr> {
+        let bytes = self.bytes(span);
+        let slash = memchr::memchr(b'/', bytes).unwrap_or(bytes.len());
+        let address =
+            std::str::from_utf8(&bytes[..slash]).ok().and_then(|text| text.parse::<IpAddr>().ok());
+        match address {
+            Some(_) if slash < bytes.len() => {
+                let suffix = Span::new(
+                    span.file,
+                    span.start as usize + slash,
+                    span.start as usize + bytes.len(),
+                );
+                self.report(
+                    Diagnostic::new(Code::AddressCut, "what follows the address is ignored")
+                        .at(suffix, ""),
+                );
+            }
+            Some(_) => {}
+            None => {
+                let message = format!("`{}` is not a numeric address", self.text(span));
+                self.report(Diagnostic::new(Code::BadAddress, message).at(span, ""));
+            }
+        }
+        address
+    }
+
+    /// A port.
+    pub(super) fn port(&mut self, span: Span) -> Option<u16> {
+        match decimal(self.bytes(span).trim_ascii_start()) {
+            Decimal::Value(value @ 1..=65535) => Some(value as u16),
+            Decimal::Bad => self.bad_port(span, "is not a port number"),
+            _ => self.bad_port(span, "is outside 1 to 65535"),
+        }
+    }
+
+    /// The port of a service or server: zeros stand for none, and so does nothing.
+    pub(super) fn optional_port(&mut self, span: Option<&Span>) -> Option<u16> {
+        match span {
+            None => Some(0),
+            Some(span) if is_zeros(self.bytes(*span)) => Some(0),
+            Some(span) => self.port(*span),
+        }
+    }
+
+    fn bad_port(&mut self, span: Span, what: &str) -> Option<u16> {
+        let message = format!("`{}` {what}", self.text(span));
+        self.report(Diagnostic::new(Code::BadPort, message).at(span, ""));
+        None
+    }
+
+    /// One of `known`.
+    pub(super) fn choice(&mut self, span: Span, known: &[&'static str]) -> Option<&'static str> {
+        let word = self.bytes(span);
+        let found = known.iter().find(|known| known.as_bytes() == word);
+        if found.is_none() {
+            let message = format!("`{}` is none of {}", self.text(span), known.join(", "));
+            let mut diagnostic = Diagnostic::new(Code::BadChoice, message).at(span, "");
+            if let Some(nearest) = nearest(&self.text(span), known.iter().copied()) {
+                diagnostic = diagnostic.help(format!("did you mean `{nearest}`?"));
+            }
+            self.report(diagnostic);
+        }
+        found.copied()
+    }
+
+    /// Checks the values of a keyword that nothing here acts on.
+    pub(super) fn check(&mut self, directive: Directive<'_>, shape: Shape) {
+        match shape {
+            Shape::Flag => self.ignored_after(directive, 0),
+            Shape::Boolean => drop(self.boolean(directive)),
+            Shape::Text => {
+                self.argument(directive, "a value");
+                self.ignored_after(directive, 1);
+            }
+            Shape::OptionalText => self.ignored_after(directive, 1),
+            Shape::Texts => drop(self.argument(directive, "a value")),
+            Shape::Any | Shape::Own => {}
+            Shape::Number(least, most) => drop(self.number(directive, least..=most)),
+            Shape::Signed(least, most) => self.signed(directive, least, most),
+            Shape::Timer(least, most) => drop(self.timer(directive, least..=most)),
+        }
+    }
+
+    fn signed(&mut self, directive: Directive<'_>, least: i64, most: i64) {
+        let Some(span) = self.argument(directive, "a number") else { return };
+        self.ignored_after(directive, 1);
+        let number =
+            std::str::from_utf8(self.bytes(span)).ok().and_then(|text| text.parse::<i64>().ok());
+        let (code, what) = match number {
+            Some(number) if (least..=most).contains(&number) => return,
+            Some(_) => (Code::OutOfRange, format!("is outside {least} to {most}")),
+            None => (Code::BadNumber, "is not a decimal number".to_owned()),
+        };
+        let message = format!("`{}` {what}", self.text(span));
+        self.report(Diagnostic::new(code, message).at(span, ""));
+    }
+}
+
+enum Decimal {
+    Value(u64),
+    /// Digits, but more than 64 bits hold.
+    Huge,
+    Bad,
+}
+
+fn decimal(text: &[u8]) -> Decimal {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return Decimal::Bad;
+    }
+    let value = text
+        .iter()
+        .try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    value.map_or(Decimal::Huge, Decimal::Value)
+}
+
+fn is_zeros(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| *byte == b'0')
+}
+
+struct Timer {
+    micros: Micros,
+    is_rounded: bool,
+}
+
+/// `SECONDS[.DECIMALS]`, rounded to microseconds; times too long for 64 bits become the longest.
+fn timer(text: &[u8]) -> Option<Timer> {
+    let point = memchr::memchr(b'.', text).unwrap_or(text.len());
+    let (whole, decimals) = (&text[..point], text.get(point + 1..).unwrap_or(&[]));
+    if whole.is_empty() && decimals.is_empty() {
+        return None;
+    }
+    if !whole.iter().chain(decimals).all(u8::is_ascii_digit) {
+        return None;
+    }
+    let seconds = whole.iter().fold(0u64, |value, digit| {
+        value.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+    });
+    let fraction = (0..6).fold(0u64, |value, index| {
+        value * 10 + decimals.get(index).map_or(0, |digit| u64::from(digit - b'0'))
+    });
+    let round = u64::from(decimals.get(6).is_some_and(|digit| *digit >= b'5'));
+    let micros = seconds.saturating_mul(1_000_000).saturating_add(fraction + round);
+    Some(Timer { micros, is_rounded: decimals.len() > 6 })
+}
+
+/// Microseconds as people write them: seconds with the decimals that matter.
+struct Seconds(Micros);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (whole, fraction) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        if fraction == 0 {
+            return write!(f, "{whole}");
+        }
+        write!(f, "{whole}.{}", format!("{fraction:06}").trim_end_matches('0'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_decimal_seconds_to_the_microsecond() {
+        for (text, micros) in [
+            ("0", Some(0)),
+            ("6", Some(6_000_000)),
+            ("0.25", Some(250_000)),
+            ("10.5", Some(10_500_000)),
+            ("4294.967295", Some(4_294_967_295)),
+            ("0.000001", Some(1)),
+            ("007", Some(7_000_000)),
+            (".5", Some(500_000)),
+            ("0.0000005", Some(1)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("6s", None),
+            ("10.5x", None),
+            ("-1", None),
+            ("+1", None),
+            ("1e3", None),
+            ("1.2.3", None),
+            (".", None),
+            ("", None),
+        ] {
+            assert_eq!(timer(text.as_bytes()).map(|timer| timer.micros), micros, "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_show_the_decimals_that_matter() {
+        assert_eq!(Seconds(5_000_000).to_string(), "5");
+        assert_eq!(Seconds(4_294_967_294).to_string(), "4294.967294");
+        assert_eq!(Seconds(100).to_string(), "0.0001");
+    }
+}
