@@ -61,7 +61,7 @@ fn a_bad_configuration_says_everything_and_probes_nothing() {
         ] {
             let place = format!("--> {name}:{line}:");
             assert!(finished.stderr.contains(&place), "no {place}: {}", finished.stderr);
-            let shown = format!("{line} |{text}\n");
+            let shown = format!("{line} | {text}\n");
             let caret = finished.stderr.split(&shown).nth(1).and_then(|rest| rest.lines().next());
             let caret = caret.unwrap_or_else(|| panic!("no {shown:?}: {}", finished.stderr));
             assert!(caret.contains('^'), "line {line}: {caret}");
@@ -206,9 +206,12 @@ fn retries_and_timeout_are_those_of_the_configuration_unless_flags_say_otherwise
 fn marks_and_interfaces_are_on_every_packet() {
     let namespace = Namespace::new();
     for (interface, net) in [("d0", 0), ("d1", 1)] {
-        namespace.ip(&format!("link add {interface} type dummy"));
+        // The other end swallows everything, so that all of this times out.
+        namespace.ip(&format!("link add {interface} type veth peer name to-{interface}"));
         namespace.ip(&format!("addr add 10.7.{net}.1/24 dev {interface}"));
         namespace.ip(&format!("link set {interface} up"));
+        namespace.ip(&format!("link set to-{interface} up"));
+        namespace.ip(&format!("neigh add 10.7.0.5 lladdr 02:00:00:00:00:05 dev {interface}"));
     }
     namespace.nft(
         "table inet t {
@@ -222,9 +225,9 @@ fn marks_and_interfaces_are_on_every_packet() {
                  ip daddr 10.7.0.0/16 meta mark 0 counter name unmarked
                  udp dport 53 oifname \"d1\" counter name by_d1
                  udp dport 53 oifname \"d0\" counter name by_d0
-             } }",
+             }
+         }",
     );
-    // Dummy interfaces swallow everything, so that all of this times out.
     let common = "connect_timeout 0.2\n retry 0\n fwmark 119\n";
     let marked = around(&format!(
         " real_server 10.7.0.5 53 {{\n DNS_CHECK {{\n {common} }}\n TCP_CHECK {{\n {common} }}\n }}\n"

@@ -18,7 +18,8 @@ fn assert_none_failed(report: &Report, code: i32, excuses: &[&str]) -> BTreeMap<
         let is_known = verdict == "pass ok" || excuses.contains(&verdict.as_str());
         assert!(is_known, "{verdict}: {verdicts:?}");
     }
-    assert_eq!(code, if report.count("unknown") > 0 { 3 } else { 0 });
+    let expected = if report.count("unknown") > 0 { 3 } else { 0 };
+    assert_eq!(code, expected, "{}", report.summary);
     verdicts
 }
 
@@ -153,7 +154,9 @@ fn a_firewall_of_our_own_is_not_the_servers_fault() {
     let fleet = Fleet::start(Some(&namespace), 5_300, 400, "--tcp-share 0%");
     namespace.nft(
         "table inet t { chain o { type filter hook output priority 0;
-             ip daddr 127.64.0.0/24 udp dport 5300 drop } }",
+             ip daddr 127.64.0.0/24 udp dport 5300 drop
+             }
+         }",
     );
     let (report, code) = Sweep::inside(&namespace, &fleet.sweep("--timeout 500ms")).report();
     let eperm = "unknown local_socket EPERM: Operation not permitted";

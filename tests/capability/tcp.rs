@@ -110,13 +110,13 @@ impl BlackHole {
 
 #[test]
 fn refused_silent_and_open_ports_are_told_apart() {
-    let open = TcpListener::bind("127.80.2.1:20205").expect("a port of this test's own");
-    let open6 = TcpListener::bind("[::1]:20205").expect("a port of this test's own");
+    let listeners = ["127.80.2.1:20205", "[::1]:20205"]
+        .map(|address| TcpListener::bind(address).expect("a port of this test's own"));
     let hole: SocketAddr = "127.80.2.2:20206".parse().expect("an address");
     let hole6: SocketAddr = "[::1]:20206".parse().expect("an address");
     let _holes = [BlackHole::new(hole), BlackHole::new(hole6)];
     let closed = ["127.80.2.3:20207".to_owned(), "[::1]:20207".to_owned()];
-    let open = [open, open6].map(|open| open.local_addr().expect("bound").to_string());
+    let open = listeners.each_ref().map(|open| open.local_addr().expect("bound").to_string());
     let list = [&open[..], &[hole.to_string(), hole6.to_string()], &closed].concat().join("\n");
     for how in ["half", "full", "orderly"] {
         let flags = format!("--targets - --check tcp --tcp-handshake {how} --timeout 400ms");
@@ -180,11 +180,15 @@ fn an_icmp_error_is_never_a_connection() {
     router.nft(
         "table inet t { chain f { type filter hook forward priority 0;
              ip daddr 10.9.1.0/24 reject with icmp type host-unreachable
-             ip daddr 10.9.2.0/24 drop } }",
+             ip daddr 10.9.2.0/24 drop
+             }
+         }",
     );
     here.nft(
         "table inet t { chain o { type filter hook output priority 0;
-             ip daddr 10.9.3.0/24 reject with icmp type port-unreachable } }",
+             ip daddr 10.9.3.0/24 reject with icmp type port-unreachable
+             }
+         }",
     );
     let list: String = (1..=30)
         .flat_map(|host| [1, 3, 2].map(|net| (net, Ipv4Addr::new(10, 9, net, host))))

@@ -77,7 +77,9 @@ fn an_answer_that_is_late_once_makes_no_server_fail() {
     let flags = "--delay-every 50:800ms --connect-timeout 500ms --tcp-share 0%";
     let fleet = Fleet::start(None, 20_120, 10_000, flags);
     for shards in [1, 2] {
-        let (report, code) = Sweep::new(&fleet.sweep(&format!("--shards {shards}"))).report();
+        // Slowly enough that the late answers come while the sweep still runs.
+        let flags = format!("--rate 5000 --shards {shards}");
+        let (report, code) = Sweep::new(&fleet.sweep(&flags)).report();
         assert_eq!((code, report.count("passed"), report.count("failed")), (0, 10_000, 0));
         // Every fiftieth was asked again; an answer that came after all decided nothing.
         let again = report.probes.iter().filter(|probe| probe.attempts > 1).count();
