@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
+use memchr::memmem;
+
 use super::group::{Group, GroupUse};
 use super::keywords::{Shape, homes, known, nearest, place, shape};
 use super::load::LoadOptions;
@@ -33,10 +35,17 @@ pub(super) struct Lowering<'s> {
 
 impl<'s> Lowering<'s> {
     pub(super) fn new(sources: &'s Sources, options: LoadOptions) -> Lowering<'s> {
+        let mut fleet = Fleet::default();
+        // As with the tree: room for what the text can hold, so that no step leaves a hole behind.
+        let count = |word: &[u8]| -> usize {
+            sources.iter().map(|source| memmem::find_iter(source.text(), word).count()).sum()
+        };
+        let _ = fleet.real_servers.try_reserve_exact(count(b"real_server"));
+        let _ = fleet.checkers.try_reserve_exact(count(b"_CHECK"));
         Lowering {
             reader: Reader::new(sources),
             options,
-            fleet: Fleet::default(),
+            fleet,
             groups: BTreeMap::new(),
             group_uses: Vec::new(),
             specs: FastMap::default(),
