@@ -1,6 +1,6 @@
 //! Root directives -> the fleet: what to do with each block, and the tables where equal things are one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(super) struct Lowering<'s> {
     pub(super) group_uses: Vec<GroupUse>,
     specs: FastMap<ProbeSpec, SpecId>,
     timings: FastMap<Timing, u32>,
-    interfaces: Vec<Arc<str>>,
+    interfaces: BTreeSet<Arc<str>>,
     /// First place and number of each keyword that is recognised and skipped.
     skipped: BTreeMap<&'s [u8], (Span, u32)>,
 }
@@ -50,7 +50,7 @@ impl<'s> Lowering<'s> {
             group_uses: Vec::new(),
             specs: FastMap::default(),
             timings: FastMap::default(),
-            interfaces: Vec::new(),
+            interfaces: BTreeSet::new(),
             skipped: BTreeMap::new(),
         }
     }
@@ -134,6 +134,9 @@ impl<'s> Lowering<'s> {
     pub(super) fn unknown(&mut self, directive: Directive<'_>, block: BlockKind) {
         let keyword = directive.keyword();
         let word = self.reader.text(keyword).into_owned();
+        if self.reader.diagnostics.is_full() {
+            return self.reader.report(Diagnostic::new(Code::UnknownKeyword, word));
+        }
         let homes = homes(&word);
         let diagnostic = if homes.is_empty() {
             let found = Diagnostic::new(Code::UnknownKeyword, format!("unknown keyword `{word}`"))
@@ -173,11 +176,11 @@ impl<'s> Lowering<'s> {
 
     /// The one copy of an interface's name.
     pub(super) fn intern_interface(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.interfaces.iter().find(|known| ***known == *name) {
+        if let Some(known) = self.interfaces.get(name) {
             return Arc::clone(known);
         }
         let name: Arc<str> = name.into();
-        self.interfaces.push(Arc::clone(&name));
+        self.interfaces.insert(Arc::clone(&name));
         name
     }
 }
