@@ -121,3 +121,55 @@ fn damage(text: &mut Vec<u8>, random: &mut Random) {
         }
     }
 }
+
+/// What would be quadratic in a careless reader.
+#[test]
+// Time is what is measured here.
+#[allow(clippy::disallowed_methods)]
+fn hostile_files_end_quickly() {
+    let many = |line: &dyn Fn(usize) -> String| (0..100_000).map(line).collect::<String>();
+    let service = |body: String| {
+        format!(
+            "virtual_server 10.0.0.1 80 {{\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n{body}}}\n"
+        )
+    };
+    let server =
+        |place: usize| format!("real_server 10.0.0.{} 80 {{ TCP_CHECK {{ ", place % 250 + 1);
+    for (name, text) in [
+        ("unknown keywords", many(&|place| format!("keyword{place} x\n"))),
+        ("open braces", "{\n".repeat(100_000)),
+        ("close braces", "}\n".repeat(100_000)),
+        ("unclosed blocks", "virtual_server 10.0.0.1 80 {\n".repeat(100_000)),
+        ("quotes", "a \"\n".repeat(100_000)),
+        ("definitions", many(&|place| format!("$A{place}=1\nb $A{place}\n"))),
+        ("one long line", "a ".repeat(1_000_000)),
+        (
+            "comments before a brace",
+            format!("virtual_server 10.0.0.1 80\n{}{{\n}}", "# x\n".repeat(100_000)),
+        ),
+        ("groups", many(&|place| format!("virtual_server_group g{place} {{\n10.0.0.1 80\n}}\n"))),
+        (
+            "unknown groups",
+            many(&|place| {
+                format!("virtual_server group g{place} {{\nreal_server 10.0.0.1 80 {{\n}}\n}}\n")
+            }),
+        ),
+        ("duplicates", service(many(&|place| server(place) + "} }\n"))),
+        (
+            "interfaces",
+            service(many(&|place| server(place) + &format!("bind_if e{place} }} }}\n"))),
+        ),
+    ] {
+        let start = std::time::Instant::now();
+        let problems = match load_text(name, text.into_bytes(), &LoadOptions::default()) {
+            Ok(loaded) => loaded.problems,
+            Err(Rejected::Invalid { problems, .. }) => problems,
+            Err(error) => panic!("{error}"),
+        };
+        let text = problems.render(false);
+        assert!(text.len() < 20_000_000, "{name}: {} bytes of text", text.len());
+        let took = start.elapsed();
+        println!("{name}: {took:?}");
+        assert!(took.as_secs() < 20, "{name}: {took:?}");
+    }
+}
