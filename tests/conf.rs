@@ -120,3 +120,20 @@ fn a_configuration_without_anything_to_probe_says_so() {
         );
     }
 }
+
+#[test]
+fn a_line_too_long_is_shown_in_part() {
+    let text = format!("global_defs {{\r\n  router_id {}\r\n}}\r\n", "x".repeat(5000));
+    let Err(Rejected::Invalid { problems, .. }) =
+        load_text("x.conf", text.into(), &LoadOptions::default())
+    else {
+        panic!("a line of 5012 bytes must be refused");
+    };
+    let text = problems.render(false);
+    assert!(
+        text.starts_with(
+            "error[E001]: line of 5012 bytes: 1022 are the limit\n --> x.conf:2:1023\n"
+        )
+    );
+    assert!(text.len() < 1000, "{text}");
+}
