@@ -2,6 +2,9 @@
 //!
 //! [`run`](fn@run) is the thread; [`Shard::step`] is one turn of its loop, which a simulation can drive.
 
+mod admit;
+mod connection;
+mod datagram;
 mod event;
 mod ids;
 mod inbox;
@@ -11,6 +14,7 @@ mod outbox;
 mod recorder;
 mod run;
 mod slot;
+mod verdict;
 mod window;
 
 pub use run::{PreparedSpec, Progress, Shard, prepare, run};
