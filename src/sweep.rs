@@ -29,9 +29,11 @@ use crate::aggregate::{Aggregator, Catalog, Counts, ShardFailure, Summary};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::id::{ShardId, SpecId};
 use crate::outcome::{Assignment, Record};
+use crate::shard;
 use crate::shard::link::{Links, Report, ShardConfig};
 use crate::sink::{Context, RunInfo, Sink, SinkError, rfc3339};
 use crate::tick::{Tick, WallClock, monotonic_now};
+use crate::wire::dns::QueryError;
 
 /// Attempts after the first where neither the command line nor the configuration says.
 pub const DEFAULT_RETRIES: u16 = 2;
@@ -207,6 +209,9 @@ pub enum SweepError {
         /// What was found, written or not.
         summary: Box<Summary>,
     },
+    /// A question has no form on the wire.
+    #[error(transparent)]
+    Question(#[from] QueryError),
     /// The feeder's thread could not be started.
     #[error("no thread for the feeder: {0}")]
     Thread(#[source] std::io::Error),
@@ -282,6 +287,7 @@ pub fn run_with(
         }
         Input::Targets { specs, .. } => (Catalog::of_list(specs.table()), None, None),
     };
+    let prepared = shard::prepare(catalog.specs())?;
     let wall = WallClock::read();
     let start = monotonic_now();
     let info = RunInfo {
@@ -326,7 +332,7 @@ pub fn run_with(
             stop: Arc::clone(&halt),
         };
         let id = config.id;
-        let (backend, specs) = (Arc::clone(&backend), Arc::clone(catalog.specs()));
+        let (backend, specs) = (Arc::clone(&backend), Arc::clone(&prepared));
         let thread = Builder::new()
             .name(format!("shard-{id}"))
             .spawn(move || backend.run_shard(specs, config, links));

@@ -16,6 +16,7 @@ use ringprobe::aggregate::Summary;
 use ringprobe::fleet::{Connection, Handshake, ProbeSpec, TcpSpec};
 use ringprobe::outcome::{Assignment, Failure, LocalFault, Outcome, Record};
 use ringprobe::ring::RingError;
+use ringprobe::shard::PreparedSpec;
 use ringprobe::shard::link::{Links, Report, ShardConfig, ShardStats};
 use ringprobe::sink::{NdjsonSink, Output, Sink, Tee};
 use ringprobe::sweep::{
@@ -38,7 +39,7 @@ impl Backend for Table {
         "table"
     }
 
-    fn run_shard(&self, _specs: Arc<[ProbeSpec]>, config: ShardConfig, links: Links) {
+    fn run_shard(&self, _specs: Arc<[PreparedSpec]>, config: ShardConfig, links: Links) {
         let Links { assignments, reports, empties, stop } = links;
         if config.id.0 < self.broken {
             let error = RingError::Unavailable { reason: "broken".into(), remedy: "none".into() };

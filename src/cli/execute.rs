@@ -107,7 +107,9 @@ fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
     }
     say(format_args!("ringprobe: {error}"));
     match error {
-        SweepError::NothingToProbe | SweepError::Target { .. } => exit::USAGE,
+        SweepError::NothingToProbe | SweepError::Target { .. } | SweepError::Question(_) => {
+            exit::USAGE
+        }
         SweepError::Engine { .. } | SweepError::Output { .. } | SweepError::Thread(_) => {
             exit::ENGINE
         }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 
-use crate::fleet::ProbeSpec;
-use crate::shard::link::{Links, ShardConfig};
+use crate::ring::uring::{RingConfig, UringRing};
+use crate::shard::link::{Links, Report, ShardConfig};
+use crate::shard::{self, PreparedSpec};
 
 /// A kind of shard. The sweep only knows the channels of [`Links`].
 pub trait Backend: Send + Sync {
@@ -15,7 +16,7 @@ pub trait Backend: Send + Sync {
 
     /// Runs one shard on the calling thread until its input ends or it is stopped, and tells
     /// `links.reports` how it ended.
-    fn run_shard(&self, specs: Arc<[ProbeSpec]>, config: ShardConfig, links: Links);
+    fn run_shard(&self, specs: Arc<[PreparedSpec]>, config: ShardConfig, links: Links);
 }
 
 /// Shards over io_uring.
@@ -27,14 +28,15 @@ impl Backend for IoUring {
         "io_uring"
     }
 
-    /// Stands in for making a `UringRing` here and giving it to `shard::run`.
-    fn run_shard(&self, _specs: Arc<[ProbeSpec]>, config: ShardConfig, links: Links) {
-        let error = crate::ring::RingError::Unavailable {
-            reason: "this build has no ring".to_owned(),
-            remedy: "join the shard to the sweep".to_owned(),
-        };
-        // The aggregator outlives the shards; if it is gone, nobody is left to tell.
-        let _ = links.reports.send(crate::shard::link::Report::Ended(config.id, Err(error)));
+    fn run_shard(&self, specs: Arc<[PreparedSpec]>, config: ShardConfig, links: Links) {
+        // Made here, because a ring never leaves its thread.
+        match UringRing::new(&RingConfig { slots: config.window }) {
+            Ok(ring) => shard::run(ring, specs, config, links),
+            Err(error) => {
+                // The aggregator outlives the shards; if it is gone, nobody is left to tell.
+                let _ = links.reports.send(Report::Ended(config.id, Err(error)));
+            }
+        }
     }
 }
 
