@@ -58,7 +58,7 @@ impl Backend for Table {
             window_now: config.window,
             window_min: config.window,
             in_flight: 0,
-            limited: [0; 6],
+            limited_ns: [0; 7],
             turns: 0,
             latency: Histogram::new(3).expect("3 digits are allowed"),
         };

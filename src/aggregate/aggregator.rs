@@ -162,7 +162,7 @@ impl Aggregator {
         let mut limited = [0_u64; Limit::ALL.len()];
         let mut strange = [0_u64; Strange::ALL.len()];
         for stats in self.stats.iter().flatten() {
-            for (sum, count) in limited.iter_mut().zip(stats.limited) {
+            for (sum, count) in limited.iter_mut().zip(stats.limited_ns) {
                 *sum += count;
             }
             for (sum, count) in strange.iter_mut().zip(stats.strange) {
@@ -195,7 +195,9 @@ impl Aggregator {
                 0.0
             },
             limited_by,
-            limited_turns: nonzero(Limit::ALL.iter().map(|limit| limit.name()).zip(limited)),
+            limited_ms: nonzero(
+                Limit::ALL.iter().map(|limit| limit.name()).zip(limited.map(|ns| ns / 1_000_000)),
+            ),
             window_min: self.stats.iter().flatten().map(|stats| stats.window_min).min(),
             datagrams_sent: sum(|stats| stats.datagrams_sent),
             datagrams_received: sum(|stats| stats.datagrams_received),
@@ -344,7 +346,7 @@ mod tests {
             window_now: 100,
             window_min: 50,
             in_flight: 0,
-            limited: [1, 0, 7, 0, 0, 0],
+            limited_ns: [1_000_000_000, 0, 0, 7_000_000_000, 0, 0, 0],
             turns: 9,
             latency,
         })
@@ -386,7 +388,7 @@ mod tests {
         assert_eq!(summary.connects, 4);
         assert_eq!(summary.strange, BTreeMap::from([("late", 2), ("wrong_id", 4)]));
         assert_eq!(summary.limited_by, Some("window"));
-        assert_eq!(summary.limited_turns, BTreeMap::from([("input", 2), ("window", 14)]));
+        assert_eq!(summary.limited_ms, BTreeMap::from([("input", 2_000), ("window", 14_000)]));
         assert_eq!(summary.window_min, Some(50));
         assert_eq!(aggregator.window_now(), 200);
         assert!((summary.stalled_ms - 3.0).abs() < 1e-9);

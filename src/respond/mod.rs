@@ -49,7 +49,8 @@ pub struct Options {
     pub seed: u64,
     /// The share of servers with each fault.
     pub faults: Faults,
-    /// The port that answers; the two above it are used too.
+    /// The port that answers; the two above it are used too. Best below the ephemeral ports: a
+    /// client's own socket on `port + 1` would make that port look open.
     pub port: u16,
     /// The share of servers checked by TCP_CHECK; the others by DNS_CHECK.
     pub tcp_share: Share,

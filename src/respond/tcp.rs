@@ -89,8 +89,8 @@ impl BlackHole {
     /// Opens one on `port` and fills it through `address`.
     ///
     /// # Errors
-    /// The kernel's refusal of the port, or `TimedOut` turned around: `Other` where connects kept
-    /// being let in, so that the port is no black hole.
+    /// The kernel's refusal of the port; `Other` where it kept letting connects in, so that the port
+    /// is no black hole.
     pub(super) fn open(port: u16, address: Ipv4Addr) -> io::Result<BlackHole> {
         let listener = bind(port)?;
         listener.listen(0)?;
@@ -105,7 +105,9 @@ impl BlackHole {
                 Err(error) => return Err(error),
             }
         }
-        Err(io::Error::other("the kernel accepts connections beyond the backlog"))
+        Err(io::Error::other(
+            "this kernel accepts connections beyond the backlog; leave out silent, or TCP servers",
+        ))
     }
 }
 

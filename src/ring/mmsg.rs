@@ -186,6 +186,9 @@ impl UdpServer {
             socket.set_reuse_port(true)?;
         }
         set_int(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        // Sets DF, so that the kernel need not draw an IP identification from a table that all
+        // cores share, which is a tenth of the cost of an answer.
+        set_int(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
         let level = libc::SOL_SOCKET;
         if set_int(&socket, level, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_FORCED).is_err() {
             socket.set_recv_buffer_size(RECEIVE_BUFFER)?;

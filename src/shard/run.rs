@@ -186,7 +186,8 @@ impl<R: Ring> Shard<R> {
         core.repeat_sends(ring);
         core.repeat_disconnects(ring);
         let (limit, mut until) = core.admit(ring);
-        let mut planned = core.now;
+        let before = core.now;
+        let mut planned = before;
         if core.slots.in_use() == 0 {
             if core.inbox.is_exhausted() {
                 return Ok(Progress::Ended);
@@ -211,7 +212,7 @@ impl<R: Ring> Shard<R> {
             core.apply(ring, decision);
         }
         core.notice_stall(planned, events);
-        core.count_limit(limit, events, want);
+        core.count_limit(limit, before, events, want);
         core.apply_unreachable();
         core.judge_deadlines(ring);
         core.look_at_drops(ring);
@@ -273,9 +274,12 @@ impl Core {
                 return (limit, Tick::NEVER);
             }
             let Some(pending) = self.inbox.next(self.now) else {
-                let again = if self.inbox.is_open() { self.now + WAIT_SHORT } else { Tick::NEVER };
-                let again = again.min(self.inbox.next_retry_at().unwrap_or(Tick::NEVER));
-                return (Limit::Input, again);
+                let retry_at = self.inbox.next_retry_at().unwrap_or(Tick::NEVER);
+                return if self.inbox.is_open() {
+                    (Limit::Input, retry_at.min(self.now + WAIT_SHORT))
+                } else {
+                    (Limit::Tail, retry_at)
+                };
             };
             if let Some(rate) = &mut self.rate
                 && let Err(due) = rate.take(self.now)
@@ -363,7 +367,7 @@ impl Core {
     /// Until when to wait, and for how many completions.
     fn plan(&self, until: Tick, limit: Limit) -> (Tick, u32) {
         let in_flight = self.slots.in_use();
-        let collects = limit != Limit::Input && in_flight >= MANY_IN_FLIGHT;
+        let collects = !matches!(limit, Limit::Input | Limit::Tail) && in_flight >= MANY_IN_FLIGHT;
         let cap = if collects { WAIT_SHORT } else { WAIT_MAX };
         let mut until = until.min(self.now + cap);
         if let Some(due) = self.wheel.next_due() {
@@ -388,13 +392,13 @@ impl Core {
         self.stats.stalled_ns += stall.as_nanos() as u64;
     }
 
-    fn count_limit(&mut self, limit: Limit, events: u32, want: u32) {
+    fn count_limit(&mut self, limit: Limit, before: Tick, events: u32, want: u32) {
         // More was ready than was asked for: the targets were not what this turn waited for.
         let limit = match limit {
             Limit::Window if events > 2 * want => Limit::Cpu,
             limit => limit,
         };
-        self.stats.limited[limit as usize] += 1;
+        self.stats.limited_ns[limit as usize] += self.now.since(before).as_nanos() as u64;
     }
 
     fn apply<R: Ring>(&mut self, ring: &mut R, decision: Decision) {

@@ -289,7 +289,8 @@ fn real_server(record: &Record, catalog: &Catalog) -> String {
 
 fn limit_in_words(limit: Option<&str>) -> &'static str {
     match limit {
-        Some("input") => "limited by the input: there was nothing more to start",
+        Some("input") => "limited by the input",
+        Some("tail") => "limited by the last timeouts and retries",
         Some("rate") => "limited by --rate",
         Some("window") => "limited by the window: the targets' round trips (see --window)",
         Some("cpu") => "limited by the CPU",
