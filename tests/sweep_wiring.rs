@@ -295,16 +295,3 @@ fn nothing_to_probe_is_an_error_but_an_empty_part_is_not() {
     let summary = sweep(Table::default(), third, &mut Tee::default()).expect("an empty part");
     assert_eq!(summary.counts.probed, 0);
 }
-
-#[test]
-fn repeated_sweeps_leave_no_thread_and_no_descriptor() {
-    let count = |what: &str| fs::read_dir(format!("/proc/self/{what}")).expect("procfs").count();
-    // Other tests of this process come and go, so only a leak in every round counts.
-    let rounds = 50;
-    let (threads, descriptors) = (count("task"), count("fd"));
-    for _ in 0..rounds {
-        sweep(Table::default(), request(addresses(100)), &mut Tee::default()).expect("good");
-    }
-    assert!(count("task") < threads + rounds, "threads leak");
-    assert!(count("fd") < descriptors + rounds, "descriptors leak");
-}

@@ -188,9 +188,9 @@ impl Aggregator {
                 .collect(),
             checkers: self.checkers.iter().copied().collect(),
             latency_us: self.latency().as_ref().and_then(Percentiles::of),
-            elapsed_s,
+            elapsed_s: rounded(elapsed_s, 1e6),
             probes_per_second: if elapsed_s > 0.0 {
-                self.counts.probed as f64 / elapsed_s
+                rounded(self.counts.probed as f64 / elapsed_s, 10.0)
             } else {
                 0.0
             },
@@ -206,7 +206,7 @@ impl Aggregator {
             receive_drops: sum(|stats| stats.receive_drops),
             free_retries: sum(|stats| stats.free_retries),
             soft_send_errors: sum(|stats| stats.soft_send_errors),
-            stalled_ms: sum(|stats| stats.stalled_ns) as f64 / 1e6,
+            stalled_ms: rounded(sum(|stats| stats.stalled_ns) as f64 / 1e6, 1e3),
             feed,
             unfinished: feed.dealt.saturating_sub(self.counts.probed),
             not_probed: self
@@ -224,6 +224,11 @@ impl Aggregator {
 
 fn nonzero(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<&'static str, u64> {
     counts.filter(|(_, count)| *count > 0).collect()
+}
+
+/// `value` to the nearest `1 / parts`: digits beyond what was measured only look exact.
+fn rounded(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
 }
 
 fn reason_index(outcome: Outcome) -> usize {

@@ -30,9 +30,10 @@ pub struct Summary {
     pub elapsed_s: f64,
     /// Probes that ended, per second of `elapsed_s`.
     pub probes_per_second: f64,
-    /// What held admission back in most turns; `None` where nothing ever did.
+    /// What held admission back for the longest time; `None` where nothing ever did.
     pub limited_by: Option<&'static str>,
-    /// Milliseconds of all shards together by what kept them from starting more; empty ones left out.
+    /// Milliseconds of all shards together by what kept them from starting more;
+    /// what did not is absent.
     pub limited_ms: BTreeMap<&'static str, u64>,
     /// Smallest window any shard had.
     pub window_min: Option<u32>,

@@ -10,6 +10,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use hickory_proto::rr::{Name, RecordType};
 
 use crate::fleet::{Connection, DnsRequire, DnsSpec, Handshake, ProbeSpec, TcpSpec};
+use crate::shard::WINDOW_MAX;
 use crate::sweep::{ListSpecs, Part};
 
 /// Timeout of one attempt on a list, which has no connect_timeout of its own.
@@ -127,12 +128,12 @@ pub(crate) struct SweepArgs {
     /// Most attempts per second, of all shards together [default: no limit]
     #[arg(long, value_name = "PER_SECOND", value_parser = rate, help_heading = "Probing")]
     pub(crate) rate: Option<f64>,
-    /// Most attempts in flight per shard
+    /// Most attempts in flight per shard, up to 32768
     #[arg(
         long,
         value_name = "N",
         default_value_t = 4096,
-        value_parser = clap::value_parser!(u32).range(1..=65_536),
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(WINDOW_MAX)),
         help_heading = "Probing"
     )]
     pub(crate) window: u32,

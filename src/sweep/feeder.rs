@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 
-use super::{Addresses, BadTarget, DEFAULT_RETRIES, Exclude, Input, ListSpecs};
+use super::request::{Addresses, BadTarget, Exclude, Input, LIST_RETRIES, ListSpecs};
 use crate::aggregate::FeedCounts;
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::id::SpecId;
@@ -160,7 +160,7 @@ impl Feeder {
             });
             match fitting {
                 Ok((target, spec)) => {
-                    let retries = |given: Option<u16>| given.unwrap_or(DEFAULT_RETRIES);
+                    let retries = |given: Option<u16>| given.unwrap_or(LIST_RETRIES);
                     if let Err(closed) = self.take(seq, target, spec, retries) {
                         return Ok(Err(closed));
                     }
@@ -376,7 +376,7 @@ mod tests {
             assert_eq!(homes, [expected], "spec {spec}");
         }
         for target in dealt.iter().flatten() {
-            assert_eq!(target.retries, if target.seq % 2 == 1 { 7 } else { DEFAULT_RETRIES });
+            assert_eq!(target.retries, if target.seq % 2 == 1 { 7 } else { LIST_RETRIES });
         }
         let (dealt, ..) = deal(input(), &specs, 3, |feeder| feeder.retries = Some(1));
         assert!(dealt.iter().flatten().all(|target| target.retries == 1));
