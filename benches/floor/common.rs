@@ -41,9 +41,6 @@ pub(crate) struct Plan {
     /// Probes in flight.
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub(crate) window: u16,
-    /// Answers to wait for at once, where the floor has a choice.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) batch: u16,
     /// Milliseconds after which a missing answer is lost.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: u64,
@@ -89,7 +86,6 @@ impl Plan {
             net: Ipv4Addr::new(127, 64, 0, 0),
             port: peer.port(),
             window: 64,
-            batch: 16,
             timeout: 1000,
             core: None,
             send_completions: false,
@@ -116,7 +112,6 @@ struct Report {
     refused: u64,
     lost: u64,
     window: u16,
-    batch: u16,
     user_us: i64,
     sys_us: i64,
     cpu_us_per_probe: f64,
@@ -176,7 +171,6 @@ fn run(
         refused: tally.refused,
         lost: plan.probes.saturating_sub(tally.answered + tally.refused),
         window: plan.window,
-        batch: plan.batch,
         user_us,
         sys_us,
         cpu_us_per_probe: (user_us + sys_us) as f64 / plan.probes.max(1) as f64,
