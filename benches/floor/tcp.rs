@@ -27,7 +27,8 @@ pub(crate) const NOWHERE: libc::sockaddr_in = libc::sockaddr_in {
 };
 
 /// A socket that can be connected and disconnected any number of times. A SYN without an answer
-/// ends it with ETIMEDOUT by the plan's timeout, so nothing that waits for it can hang.
+/// ends it with ETIMEDOUT after the plan's timeout, but not before the first retransmission is due
+/// (1 s), so nothing that waits for it can hang.
 pub(crate) fn recycled(plan: &Plan) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_tcp_user_timeout(Some(plan.timeout()))?;
