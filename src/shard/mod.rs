@@ -1,6 +1,6 @@
 //! Stage 4: one pinned core. Assignments in, records out; nothing here waits but the ring.
 //!
-//! [`run`](fn@run) is the thread; [`Shard::step`] is one turn of its loop, which a simulation can drive.
+//! [`run()`] is the thread; [`Shard::step`] is one turn of its loop, which a simulation can drive.
 
 mod admit;
 mod connection;
