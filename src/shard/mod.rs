@@ -2,6 +2,8 @@
 //!
 //! [`run`](fn@run) is the thread; [`Shard::step`] is one turn of its loop, which a simulation can drive.
 
+#[cfg(feature = "sim")]
+mod audit;
 mod event;
 mod ids;
 mod inbox;

@@ -88,17 +88,17 @@ pub struct Shard<R: Ring> {
 
 /// All of a shard but its ring.
 #[derive(Debug)]
-struct Core {
+pub(super) struct Core {
     config: ShardConfig,
-    specs: Arc<[PreparedSpec]>,
+    pub(super) specs: Arc<[PreparedSpec]>,
     stop: Arc<AtomicBool>,
-    now: Tick,
-    slots: Slots,
-    ids: Ids,
-    lanes: Lanes,
+    pub(super) now: Tick,
+    pub(super) slots: Slots,
+    pub(super) ids: Ids,
+    pub(super) lanes: Lanes,
     /// By spec: its lane for IPv4 and for IPv6 targets.
     lane_of: Vec<[Option<LaneId>; 2]>,
-    wheel: Wheel,
+    pub(super) wheel: Wheel,
     window: Window,
     rate: Option<Rate>,
     inbox: Inbox,
@@ -255,6 +255,16 @@ impl<R: Ring> Shard<R> {
     /// The ring, for a simulation that makes things happen in it.
     pub fn ring_mut(&mut self) -> &mut R {
         &mut self.ring
+    }
+
+    /// The same to look at.
+    pub fn ring(&self) -> &R {
+        &self.ring
+    }
+
+    #[cfg(feature = "sim")]
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 }
 
