@@ -76,8 +76,10 @@ pub struct Tally {
     pub opens: u64,
     /// See `opens`.
     pub opens_refused: u64,
-    /// Connects that failed before their SYN.
+    /// Connects that failed before their SYN, for want of a port or of memory.
     pub connects_refused: u64,
+    /// Connects that failed before their SYN, for want of a route.
+    pub connects_unrouted: u64,
     /// Pushes that found the queue full.
     pub ring_full: u64,
     /// Turns in which the thread stood still.
@@ -358,12 +360,14 @@ impl Kernel {
         let route_errno = self.network.route_errno(to);
         if route_errno != 0 || refused {
             let errno = if route_errno != 0 {
+                self.tally.connects_unrouted += 1;
                 route_errno
             } else {
+                self.tally.connects_refused += 1;
                 self.prng.pick(&[libc::EADDRNOTAVAIL, libc::ENOBUFS])
             };
-            self.tally.connects_refused += 1;
-            return self.complete_late(Owned::Connected { token, socket: id, errno });
+            // Refused inside the submit, so in the same turn.
+            return self.complete(Owned::Connected { token, socket: id, errno });
         }
         let handshake = self.network.syn(to, &self.faults);
         self.serial += 1;
