@@ -41,16 +41,22 @@ impl Core {
                 self.inbox.hold(pending);
                 return (Limit::Rate, due);
             }
-            if let Err(pending) = self.start(ring, pending) {
+            if let Err((pending, again)) = self.start(ring, pending) {
                 self.inbox.hold(pending);
-                return (Limit::Window, self.now + WAIT_MAX);
+                return (Limit::Window, again);
             }
             self.started += 1;
         }
     }
 
-    /// Starts one attempt; gives it back where there is no room for it just now.
-    pub(super) fn start<R: Ring>(&mut self, ring: &mut R, pending: Pending) -> Result<(), Pending> {
+    /// Starts one attempt; where there is no room for it just now, gives it back and says when to
+    /// look again.
+    pub(super) fn start<R: Ring>(
+        &mut self,
+        ring: &mut R,
+        pending: Pending,
+    ) -> Result<(), (Pending, Tick)> {
+        let later = self.now + WAIT_MAX;
         let spec = pending.assignment.spec;
         let is_ipv6 = pending.assignment.target.is_ipv6();
         let lane = match self.lane_of[spec.index()][usize::from(is_ipv6)] {
@@ -63,7 +69,7 @@ impl Core {
         };
         let socket = match self.lanes.acquire(ring, lane) {
             Ok(socket) => socket,
-            Err(NoSocket::Busy) => return Err(pending),
+            Err(NoSocket::Busy) => return Err((pending, later)),
             Err(NoSocket::Fault(fault)) => {
                 self.settle(pending, Outcome::Unknown(fault), None);
                 return Ok(());
@@ -84,7 +90,7 @@ impl Core {
         };
         let Some(index) = self.slots.take(slot) else {
             self.lanes.release(lane, socket);
-            return Err(pending);
+            return Err((pending, later));
         };
         if self.launch(ring, index) {
             let timeout = self.specs[spec.index()].spec.connection().timeout;
@@ -92,7 +98,8 @@ impl Core {
             return Ok(());
         }
         self.free(index);
-        Err(pending)
+        // The submission queue is full, and the next turn empties it.
+        Err((pending, self.now))
     }
 
     /// Queues the op that begins an attempt; `false` where the submission queue has no room.

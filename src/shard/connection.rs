@@ -19,6 +19,8 @@ impl Core {
                     return;
                 };
                 let outcome = checker.on_connected(errno);
+                // Refused before its SYN left.
+                self.stats.connects -= u64::from(matches!(outcome, Outcome::Unknown(_)));
                 let latency = match outcome {
                     Outcome::Unknown(_) | Outcome::Fail(Failure::Timeout) => None,
                     _ => Some(self.now.since(started).as_nanos() as u64),

@@ -190,6 +190,27 @@ impl Lanes {
         self.lanes.iter().map(|lane| lane.open).sum()
     }
 
+    /// Attempts that use a socket now.
+    #[cfg(feature = "sim")]
+    pub(super) fn in_use(&self) -> u32 {
+        self.lanes.iter().map(|lane| lane.in_use).sum()
+    }
+
+    /// Checks that every socket is counted, and is free or lent, not both.
+    ///
+    /// # Errors
+    /// The lane that does not balance.
+    #[cfg(feature = "sim")]
+    pub(super) fn audit(&self) -> Result<(), String> {
+        for lane in &self.lanes {
+            let lent = if lane.spec.kind == SocketKind::Udp { 0 } else { lane.in_use };
+            if lane.sockets.len() as u32 + lent != lane.open {
+                return Err(format!("sockets of a lane do not balance: {lane:?}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether enough time has passed since the last refusal.
     fn may_open(&self, now: Tick, index: usize) -> bool {
         self.lanes[index].refusal.is_none_or(|(_, at)| now >= at + REFUSAL_PAUSE)

@@ -60,7 +60,8 @@ pub struct ShardStats {
     pub datagrams_sent: u64,
     /// Datagrams received, strange ones included.
     pub datagrams_received: u64,
-    /// TCP connects started (SYNs, retransmissions not counted).
+    /// TCP connects started (SYNs, retransmissions not counted); not those that our own lack of a
+    /// port or of memory refused before the SYN.
     pub connects: u64,
     /// Packets that decided nothing, by kind, in the order of [`Strange::ALL`].
     pub strange: [u64; Strange::ALL.len()],

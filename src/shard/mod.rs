@@ -3,6 +3,8 @@
 //! [`run()`] is the thread; [`Shard::step`] is one turn of its loop, which a simulation can drive.
 
 mod admit;
+#[cfg(feature = "sim")]
+mod audit;
 mod connection;
 mod datagram;
 mod event;

@@ -244,6 +244,16 @@ impl<R: Ring> Shard<R> {
     pub fn ring_mut(&mut self) -> &mut R {
         &mut self.ring
     }
+
+    /// The same to look at.
+    pub fn ring(&self) -> &R {
+        &self.ring
+    }
+
+    #[cfg(feature = "sim")]
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
 }
 
 impl Core {
