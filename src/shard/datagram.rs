@@ -69,7 +69,10 @@ impl Core {
             let Phase::Asked(id) = self.slots.get(index).phase else {
                 return false;
             };
+            // The refusing socket may have more errors of other targets waiting.
             let slot = self.slots.get_mut(index);
+            slot.socket = self.lanes.another(slot.lane, slot.socket);
+            slot.drops = self.lanes.drops_seen(slot.socket);
             let (socket, to) = (slot.socket, slot.pending.assignment.target);
             let spec = slot.pending.assignment.spec.index();
             let Prepared::Dns(checker) = &self.specs[spec].prepared else {

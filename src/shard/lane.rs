@@ -136,6 +136,13 @@ impl Lanes {
         }
     }
 
+    /// Another socket of a UDP lane, for a send that this one refused; the same where it has one only.
+    pub(super) fn another(&mut self, lane: LaneId, socket: SocketId) -> SocketId {
+        let lane = &mut self.lanes[lane.0 as usize];
+        lane.next = (lane.next + 1) % lane.sockets.len().max(1);
+        lane.sockets.get(lane.next).copied().unwrap_or(socket)
+    }
+
     /// An attempt is over and its socket free again.
     pub(super) fn release(&mut self, lane: LaneId, socket: SocketId) {
         let lane = &mut self.lanes[lane.0 as usize];
