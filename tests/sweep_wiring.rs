@@ -117,7 +117,10 @@ fn request(
         handshake: Handshake::Half,
     }));
     let specs = Box::new(ListSpecs { ipv4: spec.clone(), ipv6: spec });
-    let mut request = SweepRequest::new(Input::Targets { addresses: Box::new(addresses), specs });
+    let mut request = SweepRequest::new(Input::Targets {
+        addresses: Box::new(addresses.map(|address| address.map(Some))),
+        specs,
+    });
     request.shards = 2;
     request
 }

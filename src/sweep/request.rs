@@ -115,8 +115,9 @@ impl std::fmt::Debug for Input {
     }
 }
 
-/// Addresses as they come out of a target list.
-pub type Addresses = Box<dyn Iterator<Item = Result<SocketAddr, BadTarget>> + Send>;
+/// Addresses as they come out of a target list. `None` says that the next may have to be waited for, so
+/// that those before it should be probed now.
+pub type Addresses = Box<dyn Iterator<Item = Result<Option<SocketAddr>, BadTarget>> + Send>;
 
 /// Addresses to leave out.
 pub struct Exclude(pub Box<dyn Fn(IpAddr) -> bool + Send>);
@@ -139,9 +140,6 @@ pub enum BadTarget {
     /// Source addresses were given, none of them of the target's family. It can be skipped.
     #[error("target {0}: no --bindto address is of its family")]
     Family(SocketAddr),
-    /// Its line has no port and there is none for all lines. It can be skipped.
-    #[error("target {0} has no port, and there is no --port")]
-    Port(IpAddr),
 }
 
 /// Why a sweep gave no full result. Where probes had ended, the summary of those is there.
