@@ -265,7 +265,7 @@ fn an_interrupt_does_not_wait_for_standard_input() {
 fn the_demo_is_as_the_fleet_was_built() {
     let output = run(&["sweep", "--demo", "--progress", "never"]);
     let (summary, errors) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(0), "{summary}{errors}");
+    assert_eq!(output.status.code(), Some(1), "{summary}{errors}");
     assert!(summary.starts_with("FAILED: 10,000 probed in "), "{summary}");
     assert!(summary.ends_with("All 10,000 verdicts are as the fleet was built.\n"), "{summary}");
 }

@@ -31,11 +31,11 @@ A target list has one target a line: ADDR, ADDR:PORT, [ADDR6]:PORT, a prefix (10
 (10.0.0.1-10.0.0.99). It is streamed, so its length does not matter.
 
 Exit codes:
-  0  all passed (with --demo: every verdict is as the fleet was built)
-  1  at least one failed (with --demo: a verdict differs)
+  0  all passed
+  1  at least one failed; so ends a --demo
   2  bad usage, configuration or target list, or nothing to probe
   3  none failed, but of some nothing can be said: the trouble was here
-  4  the engine could not run, or the output could not be written
+  4  the engine could not run, or the output could not be written, or a --demo found what is not so
   130  interrupted; what was known was reported
   141  the reader of standard output went away";
 
