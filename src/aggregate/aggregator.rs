@@ -162,7 +162,7 @@ impl Aggregator {
         let mut limited = [0_u64; Limit::ALL.len()];
         let mut strange = [0_u64; Strange::ALL.len()];
         for stats in self.stats.iter().flatten() {
-            for (sum, count) in limited.iter_mut().zip(stats.limited) {
+            for (sum, count) in limited.iter_mut().zip(stats.limited_ns) {
                 *sum += count;
             }
             for (sum, count) in strange.iter_mut().zip(stats.strange) {
@@ -188,14 +188,16 @@ impl Aggregator {
                 .collect(),
             checkers: self.checkers.iter().copied().collect(),
             latency_us: self.latency().as_ref().and_then(Percentiles::of),
-            elapsed_s,
+            elapsed_s: rounded(elapsed_s, 1e6),
             probes_per_second: if elapsed_s > 0.0 {
-                self.counts.probed as f64 / elapsed_s
+                rounded(self.counts.probed as f64 / elapsed_s, 10.0)
             } else {
                 0.0
             },
             limited_by,
-            limited_turns: nonzero(Limit::ALL.iter().map(|limit| limit.name()).zip(limited)),
+            limited_ms: nonzero(
+                Limit::ALL.iter().map(|limit| limit.name()).zip(limited.map(|ns| ns / 1_000_000)),
+            ),
             window_min: self.stats.iter().flatten().map(|stats| stats.window_min).min(),
             datagrams_sent: sum(|stats| stats.datagrams_sent),
             datagrams_received: sum(|stats| stats.datagrams_received),
@@ -204,7 +206,7 @@ impl Aggregator {
             receive_drops: sum(|stats| stats.receive_drops),
             free_retries: sum(|stats| stats.free_retries),
             soft_send_errors: sum(|stats| stats.soft_send_errors),
-            stalled_ms: sum(|stats| stats.stalled_ns) as f64 / 1e6,
+            stalled_ms: rounded(sum(|stats| stats.stalled_ns) as f64 / 1e6, 1e3),
             feed,
             unfinished: feed.dealt.saturating_sub(self.counts.probed),
             not_probed: self
@@ -222,6 +224,11 @@ impl Aggregator {
 
 fn nonzero(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<&'static str, u64> {
     counts.filter(|(_, count)| *count > 0).collect()
+}
+
+/// `value` to the nearest `1 / parts`: digits beyond what was measured only look exact.
+fn rounded(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
 }
 
 fn reason_index(outcome: Outcome) -> usize {
@@ -339,7 +346,7 @@ mod tests {
             window_now: 100,
             window_min: 50,
             in_flight: 0,
-            limited: [1, 0, 7, 0, 0, 0],
+            limited_ns: [1_000_000_000, 0, 0, 7_000_000_000, 0, 0, 0],
             turns: 9,
             latency,
         })
@@ -381,7 +388,7 @@ mod tests {
         assert_eq!(summary.connects, 4);
         assert_eq!(summary.strange, BTreeMap::from([("late", 2), ("wrong_id", 4)]));
         assert_eq!(summary.limited_by, Some("window"));
-        assert_eq!(summary.limited_turns, BTreeMap::from([("input", 2), ("window", 14)]));
+        assert_eq!(summary.limited_ms, BTreeMap::from([("input", 2_000), ("window", 14_000)]));
         assert_eq!(summary.window_min, Some(50));
         assert_eq!(aggregator.window_now(), 200);
         assert!((summary.stalled_ms - 3.0).abs() < 1e-9);

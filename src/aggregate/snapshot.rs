@@ -30,10 +30,11 @@ pub struct Summary {
     pub elapsed_s: f64,
     /// Probes that ended, per second of `elapsed_s`.
     pub probes_per_second: f64,
-    /// What held admission back in most turns; `None` where nothing ever did.
+    /// What held admission back for the longest time; `None` where nothing ever did.
     pub limited_by: Option<&'static str>,
-    /// Turns that ended with admission held back, by what held it.
-    pub limited_turns: BTreeMap<&'static str, u64>,
+    /// Milliseconds of all shards together by what kept them from starting more;
+    /// what did not is absent.
+    pub limited_ms: BTreeMap<&'static str, u64>,
     /// Smallest window any shard had.
     pub window_min: Option<u32>,
     /// Datagrams the kernel accepted from us.

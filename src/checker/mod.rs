@@ -1,4 +1,4 @@
-//! Stage 5: sans-IO probes. Bytes and results come in, what to do or an [`Outcome`] goes out; no socket,
+//! Stage 5: sans-IO probes. Bytes and results come in, what to do or an outcome goes out; no socket,
 //! clock, allocation or log inside.
 //!
 //! A [`Prepared`] checker is made once per spec; what one attempt must remember (its transaction id)

@@ -78,7 +78,8 @@ fn try_sweep(args: &SweepArgs, terminal: Terminal) -> Result<u8, Ended> {
     } else {
         say(&text);
     }
-    Ok(if all_as_expected { exit::OK } else { exit::FAILED })
+    // A verdict that differs from the truth is no server's failure but the engine's.
+    Ok(if all_as_expected { code } else { exit::ENGINE })
 }
 
 /// The exit code of a sweep that gave a summary.

@@ -1,5 +1,7 @@
 //! Where a sweep's input comes from: configurations, target lists, lists of exclusions.
 
+use std::io::{BufReader, Read};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::execute::{Ended, refuse};
@@ -56,10 +58,28 @@ fn judged(
 
 /// Opens a target list; `-` is standard input.
 pub(crate) fn targets(path: &Path, default_port: Option<u16>) -> Result<Addresses, Ended> {
-    // Port 0 is no port at all; the feeder refuses targets that still have it.
-    match TargetList::open(path, default_port.unwrap_or(0)) {
-        Ok(list) => Ok(Box::new(list.map(|target| target.map_err(bad_target)))),
+    match TargetList::open(path, default_port) {
+        Ok(list) => Ok(Box::new(Streamed { list, has_paused: false })),
         Err(error) => Err(refuse(exit::USAGE, error)),
+    }
+}
+
+/// A list that says so before it may have to wait for its next line.
+struct Streamed {
+    list: TargetList<BufReader<Box<dyn Read + Send>>>,
+    has_paused: bool,
+}
+
+impl Iterator for Streamed {
+    type Item = Result<Option<SocketAddr>, BadTarget>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.has_paused && !self.list.is_at_hand() {
+            self.has_paused = true;
+            return Some(Ok(None));
+        }
+        self.has_paused = false;
+        Some(self.list.next()?.map(Some).map_err(bad_target))
     }
 }
 

@@ -10,6 +10,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use hickory_proto::rr::{Name, RecordType};
 
 use crate::fleet::{Connection, DnsRequire, DnsSpec, Handshake, ProbeSpec, TcpSpec};
+use crate::shard::WINDOW_MAX;
 use crate::sweep::{ListSpecs, Part};
 
 /// Timeout of one attempt on a list, which has no connect_timeout of its own.
@@ -30,11 +31,11 @@ A target list has one target a line: ADDR, ADDR:PORT, [ADDR6]:PORT, a prefix (10
 (10.0.0.1-10.0.0.99). It is streamed, so its length does not matter.
 
 Exit codes:
-  0  all passed (with --demo: every verdict is as the fleet was built)
-  1  at least one failed (with --demo: a verdict differs)
+  0  all passed
+  1  at least one failed; so ends a --demo
   2  bad usage, configuration or target list, or nothing to probe
   3  none failed, but of some nothing can be said: the trouble was here
-  4  the engine could not run, or the output could not be written
+  4  the engine could not run, or the output could not be written, or a --demo found what is not so
   130  interrupted; what was known was reported
   141  the reader of standard output went away";
 
@@ -127,12 +128,12 @@ pub(crate) struct SweepArgs {
     /// Most attempts per second, of all shards together [default: no limit]
     #[arg(long, value_name = "PER_SECOND", value_parser = rate, help_heading = "Probing")]
     pub(crate) rate: Option<f64>,
-    /// Most attempts in flight per shard
+    /// Most attempts in flight per shard, up to 32768
     #[arg(
         long,
         value_name = "N",
         default_value_t = 4096,
-        value_parser = clap::value_parser!(u32).range(1..=65_536),
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(WINDOW_MAX)),
         help_heading = "Probing"
     )]
     pub(crate) window: u32,

@@ -90,6 +90,11 @@ impl Diagnostics {
         }
     }
 
+    /// Whether errors are only counted by now, so that working out their details is for nothing.
+    pub fn is_full(&self) -> bool {
+        self.errors >= Self::KEPT_MAX
+    }
+
     /// Those kept, in the order they were found.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()

@@ -7,11 +7,14 @@
 //! Words are separated by blanks. A word that begins with `"` runs to the next `"`, backslashes
 //! included; a `"` inside a bare word ends it. Commands are split like a shell does it.
 
+use std::collections::BTreeSet;
+
 use memchr::memchr;
 
 use super::blocks::is_split_like_shell;
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::macros::{MACROS, Macro};
 use super::source::{FileId, LINE_BYTES_MAX, Source, Span};
 
 /// What the lexer found next.
@@ -34,42 +37,24 @@ pub enum Item {
     End,
 }
 
-/// Constructs of the macro layer. Each is reported once, with the number of its lines.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-enum Macro {
-    Definition,
-    Use,
-    Repetition,
-    Conditional,
-    Include,
-}
-
-const MACROS: [(Macro, &str); 5] = [
-    (Macro::Definition, "definitions of parameters (`$NAME=`)"),
-    (Macro::Use, "uses of parameters (`$NAME`, `${NAME}`)"),
-    (Macro::Repetition, "repetitions (`~SEQ`, `~LST`)"),
-    (Macro::Conditional, "conditional lines (`@id`)"),
-    (Macro::Include, "includes"),
-];
-
 /// Reads one file from its beginning to its end.
 #[derive(Debug)]
 pub struct Lexer<'s> {
-    text: &'s [u8],
-    file: FileId,
-    pos: usize,
+    pub(super) text: &'s [u8],
+    pub(super) file: FileId,
+    pub(super) pos: usize,
     /// Number of the line being read, from 1; 0 before the first.
-    line: u32,
+    pub(super) line: u32,
     /// End of the line's content: line end, comment and trailing blanks are cut off.
-    content_end: usize,
+    pub(super) content_end: usize,
     /// Where the next line begins.
-    next_line: usize,
+    pub(super) next_line: usize,
     /// The line's last quote has no partner. Words behind it were reported once for the whole line.
-    quote_open: bool,
+    pub(super) quote_open: bool,
     /// First place and number of lines of each kind of macro met.
-    macros: [Option<(Span, u32)>; MACROS.len()],
+    pub(super) macros: [Option<(Span, u32)>; MACROS.len()],
     /// Names of parameters defined so far.
-    defined: Vec<&'s [u8]>,
+    pub(super) defined: BTreeSet<&'s [u8]>,
 }
 
 impl<'s> Lexer<'s> {
@@ -84,7 +69,7 @@ impl<'s> Lexer<'s> {
             next_line: 0,
             quote_open: false,
             macros: [None; MACROS.len()],
-            defined: Vec::new(),
+            defined: BTreeSet::new(),
         }
     }
 
@@ -133,28 +118,12 @@ impl<'s> Lexer<'s> {
         false
     }
 
-    /// Reports the macros that were met. Call once, at the end.
-    pub fn finish(&self, diagnostics: &mut Diagnostics) {
-        for (index, found) in self.macros.iter().enumerate() {
-            let Some((span, lines)) = found else { continue };
-            let lines = if *lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
-            diagnostics.push(
-                Diagnostic::new(
-                    Code::MacroUnsupported,
-                    format!("{} are not supported yet: {lines}", MACROS[index].1),
-                )
-                .at(*span, "first here")
-                .help("write the lines out as keepalived would read them"),
-            );
-        }
-    }
-
     fn brace(&mut self) -> Span {
         self.pos += 1;
         Span::new(self.file, self.pos - 1, self.pos)
     }
 
-    fn skip_blanks(&mut self) {
+    pub(super) fn skip_blanks(&mut self) {
         while self.pos < self.content_end && is_blank(self.text[self.pos]) {
             self.pos += 1;
         }
@@ -270,70 +239,6 @@ impl<'s> Lexer<'s> {
         (count > 0).then_some(Item::Segment { words: count as u16, line: self.line, doubtful })
     }
 
-    /// Notes what of the macro layer stands at the beginning of a segment and steps over it. `None`:
-    /// nothing is left of the line. `Some(true)`: what is left depends on the macro.
-    fn macro_prefix(&mut self) -> Option<bool> {
-        let start = self.pos;
-        let line = &self.text[start..self.content_end];
-        match line[0] {
-            b'@' => {
-                let word = line.iter().position(|byte| is_blank(*byte)).unwrap_or(line.len());
-                self.note(Macro::Conditional, start, start + word);
-                self.pos += word;
-                self.skip_blanks();
-                let is_brace = self.pos < self.content_end && self.text[self.pos] == b'{';
-                (self.pos < self.content_end && !is_brace).then_some(true)
-            }
-            b'$' => {
-                let name = identifier(&line[1..]);
-                if name.is_empty() || line.get(1 + name.len()) != Some(&b'=') {
-                    return Some(false);
-                }
-                self.note(Macro::Definition, start, start + 2 + name.len());
-                if !self.defined.contains(&name) {
-                    self.defined.push(name);
-                }
-                self.skip_definition();
-                None
-            }
-            b'~' if line.starts_with(b"~SEQ") || line.starts_with(b"~LST") => {
-                self.note(Macro::Repetition, start, start + 4);
-                let rest = memchr(b')', line).map_or(line.len(), |close| close + 1);
-                self.pos += rest;
-                self.skip_blanks();
-                let is_brace = self.pos < self.content_end && self.text[self.pos] == b'{';
-                (self.pos < self.content_end && !is_brace).then_some(true)
-            }
-            b'i' if is_include(line) => {
-                self.note(Macro::Include, start, self.content_end);
-                self.pos = self.content_end;
-                None
-            }
-            _ => Some(false),
-        }
-    }
-
-    /// Steps over the lines of a definition: each that ends in a backslash goes on with the next.
-    fn skip_definition(&mut self) {
-        while self.content_end > self.pos && self.text[self.content_end - 1] == b'\\' {
-            if self.next_line >= self.text.len() {
-                break;
-            }
-            let start = self.next_line;
-            let end = memchr(b'\n', &self.text[start..]).map_or(self.text.len(), |end| start + end);
-            self.next_line = (end + 1).min(self.text.len());
-            self.line = self.line.saturating_add(1);
-            let line = &self.text[start..end];
-            let kept = line.iter().rposition(|byte| !is_blank(*byte)).map_or(0, |last| last + 1);
-            if kept > 0 {
-                // A blank line neither continues nor ends a definition.
-                self.pos = start;
-                self.content_end = start + kept;
-            }
-        }
-        self.pos = self.content_end;
-    }
-
     /// The end of the segment at `pos`: the next brace outside quotes or the end of the content. Says
     /// too whether a parameter stands in it.
     fn segment_end(&mut self) -> (usize, bool) {
@@ -360,32 +265,6 @@ impl<'s> Lexer<'s> {
             pos += 1;
         }
         (pos.min(self.content_end), has_parameter)
-    }
-
-    /// The end of the parameter that begins at `pos`; `None` where keepalived would take it as text.
-    fn parameter(&self, pos: usize, quoted: bool) -> Option<usize> {
-        let line = &self.text[pos + 1..self.content_end];
-        let is_known = |name: &[u8]| name.starts_with(b"_") || self.defined.contains(&name);
-        if line.first() == Some(&b'{') {
-            let name = identifier(&line[1..]);
-            let close = memchr(b'}', line)?;
-            // An unknown name is text, but outside quotes keepalived then cuts the line at its brace.
-            (!name.is_empty() && (!quoted || is_known(name))).then_some(pos + 2 + close)
-        } else {
-            let name = identifier(line);
-            let ends =
-                line.get(name.len()).is_none_or(|next| matches!(next, b' ' | b'\t' | b',' | b')'));
-            (!name.is_empty() && ends && is_known(name)).then_some(pos + 1 + name.len())
-        }
-    }
-
-    fn note(&mut self, kind: Macro, start: usize, end: usize) {
-        let Some(index) = MACROS.iter().position(|(known, _)| *known == kind) else { return };
-        let span = Span::new(self.file, start, end);
-        match &mut self.macros[index] {
-            Some((_, lines)) => *lines += 1,
-            empty => *empty = Some((span, 1)),
-        }
     }
 
     /// Splits into words; the error is the place of a quote without partner.
@@ -456,26 +335,8 @@ impl<'s> Lexer<'s> {
 }
 
 /// Blanks that separate words.
-fn is_blank(byte: u8) -> bool {
+pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\x0c' | b'\n' | b'\r' | b'\x0b')
-}
-
-/// The identifier at the beginning of `text`; empty where there is none.
-fn identifier(text: &[u8]) -> &[u8] {
-    if !text.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_') {
-        return &[];
-    }
-    let end = text.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
-    &text[..end.unwrap_or(text.len())]
-}
-
-fn is_include(line: &[u8]) -> bool {
-    let word = line.iter().position(|byte| is_blank(*byte)).unwrap_or(line.len());
-    word < line.len()
-        && matches!(
-            &line[..word],
-            b"include" | b"includer" | b"includem" | b"includew" | b"includeb" | b"includea"
-        )
 }
 
 #[cfg(test)]

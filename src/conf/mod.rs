@@ -15,6 +15,7 @@ pub mod blocks;
 pub mod code;
 pub mod diagnostic;
 pub mod lexer;
+mod macros;
 pub mod problems;
 pub mod source;
 pub mod tree;

@@ -7,11 +7,13 @@
 //! Braces out of balance are reported where they show. Where a keyword can only belong to an outer
 //! block, the blocks in between are taken as closed, so that one lost brace is one error.
 
+use memchr::memchr3_iter;
+
 use super::blocks::{BlockKind, block_of};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::lexer::{Item, Lexer};
-use super::source::{FileId, Sources, Span};
+use super::source::{FileId, Source, Sources, Span};
 
 /// Blocks in blocks. keepalived's own need five.
 const DEPTH_MAX: usize = 64;
@@ -35,6 +37,17 @@ struct Node {
 }
 
 impl Tree {
+    /// Empty, with address space for all of `source` being one root directive. Growing by steps would
+    /// leave holes in the heap as large as the tree; pages that are never touched cost nothing.
+    pub fn for_source(source: &Source) -> Tree {
+        let ends = memchr3_iter(b'\n', b'{', b'}', source.text()).count();
+        let mut tree = Tree::default();
+        // Without the space it grows by steps after all.
+        let _ = tree.nodes.try_reserve_exact(ends + 1);
+        let _ = tree.words.try_reserve_exact(2 * ends + 1);
+        tree
+    }
+
     /// The root directive; `None` before the first was parsed.
     pub fn root(&self) -> Option<Directive<'_>> {
         (!self.nodes.is_empty()).then_some(Directive { tree: self, index: 0 })

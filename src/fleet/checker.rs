@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use hickory_proto::rr::{Name, RecordType};
 
+use super::forwarding::Family;
 use super::keywords::nearest;
 use super::lower::Lowering;
 use super::model::{Checker, Connection, DnsSpec, ProbeSpec, TcpSpec};
 use super::real_server::Server;
 use super::settings::{Defaults, Settings, keep};
-use super::virtual_server::Family;
 use crate::conf::blocks::BlockKind;
 use crate::conf::{Code, Diagnostic, Directive, Span};
 

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
+use super::forwarding::Family;
 use super::lower::Lowering;
 use super::model::Protocol;
 use super::range::AddressRange;
-use super::virtual_server::Family;
 use crate::conf::{Code, Diagnostic, Directive, Severity, Span};
 use crate::id::VirtualServerId;
 

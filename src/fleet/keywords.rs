@@ -301,11 +301,21 @@ pub(super) fn homes(keyword: &str) -> Vec<BlockKind> {
     .collect()
 }
 
+/// Letters of a word that is still compared with others, and how many others: typing errors are found
+/// in short words, and comparing costs the product of the lengths.
+const COMPARED_LETTERS_MAX: usize = 40;
+const COMPARED_WORDS_MAX: usize = 1000;
+
 /// The known word that `word` was probably meant to be.
 pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    if word.len() > COMPARED_LETTERS_MAX {
+        return None;
+    }
     // One slip in three letters is a typing error; more is another word.
     let slips_max = (word.chars().count() / 3).max(1);
     known
+        .take(COMPARED_WORDS_MAX)
+        .filter(|known| known.len().abs_diff(word.len()) <= slips_max)
         .map(|known| {
             let slips = if known.eq_ignore_ascii_case(word) {
                 0

@@ -69,7 +69,7 @@ pub fn load_text(name: &str, text: Vec<u8>, options: &LoadOptions) -> Result<Loa
     let file = sources.add(Source::new(name, text)?).unwrap_or_default();
     let mut lowering = Lowering::new(&sources, *options);
     let mut parser = Parser::new(&sources, file);
-    let mut tree = Tree::default();
+    let mut tree = Tree::for_source(sources.file(file));
     while parser.next(&mut tree, &mut lowering.reader.diagnostics) {
         if let Some(root) = tree.root() {
             lowering.root(root);

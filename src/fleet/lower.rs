@@ -1,8 +1,10 @@
 //! Root directives -> the fleet: what to do with each block, and the tables where equal things are one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
+
+use memchr::memmem;
 
 use super::group::{Group, GroupUse};
 use super::keywords::{Shape, homes, known, nearest, place, shape};
@@ -26,22 +28,29 @@ pub(super) struct Lowering<'s> {
     pub(super) group_uses: Vec<GroupUse>,
     specs: FastMap<ProbeSpec, SpecId>,
     timings: FastMap<Timing, u32>,
-    interfaces: Vec<Arc<str>>,
+    interfaces: BTreeSet<Arc<str>>,
     /// First place and number of each keyword that is recognised and skipped.
     skipped: BTreeMap<&'s [u8], (Span, u32)>,
 }
 
 impl<'s> Lowering<'s> {
     pub(super) fn new(sources: &'s Sources, options: LoadOptions) -> Lowering<'s> {
+        let mut fleet = Fleet::default();
+        // As with the tree: room for what the text can hold, so that no step leaves a hole behind.
+        let count = |word: &[u8]| -> usize {
+            sources.iter().map(|source| memmem::find_iter(source.text(), word).count()).sum()
+        };
+        let _ = fleet.real_servers.try_reserve_exact(count(b"real_server"));
+        let _ = fleet.checkers.try_reserve_exact(count(b"_CHECK"));
         Lowering {
             reader: Reader::new(sources),
             options,
-            fleet: Fleet::default(),
+            fleet,
             groups: BTreeMap::new(),
             group_uses: Vec::new(),
             specs: FastMap::default(),
             timings: FastMap::default(),
-            interfaces: Vec::new(),
+            interfaces: BTreeSet::new(),
             skipped: BTreeMap::new(),
         }
     }
@@ -125,6 +134,9 @@ impl<'s> Lowering<'s> {
     pub(super) fn unknown(&mut self, directive: Directive<'_>, block: BlockKind) {
         let keyword = directive.keyword();
         let word = self.reader.text(keyword).into_owned();
+        if self.reader.diagnostics.is_full() {
+            return self.reader.report(Diagnostic::new(Code::UnknownKeyword, word));
+        }
         let homes = homes(&word);
         let diagnostic = if homes.is_empty() {
             let found = Diagnostic::new(Code::UnknownKeyword, format!("unknown keyword `{word}`"))
@@ -164,11 +176,11 @@ impl<'s> Lowering<'s> {
 
     /// The one copy of an interface's name.
     pub(super) fn intern_interface(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.interfaces.iter().find(|known| ***known == *name) {
+        if let Some(known) = self.interfaces.get(name) {
             return Arc::clone(known);
         }
         let name: Arc<str> = name.into();
-        self.interfaces.push(Arc::clone(&name));
+        self.interfaces.insert(Arc::clone(&name));
         name
     }
 }

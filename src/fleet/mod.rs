@@ -6,6 +6,7 @@
 
 mod checker;
 pub mod exclude;
+mod forwarding;
 mod group;
 mod keywords;
 mod label;
@@ -15,6 +16,7 @@ pub mod model;
 pub mod range;
 mod real_server;
 mod settings;
+mod settle;
 pub mod targets;
 mod value;
 mod virtual_server;

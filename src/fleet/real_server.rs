@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::forwarding::{Family, Method};
 use super::lower::Lowering;
 use super::model::{RealServer, Service};
 use super::settings::Settings;
-use super::virtual_server::{Draft, Family, Method, WEIGHT_MAX};
+use super::virtual_server::{Draft, WEIGHT_MAX};
 use crate::conf::blocks::{BlockKind, CHECKERS_OPAQUE};
 use crate::conf::{Code, Diagnostic, Directive, Span};
 use crate::id::RealServerId;

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -54,6 +54,9 @@ pub enum TargetProblem {
     /// `[` without `]`, or something else than a port behind it.
     #[error("not of the form [ADDRESS] or [ADDRESS]:PORT")]
     Bracket,
+    /// Neither the line nor the list says one.
+    #[error("no port, here or for the whole list")]
+    NoPort,
     /// More than [`LINE_BYTES_MAX`] bytes.
     #[error("longer than {LINE_BYTES_MAX} bytes")]
     TooLong,
@@ -229,7 +232,7 @@ fn shown(line: &[u8]) -> String {
 #[derive(Debug)]
 pub struct TargetList<R> {
     lines: Lines<R>,
-    default_port: u16,
+    default_port: Option<u16>,
     rest: Rest,
 }
 
@@ -241,16 +244,26 @@ enum Rest {
     V6 { next: u128, last: u128, port: u16 },
 }
 
-impl TargetList<Box<dyn BufRead + Send>> {
+impl TargetList<BufReader<Box<dyn Read + Send>>> {
     /// Opens a file, or standard input for `-`.
-    pub fn open(path: &Path, default_port: u16) -> Result<Self, TargetError> {
-        let (name, reader): (String, Box<dyn BufRead + Send>) = if path.as_os_str() == "-" {
-            ("stdin".to_owned(), Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())))
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(path: &Path, default_port: impl Into<Option<u16>>) -> Result<Self, TargetError> {
+        let (name, reader): (String, Box<dyn Read + Send>) = if path.as_os_str() == "-" {
+            ("stdin".to_owned(), Box::new(io::stdin()))
         } else {
-            let file = open(path)?;
-            (path.display().to_string(), Box::new(BufReader::with_capacity(READ_BYTES, file)))
+            (path.display().to_string(), Box::new(open(path)?))
         };
+        let reader = BufReader::with_capacity(READ_BYTES, reader);
         Ok(TargetList::new(&name, reader, default_port))
+    }
+}
+
+impl<R: Read> TargetList<BufReader<R>> {
+    /// Whether the next item can be had without reading more input, which may block.
+    pub fn is_at_hand(&self) -> bool {
+        !matches!(self.rest, Rest::None) || memchr(b'\n', self.lines.reader.buffer()).is_some()
     }
 }
 
@@ -265,8 +278,10 @@ pub(super) fn open(path: &Path) -> Result<File, TargetError> {
 }
 
 impl<R: BufRead> TargetList<R> {
-    /// Reads from `reader`, which errors call `name`. Lines without a port get `default_port`.
-    pub fn new(name: &str, reader: R, default_port: u16) -> TargetList<R> {
+    /// Reads from `reader`, which errors call `name`. Lines without a port get `default_port`; with
+    /// `None` they are errors.
+    pub fn new(name: &str, reader: R, default_port: impl Into<Option<u16>>) -> TargetList<R> {
+        let default_port = default_port.into();
         TargetList { lines: Lines::new(name, reader), default_port, rest: Rest::None }
     }
 }
@@ -301,7 +316,10 @@ impl<R: BufRead> Iterator for TargetList<R> {
                 Ok(entry) => entry,
                 Err(error) => return Some(Err(error)),
             };
-            let port = entry.port.unwrap_or(self.default_port);
+            let Some(port) = entry.port.or(self.default_port) else {
+                let text = entry.range.first().to_string();
+                return Some(Err(self.lines.error(text.as_bytes(), TargetProblem::NoPort)));
+            };
             self.rest = match (entry.range.first(), entry.range.last()) {
                 (IpAddr::V4(first), IpAddr::V4(last)) => {
                     Rest::V4 { next: first.to_bits(), last: last.to_bits(), port }

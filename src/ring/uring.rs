@@ -34,7 +34,8 @@ const ERROR_BUFFER_BYTES: u32 = 512;
 const ERROR_CONTROL_BYTES: usize = 128;
 const DATA_GROUP: u16 = 0;
 const ERROR_GROUP: u16 = 1;
-const ERROR_BUFFERS: u16 = 256;
+/// As many ICMP errors as a turn can cause; what finds no buffer fails the next send of its socket.
+const ERROR_BUFFERS: u16 = 1024;
 /// Passes that one `turn` makes to empty the sockets before a deadline is judged.
 const DRAIN_PASSES: u32 = 64;
 /// How long a closing ring waits for its last completions before it leaks its memory instead.
@@ -53,6 +54,8 @@ struct Outgoing {
     to: RawAddress,
     /// The socket of the slot's last connect.
     socket: u32,
+    /// That connect did not succeed, so its socket's error queue may hold an ICMP error.
+    has_failed: bool,
     bytes: [u8; DATAGRAM_BYTES],
 }
 
@@ -118,7 +121,12 @@ impl UringRing {
             BufferGroup::register(&submitter, ERROR_GROUP, ERROR_BUFFERS, ERROR_BUFFER_BYTES)
                 .map_err(limit)?;
         let outgoing = (0..slots)
-            .map(|_| Outgoing { to: RawAddress::unused(), socket: 0, bytes: [0; DATAGRAM_BYTES] })
+            .map(|_| Outgoing {
+                to: RawAddress::unused(),
+                socket: 0,
+                has_failed: false,
+                bytes: [0; DATAGRAM_BYTES],
+            })
             .collect();
         Ok(UringRing {
             ring: IoUringHolder(ManuallyDrop::new(ring)),
@@ -251,10 +259,15 @@ impl UringRing {
     }
 
     /// The errno of a connect, or `None` while it is still in progress.
+    ///
+    /// A result of 0 is not believed: an ICMP error of this or an earlier target waits in the socket's
+    /// error queue, io_uring sees EPOLLERR, asks for the pending error, finds none and says 0. Only a
+    /// socket that has a peer is connected. (Some kernels around 6.1 say EINPROGRESS and leave it there.)
     fn connect_ended(&mut self, token: Token, result: i32) -> Option<i32> {
-        // Some kernels around 6.1 hand out EINPROGRESS instead of waiting: poll, then ask.
-        if result != -libc::EINPROGRESS {
-            return Some(-result);
+        let errno = if result == 0 { self.check_connected(token) } else { -result };
+        self.outgoing[token.slot as usize].has_failed = errno != 0;
+        if errno != libc::EINPROGRESS {
+            return Some(errno);
         }
         let socket = self.outgoing[token.slot as usize].socket;
         let entry = opcode::PollAdd::new(Fixed(socket), libc::POLLOUT as u32)
@@ -268,13 +281,32 @@ impl UringRing {
         }
     }
 
-    fn connect_poll_ended(&self, token: Token, result: i32) -> i32 {
-        if result < 0 {
-            return -result;
+    /// The same for the poll that stood in for the connect.
+    fn connect_poll_ended(&mut self, token: Token, result: i32) -> Option<i32> {
+        let hung_up = result >= 0 && result & i32::from(libc::POLLHUP) != 0;
+        match (result, self.check_connected(token)) {
+            (..0, _) => Some(-result),
+            // Closed, and whatever closed it left no word.
+            (_, libc::EINPROGRESS) if hung_up => Some(libc::EIO),
+            (_, errno) => self.connect_ended(token, -errno),
         }
+    }
+
+    /// Errors survive a disconnect: without this the next target would inherit them.
+    fn forget_errors(&mut self, token: Token) {
+        let outgoing = &mut self.outgoing[token.slot as usize];
+        if std::mem::take(&mut outgoing.has_failed)
+            && let Some(open) = self.files.get(outgoing.socket)
+        {
+            socket::drain_errors(&open.socket);
+        }
+    }
+
+    /// 0 when the socket of the slot has a peer, EINPROGRESS when it may still get one, else why not.
+    fn check_connected(&self, token: Token) -> i32 {
         let socket = self.outgoing[token.slot as usize].socket;
         match self.files.get(socket) {
-            Some(open) => socket::pending_error(&open.socket),
+            Some(open) => socket::connect_result(&open.socket),
             None => libc::EBADF,
         }
     }
@@ -329,6 +361,8 @@ impl Ring for UringRing {
                 let outgoing = &mut self.outgoing[token.slot as usize];
                 outgoing.to = RawAddress::from(to);
                 outgoing.socket = socket.0;
+                // Until it is known to have succeeded; an abort leaves it so.
+                outgoing.has_failed = true;
                 let address = (outgoing.to.as_ptr(), outgoing.to.len());
                 let entry = opcode::Connect::new(Fixed(socket.0), address.0, address.1)
                     .build()
@@ -428,11 +462,13 @@ impl Ring for UringRing {
                 }
                 Kind::ConnectPoll => {
                     self.in_flight -= 1;
-                    let errno = self.connect_poll_ended(token, entry.result());
-                    return Some(Event::Connected { token, errno });
+                    if let Some(errno) = self.connect_poll_ended(token, entry.result()) {
+                        return Some(Event::Connected { token, errno });
+                    }
                 }
                 Kind::Disconnect => {
                     self.in_flight -= 1;
+                    self.forget_errors(token);
                     return Some(Event::Disconnected { token, errno: -entry.result() });
                 }
             }

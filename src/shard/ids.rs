@@ -97,6 +97,18 @@ impl Ids {
         matches.map(|(slot, _)| slot as u32).find(|slot| is_it(*slot))
     }
 
+    /// Whether this id leads to this slot, which waits for a peer.
+    #[cfg(feature = "sim")]
+    pub(super) fn is_taken_by(&self, id: u16, slot: u32) -> bool {
+        self.slots[usize::from(id)] == slot && self.is_asking(slot)
+    }
+
+    /// Whether this slot waits for a peer.
+    #[cfg(feature = "sim")]
+    pub(super) fn is_asking(&self, slot: u32) -> bool {
+        self.peers[slot as usize] != NO_PEER
+    }
+
     /// A new turn begins.
     pub(super) fn begin_turn(&mut self) {
         self.searches_left = SEARCHES_PER_TURN;

@@ -136,6 +136,13 @@ impl Lanes {
         }
     }
 
+    /// Another socket of a UDP lane, for a send that this one refused; the same where it has one only.
+    pub(super) fn another(&mut self, lane: LaneId, socket: SocketId) -> SocketId {
+        let lane = &mut self.lanes[lane.0 as usize];
+        lane.next = (lane.next + 1) % lane.sockets.len().max(1);
+        lane.sockets.get(lane.next).copied().unwrap_or(socket)
+    }
+
     /// An attempt is over and its socket free again.
     pub(super) fn release(&mut self, lane: LaneId, socket: SocketId) {
         let lane = &mut self.lanes[lane.0 as usize];
@@ -188,6 +195,27 @@ impl Lanes {
     /// Sockets that exist.
     pub(super) fn open_sockets(&self) -> u32 {
         self.lanes.iter().map(|lane| lane.open).sum()
+    }
+
+    /// Attempts that use a socket now.
+    #[cfg(feature = "sim")]
+    pub(super) fn in_use(&self) -> u32 {
+        self.lanes.iter().map(|lane| lane.in_use).sum()
+    }
+
+    /// Checks that every socket is counted, and is free or lent, not both.
+    ///
+    /// # Errors
+    /// The lane that does not balance.
+    #[cfg(feature = "sim")]
+    pub(super) fn audit(&self) -> Result<(), String> {
+        for lane in &self.lanes {
+            let lent = if lane.spec.kind == SocketKind::Udp { 0 } else { lane.in_use };
+            if lane.sockets.len() as u32 + lent != lane.open {
+                return Err(format!("sockets of a lane do not balance: {lane:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether enough time has passed since the last refusal.

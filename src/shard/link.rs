@@ -60,7 +60,8 @@ pub struct ShardStats {
     pub datagrams_sent: u64,
     /// Datagrams received, strange ones included.
     pub datagrams_received: u64,
-    /// TCP connects started (SYNs, retransmissions not counted).
+    /// TCP connects started (SYNs, retransmissions not counted); not those that our own lack of a
+    /// port or of memory refused before the SYN.
     pub connects: u64,
     /// Packets that decided nothing, by kind, in the order of [`Strange::ALL`].
     pub strange: [u64; Strange::ALL.len()],
@@ -78,8 +79,8 @@ pub struct ShardStats {
     pub window_min: u32,
     /// Attempts in flight now.
     pub in_flight: u32,
-    /// Turns that ended with admission held back, by what held it, in the order of [`Limit::ALL`].
-    pub limited: [u64; Limit::ALL.len()],
+    /// Nanoseconds by what held admission back, in the order of [`Limit::ALL`].
+    pub limited_ns: [u64; Limit::ALL.len()],
     /// Turns of the loop (enters).
     pub turns: u64,
     /// Latency in nanoseconds of every attempt that was answered (passed or failed by an answer).
@@ -91,6 +92,8 @@ pub struct ShardStats {
 pub enum Limit {
     /// The input had nothing ready.
     Input,
+    /// The input was at its end: the last answers, timeouts and retries.
+    Tail,
     /// `--rate`.
     Rate,
     /// Window full and the shard waited: the targets' round trips.
@@ -105,13 +108,21 @@ pub enum Limit {
 
 impl Limit {
     /// All, in the order of their counters.
-    pub const ALL: [Limit; 6] =
-        [Limit::Input, Limit::Rate, Limit::Window, Limit::Cpu, Limit::ReceiveBuffer, Limit::Output];
+    pub const ALL: [Limit; 7] = [
+        Limit::Input,
+        Limit::Tail,
+        Limit::Rate,
+        Limit::Window,
+        Limit::Cpu,
+        Limit::ReceiveBuffer,
+        Limit::Output,
+    ];
 
     /// How the report says it.
     pub fn name(self) -> &'static str {
         match self {
             Limit::Input => "input",
+            Limit::Tail => "tail",
             Limit::Rate => "rate",
             Limit::Window => "window",
             Limit::Cpu => "cpu",

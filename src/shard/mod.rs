@@ -1,7 +1,12 @@
 //! Stage 4: one pinned core. Assignments in, records out; nothing here waits but the ring.
 //!
-//! [`run`](fn@run) is the thread; [`Shard::step`] is one turn of its loop, which a simulation can drive.
+//! [`run()`] is the thread; [`Shard::step`] is one turn of its loop, which a simulation can drive.
 
+mod admit;
+#[cfg(feature = "sim")]
+mod audit;
+mod connection;
+mod datagram;
 mod event;
 mod ids;
 mod inbox;
@@ -11,6 +16,7 @@ mod outbox;
 mod recorder;
 mod run;
 mod slot;
+mod verdict;
 mod window;
 
 pub use run::{PreparedSpec, Progress, Shard, prepare, run};

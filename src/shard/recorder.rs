@@ -23,7 +23,7 @@ pub(super) fn new_stats(window: u32) -> ShardStats {
         window_now: window,
         window_min: window,
         in_flight: 0,
-        limited: [0; Limit::ALL.len()],
+        limited_ns: [0; Limit::ALL.len()],
         turns: 0,
         latency: Histogram::new_with_bounds(1_000, LATENCY_NS_MAX, 3)
             .expect("bounds and digits are constants that hdrhistogram accepts"),

@@ -119,6 +119,12 @@ impl Slots {
         (slot.generation == token.generation && slot.phase != Phase::Free).then_some(token.slot)
     }
 
+    /// All that were ever taken, the free ones included.
+    #[cfg(feature = "sim")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
+        (0..).zip(&self.slots)
+    }
+
     pub(super) fn token(&self, index: u32) -> Token {
         Token { slot: index, generation: self.slots[index as usize].generation }
     }

@@ -101,6 +101,13 @@ impl Page {
         let (colour, verdict) = match (summary.interrupted, counts.failed, counts.unknown) {
             _ if !summary.shard_failures.is_empty() => (RED, "INCOMPLETE"),
             (true, ..) => (YELLOW, "INTERRUPTED"),
+            // A bad target or a lost output ended it.
+            _ if summary
+                .total
+                .is_some_and(|total| counts.probed + summary.feed.excluded < total) =>
+            {
+                (RED, "CUT SHORT")
+            }
             (false, 0, 0) => (GREEN, "OK"),
             (false, 0, _) => (YELLOW, "UNKNOWN"),
             (false, ..) => (RED, "FAILED"),
@@ -290,6 +297,7 @@ fn real_server(record: &Record, catalog: &Catalog) -> String {
 fn limit_in_words(limit: Option<&str>) -> &'static str {
     match limit {
         Some("input") => "limited by the input",
+        Some("tail") => "limited by the last timeouts and retries",
         Some("rate") => "limited by --rate",
         Some("window") => "limited by the window: the targets' round trips (see --window)",
         Some("cpu") => "limited by the CPU",

@@ -29,7 +29,7 @@ impl Backend for IoUring {
     }
 
     fn run_shard(&self, specs: Arc<[PreparedSpec]>, config: ShardConfig, links: Links) {
-        // Here, because a ring belongs to the thread that made it.
+        // Made here, because a ring never leaves its thread.
         match UringRing::new(&RingConfig { slots: config.window }) {
             Ok(ring) => shard::run(ring, specs, config, links),
             Err(error) => {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 
-use super::{Addresses, BadTarget, DEFAULT_RETRIES, Exclude, Input, ListSpecs};
+use super::request::{Addresses, BadTarget, Exclude, Input, LIST_RETRIES, ListSpecs};
 use crate::aggregate::FeedCounts;
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::id::SpecId;
@@ -127,13 +127,15 @@ impl Feeder {
             Input::Targets { addresses, specs } => self.feed_list(addresses, &specs),
         };
         if let Ok(Ok(())) = fed {
-            for shard in 0..self.shards.len() {
-                if self.send(shard).is_err() {
-                    break;
-                }
-            }
+            // Closed is how a stopped sweep looks from here, and no error.
+            let _ = self.send_all();
         }
         fed.map(drop)
+    }
+
+    /// Sends every batch, full or not.
+    fn send_all(&mut self) -> Result<(), Closed> {
+        (0..self.shards.len()).try_for_each(|shard| self.send(shard))
     }
 
     fn feed_fleet(&mut self, fleet: &Fleet) -> Result<(), Closed> {
@@ -151,16 +153,21 @@ impl Feeder {
         let (ipv4, ipv6) = (specs.id(true), specs.id(false));
         let mut seq = 0;
         for address in addresses {
+            let address = match address {
+                Ok(Some(target)) => Ok(target),
+                Ok(None) => match self.send_all() {
+                    Ok(()) => continue,
+                    Err(closed) => return Ok(Err(closed)),
+                },
+                Err(error) => Err(error),
+            };
             let fitting = address.and_then(|target| {
-                if target.port() == 0 {
-                    return Err(BadTarget::Port(target.ip()));
-                }
                 let spec = if target.is_ipv4() { ipv4 } else { ipv6 };
                 Ok((target, spec.ok_or(BadTarget::Family(target))?))
             });
             match fitting {
                 Ok((target, spec)) => {
-                    let retries = |given: Option<u16>| given.unwrap_or(DEFAULT_RETRIES);
+                    let retries = |given: Option<u16>| given.unwrap_or(LIST_RETRIES);
                     if let Err(closed) = self.take(seq, target, spec, retries) {
                         return Ok(Err(closed));
                     }
@@ -280,7 +287,7 @@ mod tests {
 
     fn list(count: u32) -> Input {
         let targets = (0..count).map(|number| {
-            Ok(SocketAddr::new(std::net::Ipv4Addr::from(0x0a00_0000 + number).into(), 53))
+            Ok(Some(SocketAddr::new(std::net::Ipv4Addr::from(0x0a00_0000 + number).into(), 53)))
         });
         let spec = Some(tcp(None, 1));
         let specs = Box::new(ListSpecs { ipv4: spec.clone(), ipv6: spec });
@@ -376,7 +383,7 @@ mod tests {
             assert_eq!(homes, [expected], "spec {spec}");
         }
         for target in dealt.iter().flatten() {
-            assert_eq!(target.retries, if target.seq % 2 == 1 { 7 } else { DEFAULT_RETRIES });
+            assert_eq!(target.retries, if target.seq % 2 == 1 { 7 } else { LIST_RETRIES });
         }
         let (dealt, ..) = deal(input(), &specs, 3, |feeder| feeder.retries = Some(1));
         assert!(dealt.iter().flatten().all(|target| target.retries == 1));
@@ -409,7 +416,7 @@ mod tests {
     #[test]
     fn bad_lines_end_the_feed_or_are_counted() {
         let bad = || {
-            let good = |text: &str| Ok(text.parse().expect("an address"));
+            let good = |text: &str| Ok(Some(text.parse().expect("an address")));
             let addresses = vec![
                 good("10.0.0.1:53"),
                 Err(BadTarget::Line("targets:2: not an address".into())),

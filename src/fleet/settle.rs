@@ -1,0 +1,185 @@
+//! What a virtual server needs all of its block for: duplicates, defaults that keepalived fills in, quorum.
+
+use super::lower::Lowering;
+use super::model::{Protocol, RealServer, Service};
+use super::virtual_server::Draft;
+use crate::conf::{Code, Diagnostic, Span};
+use crate::id::RealServerId;
+
+impl Lowering<'_> {
+    /// Removes the later ones of equal real servers, with their checkers.
+    pub(super) fn remove_duplicates(&mut self, first_server: usize, vs: &Draft) {
+        let servers = &self.fleet.real_servers[first_server..];
+        let mut order: Vec<u32> = (0..servers.len() as u32).collect();
+        // An address that could not be read is nobody's duplicate, but then nothing is probed anyway.
+        order.sort_unstable_by_key(|place| (servers[*place as usize].address, *place));
+        let mut duplicates = Vec::new();
+        let mut first = 0;
+        for next in 1..order.len() {
+            let (one, other) = (order[first] as usize, order[next] as usize);
+            if servers[one].address == servers[other].address {
+                if !servers[one].address.ip().is_unspecified() {
+                    duplicates.push((other, one));
+                }
+            } else {
+                first = next;
+            }
+        }
+        duplicates.sort_unstable();
+        for (later, earlier) in &duplicates {
+            let label = RealServerId((first_server + later) as u32);
+            let message =
+                format!("real server {} is listed twice", self.fleet.real_server_label(label));
+            self.reader.report(
+                Diagnostic::new(Code::DuplicateRealServer, message)
+                    .at(vs.headers[*later], "this one is ignored")
+                    .also(vs.headers[*earlier], "first defined here"),
+            );
+        }
+        for (place, port) in &vs.ports {
+            self.fleet.real_servers[first_server + *place as usize].address.set_port(*port);
+        }
+        if !duplicates.is_empty() {
+            self.drop_servers(first_server, &duplicates);
+        }
+    }
+
+    fn drop_servers(&mut self, first_server: usize, duplicates: &[(usize, usize)]) {
+        // New position of each real server of this block; `None` for one that goes.
+        let servers = self.fleet.real_servers.len() - first_server;
+        let mut moved: Vec<Option<u32>> = Vec::with_capacity(servers);
+        let mut gone = duplicates.iter().map(|(later, _)| *later).peekable();
+        let mut next = first_server as u32;
+        for place in 0..servers {
+            if gone.next_if_eq(&place).is_some() {
+                moved.push(None);
+            } else {
+                moved.push(Some(next));
+                next += 1;
+            }
+        }
+        let mut place = 0;
+        self.fleet.real_servers.retain(|_| {
+            place += 1;
+            place <= first_server || moved[place - 1 - first_server].is_some()
+        });
+        self.fleet.checkers.retain_mut(|checker| {
+            let Some(place) = checker.real_server.index().checked_sub(first_server) else {
+                return true;
+            };
+            match moved[place] {
+                Some(index) => {
+                    checker.real_server = RealServerId(index);
+                    true
+                }
+                None => false,
+            }
+        });
+    }
+
+    /// Warns of what keepalived fills in or takes back.
+    pub(super) fn check_service(&mut self, vs: &Draft) {
+        if vs.service.is_none() {
+            return;
+        }
+        if !vs.has_scheduler {
+            self.reader.report(
+                Diagnostic::new(Code::NoScheduler, "virtual server without `lvs_sched`")
+                    .at(vs.header, "keepalived takes `wlc`"),
+            );
+        }
+        if let Some(server) = vs.without_method {
+            self.reader.report(
+                Diagnostic::new(
+                    Code::NoMethod,
+                    "real server without `lvs_method`, here or around it",
+                )
+                .at(server, "keepalived takes `NAT`"),
+            );
+        }
+        if let Some(Service::Address(address)) = vs.service
+            && address.port() == 0
+            && !vs.is_persistent
+        {
+            self.reader.report(
+                Diagnostic::new(
+                    Code::NotPersistent,
+                    "virtual server without a port or persistence",
+                )
+                .at(vs.header, "keepalived sets `persistence_timeout 360`"),
+            );
+        }
+        if let Some(ops) = vs.ops {
+            let is_mark = matches!(vs.service, Some(Service::Fwmark(_)));
+            let is_udp = matches!(vs.protocol, None | Some((Protocol::Udp, _)));
+            if !is_mark && !is_udp {
+                self.reader.report(
+                    Diagnostic::new(Code::NoEffect, "`ops` needs `protocol UDP` or a mark")
+                        .at(ops, ""),
+                );
+            }
+        }
+    }
+
+    pub(super) fn protocol(&mut self, vs: &Draft) -> Option<Protocol> {
+        match (&vs.service, vs.protocol) {
+            (Some(Service::Fwmark(_)), Some((_, span))) => {
+                self.reader.report(
+                    Diagnostic::new(Code::NoEffect, "a service by mark has no protocol")
+                        .at(span, "keepalived ignores it"),
+                );
+                None
+            }
+            (Some(Service::Address(_)), None) if !vs.has_protocol => {
+                self.no_protocol(vs.header);
+                Some(Protocol::Udp)
+            }
+            (_, protocol) => protocol.map(|(protocol, _)| protocol),
+        }
+    }
+
+    /// Warns of a service without `protocol`.
+    pub(super) fn no_protocol(&mut self, span: Span) {
+        self.reader.report(
+            Diagnostic::new(Code::NoProtocol, "virtual server without `protocol`")
+                .at(span, "keepalived takes `UDP`"),
+        );
+    }
+
+    /// Quorum and hysteresis as the weights allow them.
+    pub(super) fn quorum(&mut self, first_server: usize, vs: &Draft) -> (u32, u32) {
+        let servers: &[RealServer] = &self.fleet.real_servers[first_server..];
+        let sum: u64 = servers.iter().map(|server| u64::from(server.weight)).sum();
+        // With all weights 0 keepalived makes the quorum 0 and the hysteresis wraps; a quorum of 1 that
+        // is never reached says what was meant.
+        let quorum_max = u32::try_from(sum).unwrap_or(u32::MAX).max(1);
+        let mut quorum = vs.quorum.map_or(1, |(quorum, _)| quorum);
+        if let Some((written, span)) = vs.quorum
+            && written > quorum_max
+        {
+            quorum = quorum_max;
+            self.reader.report(
+                Diagnostic::new(
+                    Code::QuorumTooLarge,
+                    format!("quorum {written} is more than all real servers weigh"),
+                )
+                .at(span, format!("reduced to {quorum}")),
+            );
+        }
+        let mut hysteresis = vs.hysteresis.map_or(0, |(hysteresis, _)| hysteresis);
+        if let Some((written, span)) = vs.hysteresis
+            && written >= quorum
+            && written > 0
+        {
+            hysteresis = quorum - 1;
+            self.reader.report(
+                Diagnostic::new(
+                    Code::HysteresisTooLarge,
+                    format!("hysteresis {written} is not below the quorum of {quorum}"),
+                )
+                .at(span, format!("reduced to {hysteresis}")),
+            );
+        }
+        (quorum, hysteresis)
+    }
+}

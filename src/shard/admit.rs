@@ -1,0 +1,127 @@
+//! Starting attempts: what may start now, on which socket, and what holds the rest back.
+
+use crate::checker::Prepared;
+use crate::outcome::Outcome;
+use crate::ring::{Op, Ring};
+use crate::tick::Tick;
+
+use super::lane::NoSocket;
+use super::link::Limit;
+use super::run::{Core, WAIT_MAX, WAIT_SHORT};
+use super::slot::{Pending, Phase, Slot};
+
+/// Attempts started per turn: bounds a turn's work, so that answers do not wait behind sends.
+const STARTS_PER_TURN: u32 = 512;
+
+impl Core {
+    /// Starts what may be started. What held it back, and when to look again because of that.
+    pub(super) fn admit<R: Ring>(&mut self, ring: &mut R) -> (Limit, Tick) {
+        loop {
+            if self.outbox.is_backed_up() {
+                return (Limit::Output, self.now + WAIT_SHORT);
+            }
+            if self.started >= STARTS_PER_TURN {
+                return (Limit::Cpu, self.now);
+            }
+            if self.slots.in_use() >= self.window.now() {
+                let limit = if self.window.is_cut() { Limit::ReceiveBuffer } else { Limit::Window };
+                return (limit, Tick::NEVER);
+            }
+            let Some(pending) = self.inbox.next(self.now) else {
+                let retry_at = self.inbox.next_retry_at().unwrap_or(Tick::NEVER);
+                return if self.inbox.is_open() {
+                    (Limit::Input, retry_at.min(self.now + WAIT_SHORT))
+                } else {
+                    (Limit::Tail, retry_at)
+                };
+            };
+            if let Some(rate) = &mut self.rate
+                && let Err(due) = rate.take(self.now)
+            {
+                self.inbox.hold(pending);
+                return (Limit::Rate, due);
+            }
+            if let Err((pending, again)) = self.start(ring, pending) {
+                self.inbox.hold(pending);
+                return (Limit::Window, again);
+            }
+            self.started += 1;
+        }
+    }
+
+    /// Starts one attempt; where there is no room for it just now, gives it back and says when to
+    /// look again.
+    pub(super) fn start<R: Ring>(
+        &mut self,
+        ring: &mut R,
+        pending: Pending,
+    ) -> Result<(), (Pending, Tick)> {
+        let later = self.now + WAIT_MAX;
+        let spec = pending.assignment.spec;
+        let is_ipv6 = pending.assignment.target.is_ipv6();
+        let lane = match self.lane_of[spec.index()][usize::from(is_ipv6)] {
+            Some(lane) => lane,
+            None => {
+                let lane = self.lanes.lane_for(&self.specs[spec.index()].spec, is_ipv6);
+                self.lane_of[spec.index()][usize::from(is_ipv6)] = Some(lane);
+                lane
+            }
+        };
+        let socket = match self.lanes.acquire(ring, lane) {
+            Ok(socket) => socket,
+            Err(NoSocket::Busy) => return Err((pending, later)),
+            Err(NoSocket::Fault(fault)) => {
+                self.settle(pending, Outcome::Unknown(fault), None);
+                return Ok(());
+            }
+        };
+        let slot = Slot {
+            phase: Phase::Connecting,
+            generation: 0,
+            pending,
+            lane,
+            socket,
+            started: self.now,
+            stalled_ns: self.stats.stalled_ns,
+            drops: self.lanes.drops_seen(socket),
+            refusals: 0,
+            unsent_errno: 0,
+            is_doubtful: false,
+        };
+        let Some(index) = self.slots.take(slot) else {
+            self.lanes.release(lane, socket);
+            return Err((pending, later));
+        };
+        if self.launch(ring, index) {
+            let timeout = self.specs[spec.index()].spec.connection().timeout;
+            self.wheel.set(index, self.now + timeout);
+            return Ok(());
+        }
+        self.free(index);
+        // The submission queue is full, and the next turn empties it.
+        Err((pending, self.now))
+    }
+
+    /// Queues the op that begins an attempt; `false` where the submission queue has no room.
+    pub(super) fn launch<R: Ring>(&mut self, ring: &mut R, index: u32) -> bool {
+        let token = self.slots.token(index);
+        let slot = self.slots.get_mut(index);
+        let (socket, to) = (slot.socket, slot.pending.assignment.target);
+        match &self.specs[slot.pending.assignment.spec.index()].prepared {
+            Prepared::Dns(checker) => {
+                let id = self.ids.take(index, to);
+                slot.phase = Phase::Asked(id);
+                let len = checker.write_query(id, ring.outgoing(index)) as u16;
+                let sent = ring.push(Op::Send { token, socket, to, len }).is_ok();
+                self.stats.datagrams_sent += u64::from(sent);
+                sent
+            }
+            Prepared::Tcp(_) => {
+                slot.phase = Phase::Connecting;
+                let started = ring.push(Op::Connect { token, socket, to }).is_ok();
+                self.stats.connects += u64::from(started);
+                started
+            }
+        }
+    }
+}

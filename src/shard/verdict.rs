@@ -1,0 +1,131 @@
+//! Deadlines and ends: whose fault a silence is (D5), and whether another attempt follows.
+
+use std::time::Duration;
+
+use crate::outcome::{Failure, LocalFault, Outcome, Record};
+use crate::ring::{Ring, SocketId};
+use crate::schedule::attempt::Next;
+
+use super::run::Core;
+use super::slot::{Pending, Phase};
+
+/// After a local fault, before the next attempt: descriptors, ports and memory come back slowly.
+const FAULT_PAUSE: Duration = Duration::from_millis(100);
+/// Turns that may leave packets unread before deadlines are judged as our own lateness.
+const UNDRAINED_TURNS_MAX: u32 = 64;
+
+impl Core {
+    pub(super) fn judge_deadlines<R: Ring>(&mut self, ring: &mut R) {
+        let is_due = self.wheel.next_due().is_some_and(|due| due <= self.now);
+        if !is_due {
+            self.undrained_turns = 0;
+            return;
+        }
+        if !ring.drained() {
+            self.undrained_turns += 1;
+            if self.undrained_turns < UNDRAINED_TURNS_MAX {
+                return;
+            }
+        }
+        let gave_up = self.undrained_turns >= UNDRAINED_TURNS_MAX;
+        self.undrained_turns = 0;
+        while let Some(index) = self.wheel.pop_due(self.now) {
+            let outcome =
+                if gave_up { Outcome::Unknown(LocalFault::Late) } else { self.judge(ring, index) };
+            if outcome == Outcome::Unknown(LocalFault::Late) {
+                self.window.trouble();
+            }
+            match self.slots.get(index).phase {
+                Phase::Asked(_) => self.end_datagram(index, outcome, None),
+                Phase::Connecting => {
+                    let pending = self.slots.get(index).pending;
+                    self.dissolve(ring, index, true);
+                    self.settle(pending, outcome, None);
+                }
+                Phase::Free | Phase::Dissolving { .. } => (),
+            }
+        }
+    }
+
+    /// A deadline has come and everything that arrived was read: whose fault is the silence?
+    pub(super) fn judge<R: Ring>(&mut self, ring: &mut R, index: u32) -> Outcome {
+        let slot = self.slots.get(index);
+        let spec = &self.specs[slot.pending.assignment.spec.index()].spec;
+        let stalled = Duration::from_nanos(self.stats.stalled_ns - slot.stalled_ns);
+        if stalled > spec.connection().timeout / 4 {
+            return Outcome::Unknown(LocalFault::Late);
+        }
+        if slot.unsent_errno != 0 {
+            return Outcome::Unknown(LocalFault::from_errno(slot.unsent_errno));
+        }
+        if matches!(slot.phase, Phase::Asked(_)) {
+            let (socket, before) = (slot.socket, slot.drops);
+            self.count_drops(ring, socket);
+            if self.lanes.drops_seen(socket) != before {
+                return Outcome::Unknown(LocalFault::Drop);
+            }
+        }
+        Outcome::Fail(Failure::Timeout)
+    }
+
+    pub(super) fn count_drops<R: Ring>(&mut self, ring: &mut R, socket: SocketId) {
+        let drops = self.lanes.new_drops(ring, socket);
+        self.drops_counted(drops);
+    }
+
+    pub(super) fn drops_counted(&mut self, drops: u32) {
+        if drops > 0 {
+            self.stats.receive_drops += u64::from(drops);
+            self.window.trouble();
+        }
+    }
+
+    /// Once per interval: did our buffers drop, and may the window grow?
+    pub(super) fn look_at_drops<R: Ring>(&mut self, ring: &mut R) {
+        if self.window.step(self.now) {
+            let drops = self.lanes.all_new_drops(ring);
+            self.drops_counted(drops);
+        }
+    }
+
+    /// Gives back everything an attempt holds.
+    pub(super) fn free(&mut self, index: u32) {
+        let slot = self.slots.get(index);
+        if let Phase::Asked(id) = slot.phase {
+            self.ids.release(id, index);
+        }
+        self.lanes.release(slot.lane, slot.socket);
+        self.slots.release(index);
+    }
+
+    /// An attempt has ended: report the probe, or try again.
+    pub(super) fn settle(
+        &mut self,
+        mut pending: Pending,
+        outcome: Outcome,
+        latency_ns: Option<u64>,
+    ) {
+        match pending.attempts.after(outcome) {
+            Next::Report => self.outbox.push(Record {
+                seq: pending.assignment.seq,
+                target: pending.assignment.target,
+                spec: pending.assignment.spec,
+                outcome,
+                attempts: pending.attempts.made,
+                latency_ns,
+                at: self.now,
+                strange: pending.strange,
+            }),
+            next => {
+                self.stats.free_retries += u64::from(next == Next::FreeRetry);
+                pending.not_before = match outcome {
+                    Outcome::Unknown(
+                        LocalFault::Socket(_) | LocalFault::Port | LocalFault::Memory(_),
+                    ) => self.now + FAULT_PAUSE,
+                    _ => self.now,
+                };
+                self.inbox.retry(pending);
+            }
+        }
+    }
+}

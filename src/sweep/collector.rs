@@ -1,0 +1,198 @@
+//! The aggregator's side of a sweep: takes reports, feeds sink and progress, ends with the summary.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use hdrhistogram::Histogram;
+
+use super::feeder::Tally;
+use super::request::{BadTarget, Progress, Standing, SweepError};
+use crate::aggregate::{Aggregator, Catalog, Summary};
+use crate::outcome::Record;
+use crate::shard::link::Report;
+use crate::sink::{Context, RunInfo, Sink, SinkError};
+use crate::tick::{Tick, WallClock, monotonic_now};
+
+/// How long a stop may go unnoticed while no report arrives.
+const STOP_POLL: Duration = Duration::from_millis(20);
+/// Between two updates of the progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// Between two flushes of the sink.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// The aggregator's side of a sweep.
+pub(super) struct Collector<'a> {
+    pub(super) aggregator: Aggregator,
+    wall: WallClock,
+    sink: &'a mut dyn Sink,
+    sink_error: Option<SinkError>,
+    total: Option<u64>,
+    start: Tick,
+    /// When the last record arrived.
+    last_record: Tick,
+    intervals: Option<Intervals>,
+}
+
+/// What the last interval handed to the sink ended with.
+struct Intervals {
+    since: Tick,
+    latency: Option<Histogram<u64>>,
+}
+
+impl<'a> Collector<'a> {
+    /// Starts at zero and opens the report.
+    ///
+    /// # Errors
+    /// The sink did not take it.
+    pub(super) fn begin(
+        sink: &'a mut dyn Sink,
+        info: &RunInfo,
+        catalog: Catalog,
+        (wall, start): (WallClock, Tick),
+        total: Option<u64>,
+    ) -> Result<Collector<'a>, SinkError> {
+        sink.begin(info)?;
+        let intervals = sink.wants_intervals().then_some(Intervals { since: start, latency: None });
+        Ok(Collector {
+            aggregator: Aggregator::new(catalog, info.shards),
+            wall,
+            sink,
+            sink_error: None,
+            total,
+            start,
+            last_record: start,
+            intervals,
+        })
+    }
+
+    /// Takes reports until every shard has ended. Returns whether `stop` was seen before.
+    pub(super) fn collect(
+        &mut self,
+        reports: &Receiver<Report>,
+        empties: &[Sender<Vec<Record>>],
+        stop: &AtomicBool,
+        halt: &AtomicBool,
+        progress: &mut dyn Progress,
+    ) -> bool {
+        let mut interrupted = false;
+        let mut next_progress = self.start;
+        let mut next_flush = self.start + FLUSH_EVERY;
+        loop {
+            match reports.recv_timeout(STOP_POLL) {
+                Ok(report) => self.take(report, empties),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return interrupted,
+            }
+            let now = monotonic_now();
+            if now >= next_progress {
+                next_progress = now + PROGRESS_EVERY;
+                progress.update(&self.standing(now));
+            }
+            if now >= next_flush {
+                next_flush = now + FLUSH_EVERY;
+                self.write_interval(now);
+                self.write_sink(|sink| sink.flush());
+            }
+            if !interrupted && stop.load(Ordering::Relaxed) {
+                interrupted = true;
+                halt.store(true, Ordering::Relaxed);
+            }
+            if self.sink_error.is_some() {
+                halt.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn take(&mut self, report: Report, empties: &[Sender<Vec<Record>>]) {
+        match report {
+            Report::Records(shard, mut batch) => {
+                self.last_record = monotonic_now();
+                self.aggregator.add_records(&batch);
+                if self.sink_error.is_none() {
+                    let context = Context { catalog: self.aggregator.catalog(), wall: &self.wall };
+                    self.sink_error = self.sink.records(&batch, &context).err();
+                }
+                batch.clear();
+                if let Some(empties) = empties.get(shard.index()) {
+                    // A shard that has ended, or has empties enough, does without this one.
+                    let _ = empties.try_send(batch);
+                }
+            }
+            Report::Stats(shard, stats) => self.aggregator.set_stats(shard, stats),
+            Report::Ended(_, Ok(())) => {}
+            Report::Ended(shard, Err(error)) => {
+                self.aggregator.shard_failed(shard, error.to_string());
+            }
+        }
+    }
+
+    fn write_sink(&mut self, write: impl FnOnce(&mut dyn Sink) -> Result<(), SinkError>) {
+        if self.sink_error.is_none() {
+            self.sink_error = write(self.sink).err();
+        }
+    }
+
+    fn standing(&self, now: Tick) -> Standing {
+        Standing {
+            elapsed: now.since(self.start),
+            counts: self.aggregator.counts(),
+            total: self.total,
+            window: self.aggregator.window_now(),
+        }
+    }
+
+    /// Hands the sink what the shards measured since the last time. Shards tell about once a second,
+    /// so a latency may be counted one interval late, but never twice.
+    fn write_interval(&mut self, now: Tick) {
+        let Some(intervals) = &mut self.intervals else { return };
+        let Some(latency) = self.aggregator.latency() else { return };
+        let mut fresh = latency.clone();
+        if let Some(before) = &intervals.latency
+            && fresh.subtract(before).is_err()
+        {
+            return;
+        }
+        let (from, length) = (intervals.since.since(self.start), now.since(intervals.since));
+        intervals.since = now;
+        intervals.latency = Some(latency);
+        self.write_sink(|sink| sink.interval(from, length, &fresh));
+    }
+
+    pub(super) fn conclude(
+        mut self,
+        tally: &Tally,
+        interrupted: bool,
+        bad_target: Option<BadTarget>,
+        shards: usize,
+    ) -> Result<Summary, SweepError> {
+        self.write_interval(monotonic_now());
+        let feed = tally.counts();
+        let elapsed = self.last_record.since(self.start);
+        let mut summary = self.aggregator.summary(elapsed, feed);
+        summary.total = self.total.map(|total| total.saturating_sub(feed.excluded));
+        summary.interrupted = interrupted;
+
+        let all_failed = summary.shard_failures.len() >= shards;
+        let is_complete = bad_target.is_none() && !all_failed;
+        if bad_target.is_none() && !all_failed && feed.seen == 0 && !interrupted {
+            return Err(SweepError::NothingToProbe);
+        }
+        // An error before the first record leaves nothing worth a report.
+        if self.sink_error.is_none() && (is_complete || summary.counts.probed > 0) {
+            let catalog = self.aggregator.catalog().clone();
+            let wall = self.wall;
+            let context = Context { catalog: &catalog, wall: &wall };
+            self.write_sink(|sink| sink.finish(&summary, &context));
+        }
+        match (self.sink_error, bad_target) {
+            (Some(error), _) => Err(SweepError::Output { error, summary: Box::new(summary) }),
+            (None, Some(error)) => Err(SweepError::Target { error, summary: Box::new(summary) }),
+            (None, None) if all_failed => Err(SweepError::Engine {
+                failures: summary.shard_failures.clone(),
+                summary: Box::new(summary),
+            }),
+            (None, None) => Ok(summary),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The program as a user runs it: exit codes, and what stands on which stream.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ringprobe::respond;
+use tempfile::TempDir;
+
+fn ringprobe(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringprobe"));
+    command.args(args).stdin(Stdio::null()).env_remove("NO_COLOR");
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    ringprobe(args).output().expect("it starts")
+}
+
+/// Runs `sweep` with a list on its standard input.
+fn sweep_list(list: &str, args: &[&str]) -> Output {
+    let mut child = ringprobe(&["sweep", "--targets", "-"])
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    // It may end before it has read everything.
+    let _ = child.stdin.take().expect("piped").write_all(list.as_bytes());
+    child.wait_with_output().expect("it ends")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+/// An embedded fleet, with its configuration in a directory of its own.
+struct Fleet {
+    directory: TempDir,
+    _running: respond::Running,
+}
+
+impl Fleet {
+    /// Every test has its own port, because all of them run at the same time.
+    fn start(port: u16, servers: u32, faults: &str) -> Fleet {
+        let directory = tempfile::tempdir().expect("a directory");
+        let options = respond::Options {
+            servers,
+            port,
+            faults: faults.parse().expect("faults"),
+            connect_timeout: Duration::from_millis(500),
+            conf: Some(directory.path().join("fleet.conf")),
+            ..respond::Options::default()
+        };
+        Fleet { directory, _running: respond::start(&options).expect("it serves") }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+}
+
+#[test]
+fn help_is_no_error_and_wrong_flags_are_2() {
+    let help = run(&["sweep", "--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(text(&help.stdout).contains("Exit codes:"));
+    for args in [
+        &["sweep"][..],
+        &["sweep", "-f", "x", "--check", "dns"],
+        &["sweep", "--targets", "x"],
+        &["respond", "--net", "10.0.0.0/8"],
+        &["nonsense"],
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_bad_configuration_is_shown_and_nothing_is_probed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("bad.conf");
+    fs::write(&path, "virtual_server 127.0.0.1 53 {\n    protocl UDP\n}\n").expect("room");
+    let path = path.display().to_string();
+    let output = run(&["sweep", "-f", &path]);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("    protocl UDP") && errors.contains("^^^^^^^"), "{errors}");
+    assert!(errors.contains("nothing is probed"), "{errors}");
+
+    fs::write(&path, "global_defs {\n}\n").expect("room");
+    let output = run(&["sweep", "-f", &path]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("nothing to probe"));
+
+    let output = run(&["sweep", "-f", "/nonexistent/keepalived.conf"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("/nonexistent/keepalived.conf"));
+}
+
+#[test]
+fn a_healthy_fleet_is_0_on_the_right_streams() {
+    let fleet = Fleet::start(5810, 500, "");
+    let conf = fleet.path("fleet.conf");
+    let output = run(&["sweep", "-f", &conf]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let summary = text(&output.stdout);
+    assert!(summary.starts_with("OK: 500 probed in "), "{summary}");
+    assert!(!summary.contains('\x1b'), "colour into a pipe: {summary}");
+    assert_eq!(text(&output.stderr), "", "no progress into a pipe, no warnings");
+
+    // The same through a list, with records on stdout and the short summary on stderr.
+    let list = "127.64.0.1-127.64.0.20\n";
+    let output = sweep_list(list, &["--check", "dns", "--port", "5810", "-o", "csv"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 21);
+    assert!(text(&output.stderr).starts_with("OK: 20 probed in "));
+    let quiet = sweep_list(list, &["--check", "dns", "--port", "5810", "-o", "csv", "-q"]);
+    assert_eq!(text(&quiet.stderr), "");
+}
+
+#[test]
+fn a_faulty_fleet_is_1_and_the_summary_says_where_the_rest_is() {
+    let fleet = Fleet::start(5820, 500, "servfail=10%,empty=5%");
+    let (conf, out) = (fleet.path("fleet.conf"), fleet.path("out.ndjson"));
+    let output = run(&["sweep", "-f", &conf, "-o", "ndjson", "--out", &out]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let summary = text(&output.stdout);
+    assert!(summary.starts_with("FAILED: 500 probed in "), "{summary}");
+    assert!(summary.contains("rcode") && summary.contains("SERVFAIL"), "{summary}");
+    assert!(summary.trim_end().ends_with(&format!("more: see {out}")), "{summary}");
+
+    let records = fs::read_to_string(&out).expect("readable");
+    let records: Vec<serde_json::Value> =
+        records.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(records.len(), 502);
+    assert_eq!(records[0]["config"], conf);
+    assert_eq!(records[0]["config_digest"].as_str().map(str::len), Some(16));
+    let failed = records[1..501].iter().filter(|record| record["outcome"] == "fail").count();
+    assert_eq!(records[501]["failed"], failed);
+    assert!(failed > 20, "{failed} of 500 failed");
+}
+
+#[test]
+fn the_parts_of_a_fleet_are_the_fleet() {
+    let fleet = Fleet::start(5830, 100, "");
+    let conf = fleet.path("fleet.conf");
+    let mut targets = Vec::new();
+    for part in ["1/3", "2/3", "3/3"] {
+        let output = run(&["sweep", "-f", &conf, "-o", "csv", "-q", "--shard", part]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let lines = text(&output.stdout).lines().skip(1);
+        targets.extend(lines.map(|line| line.split(',').nth(3).expect("target").to_owned()));
+    }
+    assert_eq!(targets.len(), 100);
+    targets.sort();
+    targets.dedup();
+    assert_eq!(targets.len(), 100);
+}
+
+#[test]
+fn a_bad_line_is_2_with_its_number() {
+    let output = sweep_list("127.0.0.1\nnonsense\n", &["--check", "dns"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("stdin:2: \"nonsense\""), "{}", text(&output.stderr));
+
+    let output = sweep_list("127.0.0.1\n", &["--check", "tcp"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("port"), "{}", text(&output.stderr));
+
+    let output = sweep_list("# nobody\n", &["--check", "dns"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("nothing to probe"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_full_disk_is_4_and_named() {
+    let fleet = Fleet::start(5840, 500, "");
+    let conf = fleet.path("fleet.conf");
+    for form in ["ndjson", "csv", "text"] {
+        let output = run(&["sweep", "-f", &conf, "-o", form, "--out", "/dev/full"]);
+        assert_eq!(output.status.code(), Some(4), "{form}");
+        let errors = text(&output.stderr);
+        assert!(errors.contains("cannot write to /dev/full: No space left on device"), "{errors}");
+    }
+    let output = run(&["sweep", "-f", &conf, "--hdr", "/dev/full"]);
+    assert_eq!(output.status.code(), Some(4));
+    let output = run(&["sweep", "-f", &conf, "--out", "/nonexistent/out"]);
+    assert_eq!(output.status.code(), Some(4));
+}
+
+/// Starts a sweep slow enough to be disturbed.
+fn slow_sweep(fleet: &Fleet, args: &[&str]) -> Child {
+    ringprobe(&["sweep", "-f", &fleet.path("fleet.conf"), "--rate", "400", "-o", "ndjson"])
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts")
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let fleet = Fleet::start(5850, 2_000, "");
+    let mut child = slow_sweep(&fleet, &[]);
+    let mut line = String::new();
+    let mut reader = BufReader::new(child.stdout.take().expect("piped"));
+    reader.read_line(&mut line).expect("readable");
+    assert!(line.starts_with(r#"{"type":"run""#), "{line}");
+    drop(reader);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(141));
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn an_interrupt_reports_what_is_known() {
+    let fleet = Fleet::start(5860, 2_000, "");
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut child = slow_sweep(&fleet, &[]);
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        // Lines become visible once a second, so the first probe is seen in the middle of the sweep.
+        for wanted in ["run", "probe"] {
+            let line = lines.next().expect("a line").expect("readable");
+            assert!(line.starts_with(&format!(r#"{{"type":"{wanted}""#)), "{line}");
+        }
+        kill(pid, signal).expect("it is there");
+        let last = lines.map(|line| line.expect("readable")).last().expect("a line");
+        let summary: serde_json::Value = serde_json::from_str(&last).expect("a whole record");
+        assert_eq!(summary["type"], "summary");
+        assert_eq!(summary["interrupted"], true);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(130), "{signal}");
+        assert!(text(&output.stderr).starts_with("INTERRUPTED: "), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn an_interrupt_does_not_wait_for_standard_input() {
+    let mut child =
+        ringprobe(&["sweep", "--targets", "-", "--check", "dns", "--progress", "always"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+    let stdin = child.stdin.take();
+    // The first line of progress comes when everything has started.
+    let mut progress = BufReader::new(child.stderr.take().expect("piped"));
+    progress.read_line(&mut String::new()).expect("readable");
+    kill(pid, Signal::SIGINT).expect("it is there");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    drop(stdin);
+}
+
+#[test]
+fn the_demo_is_as_the_fleet_was_built() {
+    let output = run(&["sweep", "--demo", "--progress", "never"]);
+    let (summary, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{summary}{errors}");
+    assert!(summary.starts_with("FAILED: 10,000 probed in "), "{summary}");
+    assert!(summary.ends_with("All 10,000 verdicts are as the fleet was built.\n"), "{summary}");
+}

@@ -1,0 +1,175 @@
+//! Seeded damage: whatever happens to a file, it ends in a model or in diagnostics.
+
+use ringprobe::conf::Severity;
+use ringprobe::fleet::{LoadOptions, Rejected, load_text};
+
+use super::model::{spec, timing};
+
+#[test]
+fn damaged_files_end_in_diagnostics() {
+    let samples =
+        ["warnings", "keywords", "braces", "macros", "groups", "dns", "quotes", "addresses"];
+    let samples: Vec<Vec<u8>> = samples
+        .iter()
+        .map(|name| {
+            let path = format!("{}/tests/conf/{name}.conf", env!("CARGO_MANIFEST_DIR"));
+            std::fs::read(path).expect("a file of this repository")
+        })
+        .collect();
+    let seed = match std::env::var("RINGPROBE_SEED") {
+        Ok(seed) => seed.parse().expect("RINGPROBE_SEED is a number"),
+        Err(_) => 0x5eed_c0de_u64,
+    };
+    println!("RINGPROBE_SEED={seed}");
+    let mut random = Random(seed);
+    let mut rejected = 0;
+    for _ in 0..6_000 {
+        let mut text = samples[random.below(samples.len())].clone();
+        for _ in 0..=random.below(4) {
+            damage(&mut text, &mut random);
+        }
+        match load_text("damaged.conf", text, &LoadOptions::default()) {
+            Ok(loaded) => {
+                // What is accepted is whole: every index of the model leads somewhere.
+                let fleet = &loaded.fleet;
+                for (seq, checker) in fleet.checkers.iter().enumerate() {
+                    let server = &fleet.real_servers[checker.real_server.index()];
+                    let _ = fleet.virtual_server_label(server.virtual_server).to_string();
+                    let _ = (timing(fleet, seq), spec(fleet, seq));
+                    assert_ne!(checker.target.port(), 0);
+                }
+                loaded.problems.render(false);
+            }
+            Err(Rejected::Invalid { problems, .. }) => {
+                rejected += 1;
+                assert!(problems.count(Severity::Error) > 0);
+                assert!(problems.render(false).contains("error[E"));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(rejected > 3_000, "damage must show: {rejected}");
+}
+
+/// SplitMix64: tests need no better.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+}
+
+fn damage(text: &mut Vec<u8>, random: &mut Random) {
+    if text.is_empty() {
+        return;
+    }
+    let at = random.below(text.len());
+    let find = |text: &[u8], wanted: &dyn Fn(u8) -> bool| {
+        (at..text.len()).chain(0..at).find(|place| wanted(text[*place]))
+    };
+    match random.below(9) {
+        0 => {
+            if let Some(brace) = find(text, &|byte| matches!(byte, b'{' | b'}')) {
+                text.remove(brace);
+            }
+        }
+        1 => {
+            if let Some(digit) = find(text, &|byte| byte.is_ascii_digit()) {
+                text[digit] = b"x-.:/e \t"[random.below(8)];
+            }
+        }
+        2 => text.truncate(at),
+        3 => text.insert(at, [0, 0xff, 0xc3, 0x1b, b'\r', b'\n'][random.below(6)]),
+        4 => text.insert(at, b"\"'\\{}#!$@~"[random.below(10)]),
+        5 => {
+            // Two words change places.
+            let words: Vec<_> = text
+                .split(|byte| byte.is_ascii_whitespace())
+                .filter(|word| !word.is_empty())
+                .map(<[u8]>::to_vec)
+                .collect();
+            if words.len() > 1 {
+                let (one, other) = (random.below(words.len()), random.below(words.len()));
+                let mut lines: Vec<Vec<u8>> = words;
+                lines.swap(one, other);
+                *text = lines.join(&b"\n"[..]);
+            }
+        }
+        6 => {
+            let end = (at + random.below(60)).min(text.len());
+            let copy = text[at..end].to_vec();
+            let place = random.below(text.len());
+            text.splice(place..place, copy);
+        }
+        7 => {
+            let long = vec![b"x{ \""[random.below(4)]; 1000 + random.below(100)];
+            text.splice(at..at, long);
+        }
+        _ => {
+            let macros: [&[u8]; 6] =
+                [b"$A=b \\\n", b"${A", b"~SEQ(", b"@x ", b"include y\n", b"$A "];
+            text.splice(at..at, macros[random.below(6)].iter().copied());
+        }
+    }
+}
+
+/// What would be quadratic in a careless reader.
+#[test]
+// Time is what is measured here.
+#[allow(clippy::disallowed_methods)]
+fn hostile_files_end_quickly() {
+    let many = |line: &dyn Fn(usize) -> String| (0..100_000).map(line).collect::<String>();
+    let service = |body: String| {
+        format!(
+            "virtual_server 10.0.0.1 80 {{\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n{body}}}\n"
+        )
+    };
+    let server =
+        |place: usize| format!("real_server 10.0.0.{} 80 {{ TCP_CHECK {{ ", place % 250 + 1);
+    for (name, text) in [
+        ("unknown keywords", many(&|place| format!("keyword{place} x\n"))),
+        ("open braces", "{\n".repeat(100_000)),
+        ("close braces", "}\n".repeat(100_000)),
+        ("unclosed blocks", "virtual_server 10.0.0.1 80 {\n".repeat(100_000)),
+        ("quotes", "a \"\n".repeat(100_000)),
+        ("definitions", many(&|place| format!("$A{place}=1\nb $A{place}\n"))),
+        ("one long line", "a ".repeat(1_000_000)),
+        (
+            "comments before a brace",
+            format!("virtual_server 10.0.0.1 80\n{}{{\n}}", "# x\n".repeat(100_000)),
+        ),
+        ("groups", many(&|place| format!("virtual_server_group g{place} {{\n10.0.0.1 80\n}}\n"))),
+        (
+            "unknown groups",
+            many(&|place| {
+                format!("virtual_server group g{place} {{\nreal_server 10.0.0.1 80 {{\n}}\n}}\n")
+            }),
+        ),
+        ("duplicates", service(many(&|place| server(place) + "} }\n"))),
+        (
+            "interfaces",
+            service(many(&|place| server(place) + &format!("bind_if e{place} }} }}\n"))),
+        ),
+    ] {
+        let start = std::time::Instant::now();
+        let problems = match load_text(name, text.into_bytes(), &LoadOptions::default()) {
+            Ok(loaded) => loaded.problems,
+            Err(Rejected::Invalid { problems, .. }) => problems,
+            Err(error) => panic!("{error}"),
+        };
+        let text = problems.render(false);
+        assert!(text.len() < 20_000_000, "{name}: {} bytes of text", text.len());
+        let took = start.elapsed();
+        println!("{name}: {took:?}");
+        assert!(took.as_secs() < 20, "{name}: {took:?}");
+    }
+}

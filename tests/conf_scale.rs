@@ -1,0 +1,117 @@
+//! How much memory and time a large configuration and long lists take. One test, so that nothing else
+//! of this process counts. RINGPROBE_SCALE sets the number of real servers (default 50,000). Processor
+//! times are printed; their bars are for an optimised build, so only gross misses fail here.
+
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use ringprobe::fleet::{LoadOptions, TargetList, load};
+
+/// Processor time of this process: what others do at the same time does not count.
+fn cpu() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("one's own usage can be read");
+    let time = |time: nix::sys::time::TimeVal| {
+        Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1000)
+    };
+    time(usage.user_time()) + time(usage.system_time())
+}
+
+/// A field of /proc/self/status that counts kilobytes, in bytes.
+fn status(field: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("proc is mounted");
+    let line = status.lines().find(|line| line.starts_with(field)).expect("a known field");
+    let kilobytes = line.split_ascii_whitespace().nth(1).expect("a number");
+    kilobytes.parse::<u64>().expect("a number") * 1024
+}
+
+/// `servers` real servers with a DNS_CHECK each, `per_service` to a virtual server.
+fn write_configuration(path: &Path, servers: u32, per_service: u32) {
+    let mut file = BufWriter::new(fs::File::create(path).expect("a temporary file"));
+    for server in 0..servers {
+        let [_, b, c, d] = server.to_be_bytes();
+        if server % per_service == 0 {
+            writeln!(
+                file,
+                "virtual_server 192.168.{c}.{d} 53 {{\n    protocol UDP\n    lvs_sched rr\n    lvs_method NAT\n    delay_loop 10"
+            )
+            .expect("written");
+        }
+        writeln!(
+            file,
+            "    real_server 10.{b}.{c}.{d} 53 {{\n        DNS_CHECK {{\n            type A\n            name www.example.com\n        }}\n    }}"
+        )
+        .expect("written");
+        if server % per_service == per_service - 1 || server == servers - 1 {
+            writeln!(file, "}}").expect("written");
+        }
+    }
+    file.flush().expect("written");
+}
+
+#[test]
+fn a_large_fleet_is_cheap() {
+    let servers: u32 = match std::env::var("RINGPROBE_SCALE") {
+        Ok(servers) => servers.parse().expect("RINGPROBE_SCALE is a number"),
+        Err(_) => 50_000,
+    };
+    let directory = tempfile::tempdir().expect("a directory for temporary files");
+    // Smallest first: the peak only ever rises. One service with everything is the worst case, as its
+    // whole tree is in memory.
+    for per_service in [20, servers] {
+        let path = directory.path().join(format!("{per_service}.conf"));
+        write_configuration(&path, servers, per_service);
+        let bytes = fs::metadata(&path).expect("just written").len();
+        // Writing 5 sets the peak back to what is in use now.
+        fs::write("/proc/self/clear_refs", "5").expect("one's own peak can be set back");
+        let before = status("VmHWM:");
+        let start = cpu();
+        let loaded = load(&path, &LoadOptions::default()).expect("valid");
+        let took = cpu() - start;
+        let peak = (status("VmHWM:") - before) / u64::from(servers);
+        println!(
+            "{servers} real servers, {per_service} a service, {} B of text each: {took:?}, peak {peak} B each",
+            bytes / u64::from(servers)
+        );
+        assert_eq!(loaded.fleet.checkers.len(), servers as usize);
+        assert_eq!((loaded.fleet.specs.len(), loaded.fleet.timings.len()), (1, 1));
+        assert!(loaded.problems.is_empty());
+        assert!(peak <= 400, "{peak} B of memory for each real server");
+        assert!(took < Duration::from_secs(1) * (servers / 50_000).max(1), "{took:?}");
+    }
+    lists(directory.path(), servers);
+}
+
+/// Networks and lines, and that memory does not grow with them.
+fn lists(directory: &Path, lines: u32) {
+    let path = directory.join("targets.txt");
+    let mut file = BufWriter::new(fs::File::create(&path).expect("a temporary file"));
+    for line in 0..lines {
+        let [_, b, c, d] = line.to_be_bytes();
+        writeln!(file, "10.{b}.{c}.{d}:5353").expect("written");
+    }
+    file.flush().expect("written");
+    fs::write("/proc/self/clear_refs", "5").expect("one's own peak can be set back");
+    let before = status("VmHWM:");
+    let start = cpu();
+    let read = TargetList::open(&path, 53).expect("there").filter(Result::is_ok).count();
+    let took = cpu() - start;
+    println!(
+        "{lines} lines: {took:?}, {:.1} million/s",
+        f64::from(lines) / took.as_secs_f64() / 1e6
+    );
+    assert_eq!(read, lines as usize);
+    let start = cpu();
+    let network = &b"10.0.0.0/8"[..];
+    let wanted = lines.saturating_mul(10);
+    let read =
+        TargetList::new("network", network, 53).take(wanted as usize).filter(Result::is_ok).count();
+    let took = cpu() - start;
+    println!(
+        "{read} of 10.0.0.0/8: {took:?}, {:.1} million/s",
+        read as f64 / took.as_secs_f64() / 1e6
+    );
+    assert!(status("VmHWM:") - before < 4 << 20, "lists are not held");
+}

@@ -1,0 +1,258 @@
+//! What a run may say about each server, from what the server does and which troubles the seed has.
+
+use std::time::Duration;
+
+use ringprobe::fleet::{DnsRequire, ProbeSpec};
+use ringprobe::outcome::{Assignment, Failure, LocalFault, Outcome, Record, Strange};
+use ringprobe::schedule::attempt::FREE_RETRIES;
+use ringprobe::sim::{DnsReply, Peer, Quote};
+
+use crate::drive::Run;
+use crate::scenario::Scenario;
+
+/// What a turn in calm weather may take beyond a deadline: one tick of the wheel, the work of one
+/// turn with a full window, and the submit.
+const SLACK: Duration = Duration::from_millis(4);
+
+const TIMEOUT: Outcome = Outcome::Fail(Failure::Timeout);
+
+/// Checks records and counters of a run.
+///
+/// # Errors
+/// The first that is not what the servers and the troubles allow.
+pub(crate) fn check(scenario: &Scenario, run: &Run) -> Result<(), String> {
+    let mut seen = vec![false; scenario.assignments.len()];
+    for record in &run.records {
+        let index = record.seq as usize;
+        let Some(assignment) = scenario.assignments.get(index) else {
+            return Err(format!("nobody asked for {record:?}"));
+        };
+        if std::mem::replace(&mut seen[index], true) {
+            return Err(format!("a second record: {record:?}"));
+        }
+        check_record(scenario, run, assignment, record).map_err(|what| {
+            let peer = &scenario.peers[&record.target];
+            let spec = &scenario.specs[record.spec.index()];
+            let retries = assignment.retries;
+            format!("{what}: {record:?}, {peer:?}, {spec:?}, {retries} retries")
+        })?;
+    }
+    if !run.was_stopped && run.records.len() != scenario.assignments.len() {
+        return Err(format!("{} of {} reported", run.records.len(), scenario.assignments.len()));
+    }
+    check_counters(scenario, run)
+}
+
+fn check_record(
+    scenario: &Scenario,
+    run: &Run,
+    assignment: &Assignment,
+    record: &Record,
+) -> Result<(), String> {
+    if (record.target, record.spec) != (assignment.target, assignment.spec) {
+        return Err("another target or spec".into());
+    }
+    let most = assignment.retries + 1 + if scenario.is_calm() { 0 } else { FREE_RETRIES };
+    if !(1..=most).contains(&record.attempts) {
+        return Err(format!("attempts are not 1 to {most}"));
+    }
+    let peer = &scenario.peers[&record.target];
+    let spec = &scenario.specs[record.spec.index()];
+    let repeats_id = run.traces.get(&record.target).is_some_and(|trace| trace.repeats_id);
+    match record.outcome {
+        Outcome::Unknown(fault) if is_possible(scenario, fault) => (),
+        Outcome::Unknown(_) => return Err("nothing was wrong here".into()),
+        outcome => {
+            let mut allowed = allowed(scenario, assignment, peer, spec);
+            if repeats_id {
+                allowed.push(answer(peer, spec));
+            }
+            if !allowed.contains(&outcome) {
+                return Err(format!("only {allowed:?} is allowed"));
+            }
+        }
+    }
+    check_times(scenario, run, record, peer, spec)
+}
+
+/// The verdicts a server's behaviour allows.
+fn allowed(
+    scenario: &Scenario,
+    assignment: &Assignment,
+    peer: &Peer,
+    spec: &ProbeSpec,
+) -> Vec<Outcome> {
+    let timeout = spec.connection().timeout;
+    let (delay, ignores, is_silent) = match spec {
+        ProbeSpec::Dns(_) => {
+            (peer.dns.delay, peer.dns.ignores, peer.dns.reply == DnsReply::Nothing)
+        }
+        ProbeSpec::Tcp(_) => (peer.tcp.delay, peer.tcp.ignores, peer.tcp.reply.is_none()),
+    };
+    let answer = answer(peer, spec);
+    if peer.route_errno != 0 {
+        return vec![answer];
+    }
+    if is_silent {
+        return vec![TIMEOUT];
+    }
+    if delay > timeout {
+        // Whoever was not running at the deadline reads the answer before it judges.
+        let stalls = scenario.faults.stalls > 0 || !scenario.faults.stalls_at.is_empty();
+        return if stalls { vec![TIMEOUT, answer] } else { vec![TIMEOUT] };
+    }
+    let is_icmp =
+        matches!(spec, ProbeSpec::Dns(_)) && matches!(peer.dns.reply, DnsReply::Icmp { .. });
+    let may_be_lost = is_icmp
+        && (scenario.has_small_buffer()
+            || matches!(peer.dns.reply, DnsReply::Icmp { quote: Quote::Nothing, .. }));
+    // Free retries see more of a server that ignores the first queries; shared targets too.
+    let is_exact = scenario.is_calm() && !scenario.shares_targets;
+    match ignores {
+        0 if may_be_lost => vec![answer, TIMEOUT],
+        0 => vec![answer],
+        _ if !is_exact => vec![answer, TIMEOUT],
+        _ if ignores <= u32::from(assignment.retries) => vec![answer],
+        _ => vec![TIMEOUT],
+    }
+}
+
+/// What the server's answer means, if it arrives.
+fn answer(peer: &Peer, spec: &ProbeSpec) -> Outcome {
+    if peer.route_errno != 0 {
+        return failed(peer.route_errno);
+    }
+    match spec {
+        ProbeSpec::Dns(spec) => match (peer.dns.reply, spec.require) {
+            (DnsReply::Nothing, _) => TIMEOUT,
+            (DnsReply::Answer, _) => Outcome::Pass,
+            (DnsReply::Rcode(rcode), _) => Outcome::Fail(Failure::Rcode(rcode)),
+            (DnsReply::Empty | DnsReply::Truncated, DnsRequire::Rcode) => Outcome::Pass,
+            (DnsReply::Empty, DnsRequire::Answer) => Outcome::Fail(Failure::NoAnswer),
+            (DnsReply::Truncated, DnsRequire::Answer) => Outcome::Fail(Failure::Truncated),
+            (DnsReply::Icmp { errno, .. }, _) => failed(errno),
+        },
+        ProbeSpec::Tcp(_) => match peer.tcp.reply {
+            Some(0) => Outcome::Pass,
+            Some(errno) => failed(errno),
+            None => TIMEOUT,
+        },
+    }
+}
+
+fn failed(errno: i32) -> Outcome {
+    Outcome::Fail(match errno {
+        libc::ECONNREFUSED => Failure::ConnectionRefused,
+        libc::EHOSTUNREACH => Failure::HostUnreachable,
+        libc::ENETUNREACH => Failure::NetUnreachable,
+        libc::ECONNRESET => Failure::ConnectionReset,
+        libc::ETIMEDOUT => Failure::Timeout,
+        other => unreachable!("no peer has errno {other}"),
+    })
+}
+
+/// Which of our own troubles this seed can have.
+fn is_possible(scenario: &Scenario, fault: LocalFault) -> bool {
+    let faults = &scenario.faults;
+    let opens = faults.open_refused > 0.0 || faults.descriptors.is_some();
+    match fault {
+        LocalFault::Late => scenario.may_be_late(),
+        LocalFault::Drop => scenario.has_small_buffer(),
+        // A send that waits to be repeated while the thread does not run keeps its errno.
+        LocalFault::Socket(libc::EMFILE | libc::ENODEV) => opens,
+        LocalFault::Socket(_) => scenario.may_be_late() || faults.send_refused > 0.0,
+        LocalFault::Port => opens || faults.connect_refused > 0.0,
+        LocalFault::Memory(_) => opens || faults.connect_refused > 0.0 || faults.send_refused > 0.0,
+    }
+}
+
+fn check_times(
+    scenario: &Scenario,
+    run: &Run,
+    record: &Record,
+    peer: &Peer,
+    spec: &ProbeSpec,
+) -> Result<(), String> {
+    let timeout = spec.connection().timeout;
+    let is_answer = matches!(record.outcome, Outcome::Pass | Outcome::Fail(_))
+        && record.outcome != TIMEOUT
+        && peer.route_errno == 0;
+    if is_answer != record.latency_ns.is_some() && peer.route_errno == 0 {
+        return Err("a latency belongs to an answer".into());
+    }
+    if let Some(latency) = record.latency_ns.map(Duration::from_nanos) {
+        let delay = match spec {
+            ProbeSpec::Dns(_) => peer.dns.delay,
+            ProbeSpec::Tcp(_) => peer.tcp.delay,
+        };
+        // An ICMP error without a quote may be that of another attempt at the same target.
+        if latency < delay && peer.route_errno == 0 && !scenario.shares_targets {
+            return Err("answered sooner than the server did".into());
+        }
+        if scenario.is_calm() && latency > timeout + SLACK {
+            return Err("answered after the deadline".into());
+        }
+    }
+    if scenario.shares_targets {
+        return Ok(());
+    }
+    let Some(trace) = run.traces.get(&record.target) else {
+        let is_unknown = matches!(record.outcome, Outcome::Unknown(_));
+        return if is_unknown { Ok(()) } else { Err("judged without being asked".into()) };
+    };
+    let tcp_timed_out =
+        matches!(spec, ProbeSpec::Tcp(_)) && peer.tcp.reply == Some(libc::ETIMEDOUT);
+    if record.outcome == TIMEOUT && !tcp_timed_out {
+        if record.at < trace.last + timeout {
+            return Err(format!("timed out early, asked at {:?}", trace.last));
+        }
+        let is_prompt = record.at <= trace.last + timeout + SLACK;
+        if scenario.is_calm() && scenario.faults.work_each <= Duration::from_micros(1) && !is_prompt
+        {
+            return Err(format!("timed out late, asked at {:?}", trace.last));
+        }
+    }
+    // With room for all at once, a probe never waits for another.
+    let has_room = scenario.config.window as usize >= scenario.assignments.len()
+        && scenario.config.rate.is_none();
+    let most = (timeout + SLACK) * u32::from(record.attempts);
+    if has_room && scenario.is_calm() && record.at > trace.first + most {
+        return Err(format!("took longer than its attempts, asked first at {:?}", trace.first));
+    }
+    Ok(())
+}
+
+fn check_counters(scenario: &Scenario, run: &Run) -> Result<(), String> {
+    let stats = &run.stats;
+    let equal = |what: &str, counted: u64, was: u64| {
+        if counted == was { Ok(()) } else { Err(format!("{what}: {counted} counted, {was} were")) }
+    };
+    equal("datagrams sent", stats.datagrams_sent, run.datagrams)?;
+    // What a missing route refuses looks the same as what a router refuses, and is counted like it.
+    equal("connects", stats.connects, run.syns + run.tally.connects_unrouted)?;
+    equal("datagrams received", stats.datagrams_received, run.tally.datagrams)?;
+    // A verdict by a DNS answer ends its probe, so there are as many such answers as such records.
+    let is_answered = |record: &&Record| {
+        matches!(scenario.specs[record.spec.index()], ProbeSpec::Dns(_))
+            && matches!(
+                record.outcome,
+                Outcome::Pass
+                    | Outcome::Fail(Failure::Rcode(_) | Failure::NoAnswer | Failure::Truncated)
+            )
+    };
+    let answered = run.records.iter().filter(is_answered).count() as u64;
+    let stale_icmp = stats.strange[Strange::StaleIcmp as usize];
+    let strange = stats.strange.iter().sum::<u64>() - stale_icmp;
+    equal("strange datagrams", strange, run.tally.datagrams - answered)?;
+    let at_most = |what: &str, counted: u64, most: u64| {
+        if counted <= most { Ok(()) } else { Err(format!("{what}: {counted} of {most}")) }
+    };
+    at_most("stale ICMP errors", stale_icmp, run.tally.icmp_errors)?;
+    at_most("receive drops", stats.receive_drops, run.tally.drops)?;
+    at_most(
+        "soft send errors",
+        stats.soft_send_errors,
+        run.tally.soft_failures + run.tally.hard_failures,
+    )?;
+    equal("in flight at the end", if run.was_stopped { 0 } else { stats.in_flight.into() }, 0)
+}

@@ -1,0 +1,50 @@
+//! Many seeds, each another mix of fleet and faults.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::drive::{Run, drive};
+use crate::oracle;
+use crate::scenario::make;
+
+/// Seeds of a plain `cargo test`.
+const SEEDS: u64 = 240;
+
+/// Runs one seed; a panic of the shard is a failure like any other.
+fn run(seed: u64) -> Result<Run, String> {
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let scenario = make(seed);
+        let run = drive(&scenario)?;
+        oracle::check(&scenario, &run)?;
+        Ok(run)
+    }));
+    result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
+        Err(format!("panicked: {}", text.unwrap_or_default()))
+    })
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+#[test]
+fn every_invariant_holds_for_every_seed() {
+    if let Some(seed) = number("RINGPROBE_SEED") {
+        let result = run(seed);
+        println!("seed {seed}: {:#?}", make(seed).faults);
+        result.unwrap_or_else(|what| panic!("RINGPROBE_SEED={seed}: {what}"));
+        return;
+    }
+    let seeds = number("RINGPROBE_SEEDS").unwrap_or(SEEDS);
+    let mut failed = Vec::new();
+    for seed in 0..seeds {
+        if let Err(what) = run(seed) {
+            failed.push(format!("RINGPROBE_SEED={seed}: {what}"));
+        }
+    }
+    let count = failed.len();
+    failed.truncate(5);
+    assert!(failed.is_empty(), "{count} of {seeds} seeds failed:\n{}", failed.join("\n"));
+}
