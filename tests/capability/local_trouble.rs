@@ -52,6 +52,29 @@ fn three_seconds_of_standing_still_fail_nobody_with_two_shards() {
     stopped_for_three_seconds(20_410, 2, "slow=100%:80ms");
 }
 
+/// The whole machine freezes: when the sweep wakes up, the fleet has not answered yet. Without a single
+/// retry, only the lateness gate stands between the fleet and its death.
+#[test]
+fn a_machine_that_freezes_fails_nobody() {
+    let flags = "--net 127.73.0.0/16 --faults slow=100%:80ms --tcp-share 20%";
+    let fleet = Fleet::start(None, 20_450, 10_000, flags);
+    let flags = "--timeout 500ms --retries 0 --rate 4000 -o ndjson -q";
+    let sweep = Sweep::new(&fleet.sweep(flags)).start();
+    pause(Duration::from_millis(1200));
+    fleet.signal(Signal::SIGSTOP);
+    sweep.signal(Signal::SIGSTOP);
+    pause(Duration::from_secs(3));
+    sweep.signal(Signal::SIGCONT);
+    pause(Duration::from_millis(30));
+    fleet.signal(Signal::SIGCONT);
+    let finished = sweep.finish();
+    let report = Report::parse(&finished.stdout);
+    assert_none_failed(&report, finished.code(), &["unknown late"]);
+    assert_eq!(report.count("probed"), 10_000);
+    assert!(report.count("passed") > 9_000, "{}", report.summary);
+    assert!(report.count("free_retries") > 50, "hundreds were on their way: {}", report.summary);
+}
+
 /// A configuration in which every checker has a source address of its own, so a lane of its own.
 fn many_lanes(fleet: &Fleet, lanes: usize) -> tempfile::NamedTempFile {
     let mut text = String::from(

@@ -85,7 +85,7 @@ fn a_list_that_is_missing_or_empty_is_a_usage_error() {
     for (flags, word) in [
         (format!("--targets /nonexistent/list {CLOSED}"), "/nonexistent/list"),
         (format!("--targets - {CLOSED}"), "nothing to probe"),
-        ("--targets - --check tcp".to_owned(), "--port"),
+        ("--targets - --check tcp".to_owned(), ":1: \"127.81.6.1\": no port"),
     ] {
         let input = if flags.ends_with("tcp") { "127.81.6.1\n" } else { "# nobody\n" };
         let finished = Sweep::new(&flags).input(input).run();

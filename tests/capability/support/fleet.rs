@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -72,6 +73,10 @@ impl Fleet {
         let truth = self.truth();
         let of_kind = truth.iter().filter(|truth| truth["checker"] == checker);
         of_kind.map(|truth| truth["target"].as_str().expect("a target").to_owned()).collect()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.child.signal(signal);
     }
 
     /// Ends it, and tells what it did.
