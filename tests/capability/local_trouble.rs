@@ -28,7 +28,7 @@ fn assert_none_failed(report: &Report, code: i32, excuses: &[&str]) -> BTreeMap<
 fn stopped_for_three_seconds(port: u16, shards: u32, faults: &str) {
     let flags = format!("--net 127.68.0.0/16 --faults {faults} --tcp-share 20%");
     let fleet = Fleet::start(None, port, 10_000, &flags);
-    let flags = format!("--timeout 500ms --rate 4000 --shards {shards} -o ndjson -q");
+    let flags = format!("--timeout 500ms --retries 0 --rate 4000 --shards {shards} -o ndjson -q");
     let sweep = Sweep::new(&fleet.sweep(&flags)).start();
     pause(Duration::from_millis(1200));
     sweep.signal(Signal::SIGSTOP);
@@ -160,7 +160,7 @@ fn a_receive_buffer_that_overflows_shrinks_the_window_and_fails_nobody() {
     let flags = "--net 127.72.0.0/16 --tcp-share 0%";
     let fleet = Fleet::start(None, 20_440, 20_000, flags);
     for shards in [1, 2] {
-        let flags = format!("--receive-buffer 4096 --timeout 500ms --shards {shards}");
+        let flags = format!("--receive-buffer 4096 --timeout 500ms --retries 0 --shards {shards}");
         let (report, code) = Sweep::new(&fleet.sweep(&flags)).report();
         assert_none_failed(&report, code, &["unknown local_drop", "unknown late"]);
         assert_eq!(report.count("probed"), 20_000);
