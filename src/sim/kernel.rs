@@ -43,7 +43,7 @@ enum Due {
 }
 
 /// When a target was asked, as the ring saw it pushed.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trace {
     /// The first send or connect.
     pub first: Tick,
@@ -53,8 +53,8 @@ pub struct Trace {
     pub count: u32,
     /// Two attempts chose the same transaction id, so a late reply was right for both.
     pub repeats_id: bool,
-    id: [u8; 2],
-    token: Token,
+    /// Of every attempt.
+    ids: Vec<(Token, [u8; 2])>,
 }
 
 /// What passed between ring and shard.
@@ -284,12 +284,21 @@ impl Kernel {
         self.require(is_fine && is_right_family, || format!("{op:?} on a socket in {before:?}"));
         if let Op::Send { to, .. } | Op::Connect { to, .. } = *op {
             let now = self.clock.now();
+            // A connect has no bytes and no id to repeat.
             let id = bytes.first_chunk::<2>().copied().unwrap_or_default();
-            let trace =
-                Trace { first: now, last: now, count: 0, repeats_id: false, id, token };
-            let trace = self.traces.entry(to).or_insert(trace);
-            trace.repeats_id |= trace.count > 0 && trace.token != token && trace.id == id;
-            (trace.last, trace.id, trace.token) = (now, id, token);
+            let trace = self.traces.entry(to).or_insert_with(|| Trace {
+                first: now,
+                last: now,
+                count: 0,
+                repeats_id: false,
+                ids: Vec::new(),
+            });
+            trace.repeats_id |=
+                trace.ids.iter().any(|(other, used)| *used == id && *other != token);
+            if !bytes.is_empty() {
+                trace.ids.push((token, id));
+            }
+            trace.last = now;
             trace.count += 1;
         }
     }

@@ -56,6 +56,11 @@ pub enum DnsReply {
         /// How much of the query it quotes.
         quote: Quote,
     },
+    /// A record and, at the same moment, an ICMP error that quotes the query whole.
+    AnswerAndIcmp {
+        /// As above.
+        errno: i32,
+    },
 }
 
 /// How much of the original payload an ICMP error quotes.
@@ -80,17 +85,20 @@ pub enum Noise {
     ForeignPort,
     /// From an address nobody asked, else perfect.
     ForeignAddress,
+    /// From the next server's address, else perfect.
+    Neighbour,
     /// From the server, cut inside the header, or QR clear.
     Malformed,
 }
 
 impl Noise {
     /// All kinds.
-    pub const ALL: [Noise; 5] = [
+    pub const ALL: [Noise; 6] = [
         Noise::WrongId,
         Noise::WrongQuestion,
         Noise::ForeignPort,
         Noise::ForeignAddress,
+        Noise::Neighbour,
         Noise::Malformed,
     ];
 }
@@ -145,6 +153,12 @@ impl DnsPeer {
                     };
                     reactions.push(Reaction::Icmp { after, errno, bytes: query[..len].to_vec() });
                 }
+                DnsReply::AnswerAndIcmp { errno } => {
+                    let bytes = query.to_vec();
+                    reactions.push(Reaction::Icmp { after, errno, bytes });
+                    let bytes = write_reply(DnsReply::Answer, query, prng);
+                    reactions.push(Reaction::Datagram { after, from: own, bytes });
+                }
                 reply => reactions.push(Reaction::Datagram {
                     after,
                     from: own,
@@ -184,6 +198,7 @@ impl Noise {
             }
             Noise::ForeignPort => from.set_port(own.port() ^ (1 + prng.below(1000) as u16)),
             Noise::ForeignAddress => from.set_ip(stranger(own, prng)),
+            Noise::Neighbour => from.set_ip(neighbour(own)),
             Noise::Malformed => {
                 if prng.chance(0.5) {
                     bytes[2] &= 0x7f;
@@ -193,6 +208,14 @@ impl Noise {
             }
         }
         (from, bytes)
+    }
+}
+
+/// The address that differs in the last bit.
+fn neighbour(own: SocketAddr) -> IpAddr {
+    match own.ip() {
+        IpAddr::V4(ip) => Ipv4Addr::from(u32::from(ip) ^ 1).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from(u128::from(ip) ^ 1).into(),
     }
 }
 

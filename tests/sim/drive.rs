@@ -62,7 +62,7 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
     let stop = Arc::new(AtomicBool::new(false));
     let links = Links { assignments, reports, empties, stop: Arc::clone(&stop) };
     let mut shard = Shard::new(ring, specs, scenario.config.clone(), links);
-    let mut feeder = Feeder { left: &scenario.assignments, channel: Some(feed) };
+    let mut feeder = Feeder { left: &scenario.assignments, channel: Some(feed), pauses: prng.below(8) as u32 / 7 };
     let mut collector = Collector { arriving, emptied, records: Vec::new(), last_stats: None };
     let mut heard_at = start();
     for step in 0.. {
@@ -145,6 +145,8 @@ fn balance(shard: &Shard<SimRing>) -> Result<(), String> {
 struct Feeder<'a> {
     left: &'a [Assignment],
     channel: Option<Sender<Vec<Assignment>>>,
+    /// How often an idle shard may still be left waiting: it does so in real time.
+    pauses: u32,
 }
 
 impl Feeder<'_> {
@@ -154,7 +156,9 @@ impl Feeder<'_> {
         let Some(channel) = &self.channel else {
             return;
         };
-        let is_due = is_idle || channel.is_empty() && prng.chance(0.5);
+        let leaves_idle = is_idle && self.pauses > 0 && prng.chance(0.05);
+        self.pauses -= u32::from(leaves_idle);
+        let is_due = is_idle && !leaves_idle || channel.is_empty() && prng.chance(0.5);
         if !is_due {
             return;
         }

@@ -89,6 +89,11 @@ fn allowed(
         }
         ProbeSpec::Tcp(_) => (peer.tcp.delay, peer.tcp.ignores, peer.tcp.reply.is_none()),
     };
+    // Without a quote an error says which server it is about, but not which attempt.
+    let is_icmp =
+        matches!(spec, ProbeSpec::Dns(_)) && matches!(peer.dns.reply, DnsReply::Icmp { .. });
+    let is_bare =
+        is_icmp && matches!(peer.dns.reply, DnsReply::Icmp { quote: Quote::Nothing, .. });
     let answer = answer(peer, spec);
     if peer.route_errno != 0 {
         return vec![answer];
@@ -99,13 +104,9 @@ fn allowed(
     if delay > timeout {
         // Whoever was not running at the deadline reads the answer before it judges.
         let stalls = scenario.faults.stalls > 0 || !scenario.faults.stalls_at.is_empty();
-        return if stalls { vec![TIMEOUT, answer] } else { vec![TIMEOUT] };
+        return if stalls || is_bare { vec![TIMEOUT, answer] } else { vec![TIMEOUT] };
     }
-    let is_icmp = matches!(spec, ProbeSpec::Dns(_))
-        && matches!(peer.dns.reply, DnsReply::Icmp { .. });
-    let may_be_lost = is_icmp
-        && (scenario.has_small_buffer()
-            || matches!(peer.dns.reply, DnsReply::Icmp { quote: Quote::Nothing, .. }));
+    let may_be_lost = is_icmp && scenario.has_small_buffer() || is_bare;
     // Free retries see more of a server that ignores the first queries; shared targets too.
     let is_exact = scenario.is_calm() && !scenario.shares_targets;
     match ignores {
@@ -125,7 +126,7 @@ fn answer(peer: &Peer, spec: &ProbeSpec) -> Outcome {
     match spec {
         ProbeSpec::Dns(spec) => match (peer.dns.reply, spec.require) {
             (DnsReply::Nothing, _) => TIMEOUT,
-            (DnsReply::Answer, _) => Outcome::Pass,
+            (DnsReply::Answer | DnsReply::AnswerAndIcmp { .. }, _) => Outcome::Pass,
             (DnsReply::Rcode(rcode), _) => Outcome::Fail(Failure::Rcode(rcode)),
             (DnsReply::Empty | DnsReply::Truncated, DnsRequire::Rcode) => Outcome::Pass,
             (DnsReply::Empty, DnsRequire::Answer) => Outcome::Fail(Failure::NoAnswer),
@@ -176,6 +177,7 @@ fn check_times(
     spec: &ProbeSpec,
 ) -> Result<(), String> {
     let timeout = spec.connection().timeout;
+    let is_prompt_weather = scenario.is_calm() && scenario.is_quick();
     let is_answer = matches!(record.outcome, Outcome::Pass | Outcome::Fail(_))
         && record.outcome != TIMEOUT
         && peer.route_errno == 0;
@@ -188,10 +190,11 @@ fn check_times(
             ProbeSpec::Tcp(_) => peer.tcp.delay,
         };
         // An ICMP error without a quote may be that of another attempt at the same target.
-        if latency < delay && peer.route_errno == 0 && !scenario.shares_targets {
+        let is_bare = matches!(peer.dns.reply, DnsReply::Icmp { quote: Quote::Nothing, .. });
+        if latency < delay && peer.route_errno == 0 && !is_bare {
             return Err("answered sooner than the server did".into());
         }
-        if scenario.is_calm() && latency > timeout + SLACK {
+        if is_prompt_weather && latency > timeout + SLACK {
             return Err("answered after the deadline".into());
         }
     }
@@ -208,8 +211,7 @@ fn check_times(
             return Err(format!("timed out early, asked at {:?}", trace.last));
         }
         let is_prompt = record.at <= trace.last + timeout + SLACK;
-        if scenario.is_calm() && scenario.faults.work_each <= Duration::from_micros(1) && !is_prompt
-        {
+        if is_prompt_weather && !is_prompt {
             return Err(format!("timed out late, asked at {:?}", trace.last));
         }
     }
@@ -217,7 +219,7 @@ fn check_times(
     let has_room = scenario.config.window as usize >= scenario.assignments.len()
         && scenario.config.rate.is_none();
     let most = (timeout + SLACK) * u32::from(record.attempts);
-    if has_room && scenario.is_calm() && record.at > trace.first + most {
+    if has_room && is_prompt_weather && record.at > trace.first + most {
         return Err(format!("took longer than its attempts, asked first at {:?}", trace.first));
     }
     Ok(())

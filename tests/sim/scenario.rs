@@ -12,6 +12,9 @@ use ringprobe::outcome::Assignment;
 use ringprobe::shard::link::ShardConfig;
 use ringprobe::sim::{DnsPeer, DnsReply, Faults, Noise, Peer, Prng, Quote, TcpPeer};
 
+/// More than one tick of the wheel, the work of a full window and the submit together.
+const HAIR: Duration = Duration::from_millis(5);
+
 /// Everything one run needs.
 #[derive(Debug)]
 pub(crate) struct Scenario {
@@ -84,6 +87,11 @@ impl Scenario {
         self.faults.stalls > 0 || !self.faults.stalls_at.is_empty() || self.faults.undrained > 0.0
     }
 
+    /// The thread's own work takes next to no time.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.faults.work_each <= Duration::from_micros(1)
+    }
+
     /// Nothing but the network's own faults.
     pub(crate) fn is_calm(&self) -> bool {
         !self.has_local_faults() && !self.may_be_late()
@@ -124,13 +132,19 @@ pub(crate) fn healthy(delay: Duration) -> Peer {
 
 /// The scenario of a seed.
 pub(crate) fn make(seed: u64) -> Scenario {
+    make_with(seed, |_| ())
+}
+
+/// The scenario of a seed, its faults changed before everything that depends on them.
+pub(crate) fn make_with(seed: u64, change: impl FnOnce(&mut Faults)) -> Scenario {
     let mut prng = Prng::new(seed);
     let window = match prng.below(6) {
         0 => 1 + prng.below(4) as u32,
         1 => 512,
         _ => 4 + prng.below(252) as u32,
     };
-    let faults = faults(&mut prng, window);
+    let mut faults = faults(&mut prng, window);
+    change(&mut faults);
     let is_late = faults.stalls > 0 || faults.undrained > 0.0;
     let is_slow = faults.work_each > Duration::from_micros(5);
     // Allowances of the lateness gate are absolute, so short timeouts are for a quick thread only.
@@ -153,11 +167,15 @@ pub(crate) fn make(seed: u64) -> Scenario {
         assignments: Vec::new(),
         peers: HashMap::new(),
         stop_after: prng.chance(0.05).then(|| 1 + prng.below(200)),
-        reports: 4 + prng.below(20) as usize,
-        collects: if prng.chance(0.2) { 0.02 } else { 0.5 },
+        reports: 4 + prng.below(6) as usize,
+        collects: prng.pick(&[0.5, 0.5, 0.5, 0.01, 0.001]),
         shares_targets: prng.chance(0.2),
     };
-    let most = if window < 8 { 60 } else { 500 };
+    let most = match window {
+        0..8 => 60,
+        512 => 3000,
+        _ => 500,
+    };
     let count = 20 + prng.below(most);
     // Some fleets are mostly healthy, some are mostly not.
     let health = prng.pick(&[0.2, 0.6, 0.95]);
@@ -213,7 +231,7 @@ fn faults(prng: &mut Prng, window: u32) -> Faults {
     let (send, connect, dissolve) = (on(0.2), on(0.2), on(0.2));
     let (stall, early, undrained, slow) = (on(0.3), on(0.3), on(0.3), on(0.2));
     if small {
-        faults.receive_buffer = Some(1024 << prng.below(6));
+        faults.receive_buffer = Some(512 << prng.below(5));
     }
     if refused {
         faults.open_refused = prng.pick(&[0.05, 0.5, 0.95]);
@@ -265,6 +283,7 @@ fn faults(prng: &mut Prng, window: u32) -> Faults {
 /// have, late ones at least 1.2 of the longest.
 fn add_peers(scenario: &mut Scenario, health: f64, prng: &mut Prng) {
     let local = scenario.has_local_faults();
+    let is_quick = scenario.is_quick() && scenario.faults.late_completion == 0.0;
     let mut targets: Vec<SocketAddr> = Vec::new();
     for assignment in &scenario.assignments {
         if !targets.contains(&assignment.target) {
@@ -278,12 +297,20 @@ fn add_peers(scenario: &mut Scenario, health: f64, prng: &mut Prng) {
         let longest = asking().map(timeout).max().expect("somebody asks");
         let retries = asking().map(|probe| probe.retries).min().expect("somebody asks");
         let in_time = (shortest * 2 / 5).saturating_sub(scenario.faults.jitter);
-        let delay = match prng.below(3) {
+        // In calm weather a server may take all its time but a hair, and a hair more is too late.
+        let is_sharp = scenario.is_calm() && is_quick;
+        let brink = (shortest - HAIR).saturating_sub(scenario.faults.jitter);
+        let delay = match prng.below(4) {
             0 => Duration::ZERO,
+            3 if is_sharp => brink,
             1 => prng.between(Duration::ZERO, in_time.min(Duration::from_millis(5))),
             _ => prng.between(Duration::ZERO, in_time),
         };
-        let late = longest * 6 / 5 + Duration::from_millis(20);
+        let late = if is_sharp && prng.chance(0.5) {
+            longest + HAIR
+        } else {
+            longest * 6 / 5 + Duration::from_millis(20)
+        };
         let mut peer =
             if prng.chance(health) { healthy(delay) } else { faulty(prng, delay, late) };
         // Where our own trouble may spend the retries, the network must not need them. A target that
@@ -298,26 +325,32 @@ fn add_peers(scenario: &mut Scenario, health: f64, prng: &mut Prng) {
 
 fn faulty(prng: &mut Prng, delay: Duration, late: Duration) -> Peer {
     let mut peer = healthy(delay);
-    match prng.below(14) {
-        0 => peer.dns.reply = DnsReply::Nothing,
-        1 => peer.dns.reply = DnsReply::Rcode(1 + prng.below(15) as u8),
-        2 => peer.dns.reply = DnsReply::Empty,
-        3 => peer.dns.reply = DnsReply::Truncated,
-        4..=6 => {
+    peer.dns.reply = match prng.below(12) {
+        0 | 1 => DnsReply::Nothing,
+        2 => DnsReply::Rcode(1 + prng.below(15) as u8),
+        3 => DnsReply::Empty,
+        4 => DnsReply::Truncated,
+        5..=7 => {
             let errno = prng.pick(&[libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH]);
             let quote = prng.pick(&[Quote::Full, Quote::Full, Quote::Eight, Quote::Nothing]);
-            peer.dns.reply = DnsReply::Icmp { errno, quote };
+            DnsReply::Icmp { errno, quote }
         }
-        7 => peer.dns.delay = late,
-        8 => peer.dns.ignores = 1 + prng.below(3) as u32,
-        9 | 10 => {
-            // Noise and nothing else.
-            peer.dns.reply = DnsReply::Nothing;
-            peer.dns.noise = noise(prng);
-        }
-        11 => peer.dns.noise = noise(prng),
-        12 => peer.dns.repeats = 1 + prng.below(3) as u32,
-        _ => peer.route_errno = prng.pick(&[libc::ENETUNREACH, libc::EHOSTUNREACH]),
+        _ => DnsReply::Answer,
+    };
+    if prng.chance(0.2) {
+        peer.dns.delay = late;
+    }
+    if prng.chance(0.15) {
+        peer.dns.ignores = 1 + prng.below(3) as u32;
+    }
+    if prng.chance(0.3) {
+        peer.dns.noise = noise(prng);
+    }
+    if prng.chance(0.2) {
+        peer.dns.repeats = 1 + prng.below(3) as u32;
+    }
+    if prng.chance(0.07) {
+        peer.route_errno = prng.pick(&[libc::ENETUNREACH, libc::EHOSTUNREACH]);
     }
     match prng.below(8) {
         0 | 1 => peer.tcp.reply = None,

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::coverage::Coverage;
 use crate::drive::{Run, drive};
 use crate::oracle;
 use crate::scenario::make;
@@ -39,12 +40,17 @@ fn every_invariant_holds_for_every_seed() {
     }
     let seeds = number("RINGPROBE_SEEDS").unwrap_or(SEEDS);
     let mut failed = Vec::new();
+    let mut coverage = Coverage::default();
     for seed in 0..seeds {
-        if let Err(what) = run(seed) {
-            failed.push(format!("RINGPROBE_SEED={seed}: {what}"));
+        match run(seed) {
+            Ok(run) => coverage.take(&run),
+            Err(what) => failed.push(format!("RINGPROBE_SEED={seed}: {what}")),
         }
     }
+    println!("{coverage:#?}");
     let count = failed.len();
     failed.truncate(5);
     assert!(failed.is_empty(), "{count} of {seeds} seeds failed:\n{}", failed.join("\n"));
+    let missing = coverage.missing();
+    assert!(seeds < SEEDS || missing.is_empty(), "never happened: {missing:?}");
 }
