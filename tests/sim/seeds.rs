@@ -5,17 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::coverage::Coverage;
 use crate::drive::{Run, drive};
 use crate::oracle;
-use crate::scenario::make;
+use crate::scenario::{Scenario, make};
 
 /// Seeds of a plain `cargo test`.
 const SEEDS: u64 = 240;
 
-/// Runs one seed; a panic of the shard is a failure like any other.
-fn run(seed: u64) -> Result<Run, String> {
+/// Runs a scenario and judges what came out; a panic of the shard is a failure like any other.
+pub(crate) fn judge(scenario: &Scenario) -> Result<Run, String> {
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let scenario = make(seed);
-        let run = drive(&scenario)?;
-        oracle::check(&scenario, &run)?;
+        let run = drive(scenario)?;
+        oracle::check(scenario, &run)?;
         Ok(run)
     }));
     result.unwrap_or_else(|panic| {
@@ -31,10 +30,19 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
+fn a_seed_repeats_itself() {
+    for seed in 0..10 {
+        let records = || judge(&make(seed)).map(|run| (run.records, run.tally));
+        assert_eq!(records(), records(), "seed {seed}");
+    }
+}
+
+#[test]
 fn every_invariant_holds_for_every_seed() {
     if let Some(seed) = number("RINGPROBE_SEED") {
-        let result = run(seed);
-        println!("seed {seed}: {:#?}", make(seed).faults);
+        let scenario = make(seed);
+        println!("seed {seed}: {:#?} {:#?}", scenario.config, scenario.faults);
+        let result = judge(&scenario);
         result.unwrap_or_else(|what| panic!("RINGPROBE_SEED={seed}: {what}"));
         return;
     }
@@ -42,7 +50,7 @@ fn every_invariant_holds_for_every_seed() {
     let mut failed = Vec::new();
     let mut coverage = Coverage::default();
     for seed in 0..seeds {
-        match run(seed) {
+        match judge(&make(seed)) {
             Ok(run) => coverage.take(&run),
             Err(what) => failed.push(format!("RINGPROBE_SEED={seed}: {what}")),
         }
