@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::outcome::LocalFault;
-use crate::ring::{Op, SocketId, SocketSpec, Token};
+use crate::ring::{Op, RECEIVED_BYTES, SocketId, SocketSpec, Token};
 use crate::tick::Tick;
 
 use super::clock::Clock;
@@ -51,6 +51,8 @@ pub struct Trace {
     pub last: Tick,
     /// How many.
     pub count: u32,
+    /// The options of the socket that was last used.
+    pub socket: SocketSpec,
     /// Two attempts chose the same transaction id, so a late reply was right for both.
     pub repeats_id: bool,
     /// Of every attempt.
@@ -88,6 +90,12 @@ pub struct Tally {
     pub undrained: u64,
     /// Completions that named an attempt which had ended.
     pub stale: u64,
+    /// Turns that did not wait, started nothing and found nothing.
+    pub idle_turns: u64,
+    /// Disconnects and replaces started.
+    pub disconnects: u64,
+    /// See `disconnects`.
+    pub replaces: u64,
 }
 
 #[derive(Debug)]
@@ -250,7 +258,7 @@ impl Kernel {
         let Some(socket) = self.sockets.get_mut(&id.0) else {
             return self.violation(|| format!("{op:?} on a socket that is not open"));
         };
-        let (is_udp, before) = (socket.is_udp(), socket.stream);
+        let (is_udp, before, spec) = (socket.is_udp(), socket.stream, socket.spec.clone());
         let stream = &mut socket.stream;
         let is_fine = match op {
             Op::Send { len, .. } => is_udp && *len > 0,
@@ -283,6 +291,7 @@ impl Kernel {
         };
         self.require(is_fine && is_right_family, || format!("{op:?} on a socket in {before:?}"));
         if let Op::Send { to, .. } | Op::Connect { to, .. } = *op {
+            let socket = spec;
             let now = self.clock.now();
             // A connect has no bytes and no id to repeat.
             let id = bytes.first_chunk::<2>().copied().unwrap_or_default();
@@ -290,9 +299,11 @@ impl Kernel {
                 first: now,
                 last: now,
                 count: 0,
+                socket: socket.clone(),
                 repeats_id: false,
                 ids: Vec::new(),
             });
+            trace.socket = socket;
             trace.repeats_id |=
                 trace.ids.iter().any(|(other, used)| *used == id && *other != token);
             if !bytes.is_empty() {
@@ -308,7 +319,12 @@ impl Kernel {
         match op {
             Op::Send { token, socket, to, .. } => self.send(token, socket, to, bytes),
             Op::Connect { token, socket, to } => self.connect(token, socket, to),
-            Op::Disconnect { token, socket } | Op::Replace { token, socket } => {
+            Op::Disconnect { token, socket } => {
+                self.tally.disconnects += 1;
+                self.dissolve(token, socket);
+            }
+            Op::Replace { token, socket } => {
+                self.tally.replaces += 1;
                 self.dissolve(token, socket);
             }
         }
@@ -454,7 +470,8 @@ impl Kernel {
         self.order += 1;
         let order = self.order;
         match due {
-            Due::Datagram { socket, incarnation, from, bytes } => {
+            Due::Datagram { socket, incarnation, from, mut bytes } => {
+                bytes.truncate(RECEIVED_BYTES);
                 if let Some(socket) = self.incarnation(socket, incarnation) {
                     let kept = socket.receive(Datagram { from, bytes, order });
                     self.unread += u32::from(kept);

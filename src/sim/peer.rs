@@ -203,7 +203,7 @@ impl Noise {
                 if prng.chance(0.5) {
                     bytes[2] &= 0x7f;
                 } else {
-                    bytes.truncate(2 + prng.below(10) as usize);
+                    bytes.truncate(prng.below(12) as usize);
                 }
             }
         }
@@ -248,7 +248,11 @@ pub(super) fn write_reply(reply: DnsReply, query: &[u8], prng: &mut Prng) -> Vec
         bytes[7] = 1;
         bytes.extend_from_slice(&[0xc0, HEADER_BYTES as u8]);
         bytes.extend_from_slice(&query[type_at..]);
-        bytes.extend_from_slice(&[0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+        bytes.extend_from_slice(&[0, 0, 0, 60]);
+        // Now and then more than fits into the buffers of a ring.
+        let data: usize = if prng.chance(0.1) { 1000 } else { 4 };
+        bytes.extend_from_slice(&(data as u16).to_be_bytes());
+        bytes.resize(bytes.len() + data, 192);
     }
     bytes
 }

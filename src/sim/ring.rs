@@ -224,6 +224,7 @@ impl Ring for SimRing {
         if let (Some(stall), true) = (stall, stalls_first) {
             self.stall(stall);
         }
+        let is_idle = self.queue.is_empty() && until <= self.kernel.clock.now();
         self.submit();
         self.wait(until, want);
         if let (Some(stall), false) = (stall, stalls_first) {
@@ -235,6 +236,7 @@ impl Ring for SimRing {
         let leaves = self.kernel.prng.chance(self.kernel.faults.undrained);
         let (events, has_left) = self.kernel.read_all(leaves);
         self.events.extend(events);
+        self.kernel.tally.idle_turns += u64::from(is_idle && self.events.is_empty());
         let now = self.kernel.clock.now();
         self.kernel.tally.undrained += u64::from(has_left);
         let lies = self.kernel.faults.canary == Some(Canary::LyingDrain);

@@ -284,3 +284,46 @@ fn late_replies_are_counted_late() {
     assert_eq!(strange(&run, Strange::Late), 50);
     assert_eq!(run.stats.strange.iter().sum::<u64>(), 50);
 }
+
+#[test]
+fn an_orderly_end_costs_a_socket_and_a_reset_does_not() {
+    for (handshake, replaces) in
+        [(Handshake::Half, 0), (Handshake::Full, 0), (Handshake::Orderly, 100)]
+    {
+        let mut scenario = Scenario::plain(16, tcp(500 * MS, handshake));
+        for _ in 0..100 {
+            scenario.add(0, healthy(MS));
+        }
+        let run = run(&scenario);
+        assert_eq!((passed(&run), run.syns), (100, 100));
+        assert_eq!((run.tally.replaces, run.tally.disconnects), (replaces, 100 - replaces));
+        assert!(run.tally.opens <= 16, "{} sockets for a window of 16", run.tally.opens);
+    }
+}
+
+#[test]
+fn a_timeout_beyond_the_wheel_is_waited_for_asleep() {
+    let mut scenario = Scenario::plain(300, dns(Duration::from_secs(10)));
+    for _ in 0..300 {
+        scenario.add(0, Peer::default());
+    }
+    scenario.config.rate = Some(1_000.0);
+    let run = run(&scenario);
+    assert_eq!(count(&run, |outcome| outcome == TIMEOUT), 300);
+}
+
+#[test]
+fn the_widest_window_keeps_its_promises_too() {
+    let mut scenario = Scenario::plain(ringprobe::shard::WINDOW_MAX, dns(500 * MS));
+    for number in 0..40_000_u32 {
+        let reply = match number % 20 {
+            0 => DnsReply::Nothing,
+            1 => DnsReply::Icmp { errno: libc::ECONNREFUSED, quote: Quote::Full },
+            _ => DnsReply::Answer,
+        };
+        scenario.add(0, answering(reply, MS + Duration::from_micros(u64::from(number))));
+    }
+    let run = run(&scenario);
+    let refused = count(&run, |outcome| outcome == REFUSED);
+    assert_eq!((passed(&run), refused), (36_000, 2_000));
+}

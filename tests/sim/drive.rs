@@ -32,6 +32,7 @@ pub(crate) struct Run {
     pub(crate) datagrams: u64,
     pub(crate) syns: u64,
     pub(crate) lost: u64,
+    pub(crate) stalled: Duration,
     pub(crate) was_stopped: bool,
 }
 
@@ -93,13 +94,14 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
     let traces = targets.filter_map(|target| Some((target, ring.trace(target)?))).collect();
     let (tally, network) = (ring.tally(), ring.network());
     let (datagrams, syns, lost) = (network.datagrams(), network.syns(), network.lost());
+    let stalled = ring.clock().stalled();
     shard.finish(Ok(()));
     if !is_dropped.get() {
         return Err("the ring was not closed by the end".into());
     }
     let stats = collector.finish()?;
     let records = collector.records;
-    Ok(Run { records, stats, tally, traces, datagrams, syns, lost, was_stopped })
+    Ok(Run { records, stats, tally, traces, datagrams, syns, lost, stalled, was_stopped })
 }
 
 /// What holds after every step.

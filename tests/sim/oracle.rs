@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use ringprobe::fleet::{DnsRequire, ProbeSpec};
+use ringprobe::fleet::{DnsRequire, Handshake, ProbeSpec};
 use ringprobe::outcome::{Assignment, Failure, LocalFault, Outcome, Record, Strange};
+use ringprobe::ring::{SocketKind, SocketSpec};
 use ringprobe::schedule::attempt::FREE_RETRIES;
 use ringprobe::sim::{DnsReply, Peer, Quote};
 
@@ -52,15 +53,13 @@ fn check_record(
     if (record.target, record.spec) != (assignment.target, assignment.spec) {
         return Err("another target or spec".into());
     }
-    let most = assignment.retries + 1 + if scenario.is_calm() { 0 } else { FREE_RETRIES };
-    if !(1..=most).contains(&record.attempts) {
-        return Err(format!("attempts are not 1 to {most}"));
-    }
+    check_attempts(scenario, run, assignment, record)?;
+    check_socket(scenario, run, record)?;
     let peer = &scenario.peers[&record.target];
     let spec = &scenario.specs[record.spec.index()];
     let repeats_id = run.traces.get(&record.target).is_some_and(|trace| trace.repeats_id);
     match record.outcome {
-        Outcome::Unknown(fault) if is_possible(scenario, fault) => (),
+        Outcome::Unknown(fault) if is_possible(scenario, run, fault) => (),
         Outcome::Unknown(_) => return Err("nothing was wrong here".into()),
         outcome => {
             let mut allowed = allowed(scenario, assignment, peer, spec);
@@ -152,20 +151,76 @@ fn failed(errno: i32) -> Outcome {
     })
 }
 
-/// Which of our own troubles this seed can have.
-fn is_possible(scenario: &Scenario, fault: LocalFault) -> bool {
-    let faults = &scenario.faults;
-    let opens = faults.open_refused > 0.0 || faults.descriptors.is_some();
+/// Whether a trouble of our own came that may be called so.
+fn is_possible(scenario: &Scenario, run: &Run, fault: LocalFault) -> bool {
+    let tally = &run.tally;
+    let (opens, sends) = (tally.opens_refused > 0, tally.hard_failures > 0);
+    let is_late = scenario.may_be_late() && tally.stalls + tally.undrained > 0;
     match fault {
-        LocalFault::Late => scenario.may_be_late(),
-        LocalFault::Drop => scenario.has_small_buffer(),
-        // A send that waits to be repeated while the thread does not run keeps its errno.
+        LocalFault::Late => is_late,
+        LocalFault::Drop => tally.drops > 0,
         LocalFault::Socket(libc::EMFILE | libc::ENODEV) => opens,
-        LocalFault::Socket(_) => scenario.may_be_late() || faults.send_refused > 0.0,
-        LocalFault::Port => opens || faults.connect_refused > 0.0,
-        LocalFault::Memory(_) => {
-            opens || faults.connect_refused > 0.0 || faults.send_refused > 0.0
-        }
+        // A send that waits to be repeated while the thread does not run keeps its errno.
+        LocalFault::Socket(_) => sends || is_late && tally.soft_failures > 0,
+        LocalFault::Port => opens || tally.connects_refused > 0,
+        LocalFault::Memory(_) => opens || sends || tally.connects_refused > 0,
+    }
+}
+
+/// Silence and our own trouble cost retries, and all of them; ours that cost none are not endless.
+fn check_attempts(
+    scenario: &Scenario,
+    run: &Run,
+    assignment: &Assignment,
+    record: &Record,
+) -> Result<(), String> {
+    let paid = assignment.retries + 1;
+    let least = match record.outcome {
+        Outcome::Unknown(LocalFault::Late | LocalFault::Drop) => paid + FREE_RETRIES,
+        Outcome::Unknown(_) | TIMEOUT => paid,
+        Outcome::Pass | Outcome::Fail(_) => 1,
+    };
+    let most = paid + if scenario.is_calm() { 0 } else { FREE_RETRIES };
+    if !(least..=most).contains(&record.attempts) {
+        return Err(format!("attempts are not {least} to {most}"));
+    }
+    let is_tcp = matches!(scenario.specs[record.spec.index()], ProbeSpec::Tcp(_));
+    if let Some(trace) = run.traces.get(&record.target)
+        && is_tcp
+        && !scenario.shares_targets
+        && run.tally.opens_refused == 0
+        && trace.count != u32::from(record.attempts)
+    {
+        return Err(format!("{} connects", trace.count));
+    }
+    Ok(())
+}
+
+/// The options of the socket are those of the checker.
+fn check_socket(scenario: &Scenario, run: &Run, record: &Record) -> Result<(), String> {
+    let Some(trace) = run.traces.get(&record.target) else {
+        return Ok(());
+    };
+    let spec = &scenario.specs[record.spec.index()];
+    let connection = spec.connection();
+    let kind = match spec {
+        ProbeSpec::Dns(_) => SocketKind::Udp,
+        ProbeSpec::Tcp(spec) if spec.handshake == Handshake::Half => SocketKind::TcpHalf,
+        ProbeSpec::Tcp(_) => SocketKind::TcpFull,
+    };
+    let expected = SocketSpec {
+        kind,
+        is_ipv6: record.target.is_ipv6(),
+        source: connection.bindto,
+        source_port: connection.bind_port,
+        interface: connection.bind_if.clone(),
+        mark: connection.fwmark,
+        receive_buffer: scenario.config.receive_buffer,
+    };
+    if scenario.shares_targets || trace.socket == expected {
+        Ok(())
+    } else {
+        Err(format!("asked from {:?}", trace.socket))
     }
 }
 
@@ -255,5 +310,12 @@ fn check_counters(scenario: &Scenario, run: &Run) -> Result<(), String> {
     at_most("stale ICMP errors", stale_icmp, run.tally.icmp_errors)?;
     at_most("receive drops", stats.receive_drops, run.tally.drops)?;
     at_most("soft send errors", stats.soft_send_errors, run.tally.soft_failures + run.tally.hard_failures)?;
+    // A stall that nobody had would excuse timeouts.
+    if scenario.is_quick() {
+        at_most("nanoseconds stalled", stats.stalled_ns, run.stalled.as_nanos() as u64)?;
+    }
+    if scenario.faults.undrained == 0.0 && scenario.faults.ring_full == 0.0 {
+        at_most("turns for nothing", run.tally.idle_turns, 2 * run.records.len() as u64 + 50)?;
+    }
     equal("in flight at the end", if run.was_stopped { 0 } else { stats.in_flight.into() }, 0)
 }
