@@ -90,7 +90,7 @@ pub struct Shard<R: Ring> {
 #[derive(Debug)]
 pub(super) struct Core {
     config: ShardConfig,
-    pub(super) specs: Arc<[PreparedSpec]>,
+    specs: Arc<[PreparedSpec]>,
     stop: Arc<AtomicBool>,
     pub(super) now: Tick,
     pub(super) slots: Slots,
@@ -113,6 +113,8 @@ pub(super) struct Core {
     /// Slots whose disconnect found the submission queue full.
     to_dissolve: Vec<u32>,
     undrained_turns: u32,
+    /// Attempts begun since the last turn.
+    launched: Vec<Token>,
     /// Attempts started since the last turn, and events of the turn before: the work of a turn.
     started: u32,
     events_before: u32,
@@ -165,6 +167,7 @@ impl<R: Ring> Shard<R> {
             resend_at: now,
             to_dissolve: Vec::new(),
             undrained_turns: 0,
+            launched: Vec::with_capacity(window as usize),
             started: 0,
             events_before: 0,
             stop: links.stop,
@@ -330,6 +333,7 @@ impl Core {
             lane,
             socket,
             started: self.now,
+            deadline: Tick::NEVER,
             stalled_ns: self.stats.stalled_ns,
             drops: self.lanes.drops_seen(socket),
             refusals: 0,
@@ -341,13 +345,22 @@ impl Core {
             return Err((pending, later));
         };
         if self.launch(ring, index) {
-            let timeout = self.specs[spec.index()].spec.connection().timeout;
-            self.wheel.set(index, self.now + timeout);
+            self.begin(index);
             return Ok(());
         }
         self.free(index);
         // The submission queue is full, and the next turn empties it.
         Err((pending, self.now))
+    }
+
+    /// The attempt begins: its op goes out with the next turn.
+    fn begin(&mut self, index: u32) {
+        let slot = self.slots.get_mut(index);
+        let spec = &self.specs[slot.pending.assignment.spec.index()].spec;
+        slot.started = self.now;
+        slot.deadline = self.now + spec.connection().timeout;
+        self.wheel.set(index, slot.deadline);
+        self.launched.push(self.slots.token(index));
     }
 
     /// Queues the op that begins an attempt; `false` where the submission queue has no room.
@@ -392,13 +405,26 @@ impl Core {
     }
 
     /// The lateness gate's evidence: time past the planned end of a wait, less what this turn's work
-    /// may have taken, is time in which this thread did not run.
+    /// may have taken, is time in which this thread did not run. What passes as work may have come
+    /// before the submit, so it is not taken from the time of the attempts that this turn began.
     fn notice_stall(&mut self, planned: Tick, events: u32) {
         let work = events + std::mem::replace(&mut self.events_before, events) + self.started;
         self.started = 0;
         let allowance = (WORK_EACH * work).min(WORK_MAX) + STALL_MIN;
-        let stall = self.now.since(planned + allowance);
+        let overrun = self.now.since(planned);
+        let stall = overrun.saturating_sub(allowance);
         self.stats.stalled_ns += stall.as_nanos() as u64;
+        let worked = overrun - stall;
+        for token in self.launched.drain(..) {
+            if worked > STALL_MIN
+                && let Some(index) = self.slots.current(token)
+                && let slot = self.slots.get_mut(index)
+                && matches!(slot.phase, Phase::Asked(_) | Phase::Connecting)
+            {
+                slot.deadline = slot.deadline + worked;
+                self.wheel.set(index, slot.deadline);
+            }
+        }
     }
 
     fn count_limit(&mut self, limit: Limit, events: u32, want: u32) {
@@ -509,11 +535,10 @@ impl Core {
             if ring.push(Op::Send { token, socket, to, len }).is_err() {
                 return true;
             }
-            // The attempt begins with the send that leaves.
-            slot.started = self.now;
             slot.unsent_errno = 0;
             self.stats.datagrams_sent += 1;
-            self.wheel.set(index, self.now + self.specs[spec].spec.connection().timeout);
+            // The attempt begins with the send that leaves.
+            self.begin(index);
             false
         });
         self.resend = waiting;
