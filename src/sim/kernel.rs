@@ -53,10 +53,16 @@ pub struct Trace {
     pub count: u32,
     /// The options of the socket that was last used.
     pub socket: SocketSpec,
-    /// Two attempts chose the same transaction id, so a late reply was right for both.
+    /// By chance two attempts, or an attempt and a forged reply, had the same transaction id: what
+    /// was late or wrong for the one was right for the other.
     pub repeats_id: bool,
-    /// Of every attempt.
-    ids: Vec<(Token, [u8; 2])>,
+}
+
+/// Transaction ids that were used with one address: of attempts, and of replies nobody asked for.
+#[derive(Debug, Default)]
+struct IdsOfPeer {
+    used: Vec<(Option<Token>, [u8; 2])>,
+    repeats: bool,
 }
 
 /// What passed between ring and shard.
@@ -106,7 +112,8 @@ pub(super) struct Kernel {
     pub(super) network: Network,
     pub(super) tally: Tally,
     pub(super) violations: Vec<String>,
-    pub(super) traces: HashMap<SocketAddr, Trace, foldhash::fast::FixedState>,
+    traces: HashMap<SocketAddr, Trace, foldhash::fast::FixedState>,
+    ids: HashMap<SocketAddr, IdsOfPeer, foldhash::fast::FixedState>,
     sockets: BTreeMap<u32, SimSocket>,
     free: Vec<u32>,
     opened: u32,
@@ -128,6 +135,7 @@ impl Kernel {
             tally: Tally::default(),
             violations: Vec::new(),
             traces: HashMap::default(),
+            ids: HashMap::default(),
             sockets: BTreeMap::new(),
             free: Vec::new(),
             opened: 0,
@@ -293,25 +301,34 @@ impl Kernel {
         if let Op::Send { to, .. } | Op::Connect { to, .. } = *op {
             let socket = spec;
             let now = self.clock.now();
-            // A connect has no bytes and no id to repeat.
-            let id = bytes.first_chunk::<2>().copied().unwrap_or_default();
             let trace = self.traces.entry(to).or_insert_with(|| Trace {
                 first: now,
                 last: now,
                 count: 0,
                 socket: socket.clone(),
                 repeats_id: false,
-                ids: Vec::new(),
             });
             trace.socket = socket;
-            trace.repeats_id |=
-                trace.ids.iter().any(|(other, used)| *used == id && *other != token);
-            if !bytes.is_empty() {
-                trace.ids.push((token, id));
-            }
             trace.last = now;
             trace.count += 1;
+            self.note_id(to, Some(token), bytes);
         }
+    }
+
+    /// Remembers the transaction id of bytes to or from a peer. A connect has none.
+    fn note_id(&mut self, peer: SocketAddr, token: Option<Token>, bytes: &[u8]) {
+        if let Some(id) = bytes.first_chunk::<2>() {
+            let ids = self.ids.entry(peer).or_default();
+            // Two forged ones may be equal: neither is anybody's.
+            ids.repeats |= ids.used.iter().any(|(other, used)| used == id && *other != token);
+            ids.used.push((token, *id));
+        }
+    }
+
+    /// When a target was asked.
+    pub(super) fn trace(&self, target: SocketAddr) -> Option<Trace> {
+        let repeats_id = self.ids.get(&target).is_some_and(|ids| ids.repeats);
+        self.traces.get(&target).map(|trace| Trace { repeats_id, ..trace.clone() })
     }
 
     /// Starts an op that was checked when it was pushed. `bytes` are those of a send.
@@ -330,7 +347,7 @@ impl Kernel {
         }
     }
 
-    fn send(&mut self, token: Token, id: SocketId, to: SocketAddr, bytes: &[u8]) {
+    fn send(&mut self, token: Token, id: SocketId, to: SocketAddr, query: &[u8]) {
         let route_errno = self.network.route_errno(to);
         let Some(socket) = self.sockets.get_mut(&id.0) else {
             return;
@@ -365,10 +382,13 @@ impl Kernel {
             _ => 1,
         };
         for _ in 0..copies {
-            for reaction in self.network.datagram(to, bytes, &self.faults) {
+            for reaction in self.network.datagram(to, query, &self.faults) {
                 let now = self.clock.now();
                 let (at, due) = match reaction {
                     Reaction::Datagram { after, from, bytes } => {
+                        if from != to || bytes.get(..2) != query.get(..2) {
+                            self.note_id(from, None, &bytes);
+                        }
                         (now + after, Due::Datagram { socket: id, incarnation, from, bytes })
                     }
                     Reaction::Icmp { after, errno, bytes } => {

@@ -92,7 +92,7 @@ impl SimRing {
 
     /// When this target was asked.
     pub fn trace(&self, target: SocketAddr) -> Option<Trace> {
-        self.kernel.traces.get(&target).cloned()
+        self.kernel.trace(target)
     }
 
     /// Sockets that are open.

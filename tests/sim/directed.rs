@@ -327,3 +327,53 @@ fn the_widest_window_keeps_its_promises_too() {
     let refused = count(&run, |outcome| outcome == REFUSED);
     assert_eq!((passed(&run), refused), (36_000, 2_000));
 }
+
+#[test]
+fn a_busy_thread_with_short_timeouts_hides_no_stop_from_itself() {
+    for seed in 0..40 {
+        for spec in [dns(100 * MS), tcp(100 * MS, Handshake::Half)] {
+            let mut scenario = Scenario::plain(512, spec);
+            scenario.seed = seed;
+            for _ in 0..20_000 {
+                scenario.add(0, healthy(45 * MS));
+            }
+            scenario.batch = 4_000;
+            // All answers wait while it stops; then it has much to do, and stops again.
+            scenario.faults.stalls_at = (0..3)
+                .map(|number| start() + number * 450 * MS)
+                .flat_map(|at| [(at, 200 * MS), (at, 62 * MS)])
+                .collect();
+            let run = run(&scenario);
+            assert_eq!(failed(&run), 0, "seed {seed}");
+            assert!(run.tally.stalls >= 4, "{}", run.tally.stalls);
+        }
+    }
+}
+
+#[test]
+fn sends_and_connects_that_the_machine_refuses_are_unknown() {
+    for (spec, send, connect) in
+        [(dns(100 * MS), 1.0, 0.0), (tcp(100 * MS, Handshake::Half), 0.0, 1.0)]
+    {
+        let mut scenario = Scenario::plain(64, spec);
+        for _ in 0..200 {
+            scenario.add(1, healthy(MS));
+        }
+        (scenario.faults.send_refused, scenario.faults.connect_refused) = (send, connect);
+        let run = run(&scenario);
+        assert_eq!(count(&run, |outcome| matches!(outcome, Outcome::Unknown(_))), 200);
+        assert!(run.records.iter().all(|record| record.attempts == 2));
+        assert_eq!((run.stats.datagrams_sent, run.stats.connects), (0, 0));
+    }
+}
+
+#[test]
+fn more_retries_than_may_wait_still_all_run() {
+    let mut scenario = Scenario::plain(8192, dns(40 * MS));
+    for _ in 0..80_000 {
+        scenario.add(1, Peer::default());
+    }
+    let run = run(&scenario);
+    assert_eq!(count(&run, |outcome| outcome == TIMEOUT), 80_000);
+    assert_eq!(run.datagrams, 160_000);
+}

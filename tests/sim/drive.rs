@@ -63,7 +63,12 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
     let stop = Arc::new(AtomicBool::new(false));
     let links = Links { assignments, reports, empties, stop: Arc::clone(&stop) };
     let mut shard = Shard::new(ring, specs, scenario.config.clone(), links);
-    let mut feeder = Feeder { left: &scenario.assignments, channel: Some(feed), pauses: prng.below(8) as u32 / 7 };
+    let mut feeder = Feeder {
+        left: &scenario.assignments,
+        channel: Some(feed),
+        pauses: prng.below(8) as u32 / 7,
+        batch: scenario.batch,
+    };
     let mut collector = Collector { arriving, emptied, records: Vec::new(), last_stats: None };
     let mut heard_at = start();
     for step in 0.. {
@@ -149,6 +154,7 @@ struct Feeder<'a> {
     channel: Option<Sender<Vec<Assignment>>>,
     /// How often an idle shard may still be left waiting: it does so in real time.
     pauses: u32,
+    batch: u64,
 }
 
 impl Feeder<'_> {
@@ -168,7 +174,7 @@ impl Feeder<'_> {
             self.channel = None;
             return;
         }
-        let count = (1 + prng.below(128) as usize).min(self.left.len());
+        let count = (1 + prng.below(self.batch) as usize).min(self.left.len());
         let (batch, left) = self.left.split_at(count);
         self.left = left;
         // The shard holds its end for as long as it lives.

@@ -32,6 +32,8 @@ pub(crate) struct Scenario {
     pub(crate) collects: f64,
     /// Two checkers may share a target.
     pub(crate) shares_targets: bool,
+    /// Most assignments in a batch of the feeder.
+    pub(crate) batch: u64,
 }
 
 impl Scenario {
@@ -56,6 +58,7 @@ impl Scenario {
             reports: 64,
             collects: 1.0,
             shares_targets: false,
+            batch: 128,
         }
     }
 
@@ -147,8 +150,8 @@ pub(crate) fn make_with(seed: u64, change: impl FnOnce(&mut Faults)) -> Scenario
     change(&mut faults);
     let is_late = faults.stalls > 0 || faults.undrained > 0.0;
     let is_slow = faults.work_each > Duration::from_micros(5);
-    // Allowances of the lateness gate are absolute, so short timeouts are for a quick thread only.
-    let shortest = Duration::from_millis(if is_late || is_slow { 300 } else { 40 });
+    // In-time answers, a quarter that the lateness gate lets pass, jitter and late completions fit.
+    let shortest = Duration::from_millis(if is_late || is_slow { 60 } else { 20 });
     let specs = specs(&mut prng, shortest);
     let config = ShardConfig {
         id: ShardId(0),
@@ -168,8 +171,9 @@ pub(crate) fn make_with(seed: u64, change: impl FnOnce(&mut Faults)) -> Scenario
         peers: HashMap::new(),
         stop_after: prng.chance(0.05).then(|| 1 + prng.below(200)),
         reports: 4 + prng.below(6) as usize,
-        collects: prng.pick(&[0.5, 0.5, 0.5, 0.01, 0.001]),
+        collects: prng.pick(&[0.5, 0.5, 0.01, 0.001]),
         shares_targets: prng.chance(0.2),
+        batch: prng.pick(&[1, 128, 128, 4096]),
     };
     let most = match window {
         0..8 => 60,
@@ -200,7 +204,8 @@ fn specs(prng: &mut Prng, shortest: Duration) -> Vec<ProbeSpec> {
     let count = 1 + prng.below(4);
     (0..count)
         .map(|number| {
-            let timeout = prng.between(shortest, 4 * shortest + Duration::from_millis(200));
+            let longest = prng.pick(&[2 * shortest, Duration::from_millis(700)]);
+            let timeout = prng.between(shortest, longest);
             let mut connection = Connection { timeout, ..Connection::default() };
             if prng.chance(0.25) {
                 connection.bindto = Some(Ipv4Addr::new(192, 0, 2, number as u8).into());
