@@ -24,13 +24,36 @@ const VIOLATIONS_MAX: usize = 8;
 /// An event of the ring that owns its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Owned {
-    Datagram { socket: SocketId, from: SocketAddr, bytes: Vec<u8> },
-    IcmpError { socket: SocketId, to: SocketAddr, errno: i32, bytes: Vec<u8> },
-    SendFailed { token: Token, errno: i32 },
-    Connected { token: Token, socket: SocketId, errno: i32 },
-    Disconnected { token: Token, socket: SocketId, errno: i32 },
+    Datagram {
+        socket: SocketId,
+        from: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    IcmpError {
+        socket: SocketId,
+        to: SocketAddr,
+        errno: i32,
+        bytes: Vec<u8>,
+    },
+    SendFailed {
+        token: Token,
+        errno: i32,
+    },
+    Connected {
+        token: Token,
+        socket: SocketId,
+        errno: i32,
+    },
+    Disconnected {
+        token: Token,
+        socket: SocketId,
+        errno: i32,
+    },
     /// A completion that names an attempt which ended long ago.
-    Stale { token: Token, kind: u64 },
+    Stale {
+        token: Token,
+        kind: u64,
+    },
 }
 
 /// What is on its way.
@@ -271,11 +294,8 @@ impl Kernel {
         let is_fine = match op {
             Op::Send { len, .. } => is_udp && *len > 0,
             Op::Connect { .. } => {
-                *stream = super::socket::Stream {
-                    owner: Some(token),
-                    connect_unseen: true,
-                    ..before
-                };
+                *stream =
+                    super::socket::Stream { owner: Some(token), connect_unseen: true, ..before };
                 !is_udp
                     && before.owner.is_none()
                     && !before.connect_unseen
@@ -353,8 +373,7 @@ impl Kernel {
             return;
         };
         // The route is looked up before the socket's pending error is, and leaves it as it is.
-        let stale =
-            if route_errno == 0 { std::mem::take(&mut socket.pending_error) } else { 0 };
+        let stale = if route_errno == 0 { std::mem::take(&mut socket.pending_error) } else { 0 };
         let incarnation = socket.incarnation;
         let refused = self.prng.chance(self.faults.send_refused);
         let errno = if stale != 0 {
@@ -445,8 +464,7 @@ impl Kernel {
         };
         let ended = Owned::Disconnected { token, socket: id, errno };
         let reset = Owned::Connected { token, socket: id, errno: libc::ECONNRESET };
-        let is_lost =
-            self.faults.canary == Some(Canary::LostCompletion) && self.prng.chance(0.05);
+        let is_lost = self.faults.canary == Some(Canary::LostCompletion) && self.prng.chance(0.05);
         let connect_first = self.prng.chance(0.5);
         if aborted && connect_first {
             self.complete_late(reset.clone());

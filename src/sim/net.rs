@@ -79,7 +79,11 @@ impl Network {
         }
         if faults.canary == Some(Canary::ForgedAnswers) && peer.dns.reply == DnsReply::Nothing {
             let bytes = write_reply(DnsReply::Answer, query, &mut self.prng);
-            reactions.push(Reaction::Datagram { after: Duration::from_micros(100), from: to, bytes });
+            reactions.push(Reaction::Datagram {
+                after: Duration::from_micros(100),
+                from: to,
+                bytes,
+            });
         }
         reactions
     }

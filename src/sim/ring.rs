@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::outcome::LocalFault;
-use crate::ring::{DATAGRAM_BYTES, Event, Op, Ring, RingError, RingFull, SocketId, SocketSpec, Token};
+use crate::ring::{
+    DATAGRAM_BYTES, Event, Op, Ring, RingError, RingFull, SocketId, SocketSpec, Token,
+};
 use crate::tick::Tick;
 
 use super::clock::Clock;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ringprobe::fleet::Handshake;
 use ringprobe::outcome::{Failure, LocalFault, Outcome, Strange};
 use ringprobe::schedule::attempt::FREE_RETRIES;
+use ringprobe::shard::link::Limit;
 use ringprobe::sim::{DnsPeer, DnsReply, Noise, Peer, Quote};
 
 use crate::drive::{Run, drive, start};
@@ -376,4 +377,16 @@ fn more_retries_than_may_wait_still_all_run() {
     let run = run(&scenario);
     assert_eq!(count(&run, |outcome| outcome == TIMEOUT), 80_000);
     assert_eq!(run.datagrams, 160_000);
+}
+
+#[test]
+fn a_slow_aggregator_holds_the_sweep_back_and_loses_nothing() {
+    let mut scenario = Scenario::plain(512, dns(500 * MS));
+    for _ in 0..10_000 {
+        scenario.add(0, healthy(MS));
+    }
+    (scenario.reports, scenario.collects) = (4, 0.01);
+    let run = run(&scenario);
+    assert_eq!(passed(&run), 10_000);
+    assert!(run.stats.limited[Limit::Output as usize] > 100, "{:?}", run.stats.limited);
 }

@@ -91,8 +91,7 @@ fn allowed(
     // Without a quote an error says which server it is about, but not which attempt.
     let is_icmp =
         matches!(spec, ProbeSpec::Dns(_)) && matches!(peer.dns.reply, DnsReply::Icmp { .. });
-    let is_bare =
-        is_icmp && matches!(peer.dns.reply, DnsReply::Icmp { quote: Quote::Nothing, .. });
+    let is_bare = is_icmp && matches!(peer.dns.reply, DnsReply::Icmp { quote: Quote::Nothing, .. });
     let answer = answer(peer, spec);
     if peer.route_errno != 0 {
         return vec![answer];
@@ -260,7 +259,8 @@ fn check_times(
         let is_unknown = matches!(record.outcome, Outcome::Unknown(_));
         return if is_unknown { Ok(()) } else { Err("judged without being asked".into()) };
     };
-    let tcp_timed_out = matches!(spec, ProbeSpec::Tcp(_)) && peer.tcp.reply == Some(libc::ETIMEDOUT);
+    let tcp_timed_out =
+        matches!(spec, ProbeSpec::Tcp(_)) && peer.tcp.reply == Some(libc::ETIMEDOUT);
     if record.outcome == TIMEOUT && !tcp_timed_out {
         if record.at < trace.last + timeout {
             return Err(format!("timed out early, asked at {:?}", trace.last));
@@ -295,9 +295,7 @@ fn check_counters(scenario: &Scenario, run: &Run) -> Result<(), String> {
             && matches!(
                 record.outcome,
                 Outcome::Pass
-                    | Outcome::Fail(
-                        Failure::Rcode(_) | Failure::NoAnswer | Failure::Truncated
-                    )
+                    | Outcome::Fail(Failure::Rcode(_) | Failure::NoAnswer | Failure::Truncated)
             )
     };
     let answered = run.records.iter().filter(is_answered).count() as u64;
@@ -309,7 +307,11 @@ fn check_counters(scenario: &Scenario, run: &Run) -> Result<(), String> {
     };
     at_most("stale ICMP errors", stale_icmp, run.tally.icmp_errors)?;
     at_most("receive drops", stats.receive_drops, run.tally.drops)?;
-    at_most("soft send errors", stats.soft_send_errors, run.tally.soft_failures + run.tally.hard_failures)?;
+    at_most(
+        "soft send errors",
+        stats.soft_send_errors,
+        run.tally.soft_failures + run.tally.hard_failures,
+    )?;
     // A stall that nobody had would excuse timeouts.
     if scenario.is_quick() {
         at_most("nanoseconds stalled", stats.stalled_ns, run.stalled.as_nanos() as u64)?;

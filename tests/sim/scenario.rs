@@ -121,7 +121,10 @@ pub(crate) fn dns(timeout: Duration) -> ProbeSpec {
 }
 
 pub(crate) fn tcp(timeout: Duration, handshake: Handshake) -> ProbeSpec {
-    ProbeSpec::Tcp(TcpSpec { connection: Connection { timeout, ..Connection::default() }, handshake })
+    ProbeSpec::Tcp(TcpSpec {
+        connection: Connection { timeout, ..Connection::default() },
+        handshake,
+    })
 }
 
 /// A server that answers every question after `delay`.
@@ -316,8 +319,7 @@ fn add_peers(scenario: &mut Scenario, health: f64, prng: &mut Prng) {
         } else {
             longest * 6 / 5 + Duration::from_millis(20)
         };
-        let mut peer =
-            if prng.chance(health) { healthy(delay) } else { faulty(prng, delay, late) };
+        let mut peer = if prng.chance(health) { healthy(delay) } else { faulty(prng, delay, late) };
         // Where our own trouble may spend the retries, the network must not need them. A target that
         // many checkers share is asked often, so it loses on all of them together only what each can bear.
         let spent = peer.dns.ignores.max(peer.tcp.ignores);
@@ -361,8 +363,7 @@ fn faulty(prng: &mut Prng, delay: Duration, late: Duration) -> Peer {
         0 | 1 => peer.tcp.reply = None,
         2 | 3 => peer.tcp.reply = Some(libc::ECONNREFUSED),
         4 => {
-            let errnos =
-                [libc::ECONNRESET, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::ETIMEDOUT];
+            let errnos = [libc::ECONNRESET, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::ETIMEDOUT];
             peer.tcp.reply = Some(prng.pick(&errnos));
         }
         5 | 6 => peer.tcp.delay = late,
