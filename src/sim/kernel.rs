@@ -275,6 +275,11 @@ impl Kernel {
         let is_open = self.sockets.contains_key(&id.0);
         self.require(is_open, || format!("{id:?} asked for a route, but it is not open"));
         match self.network.route_errno(to) {
+            // The look-up takes a socket of its own.
+            0 if self.prng.chance(self.faults.open_refused) => {
+                self.tally.opens_refused += 1;
+                Err(libc::EMFILE)
+            }
             0 => Ok(()),
             errno => Err(errno),
         }
@@ -411,6 +416,9 @@ impl Kernel {
                         (now + after, Due::Datagram { socket: id, incarnation, from, bytes })
                     }
                     Reaction::Icmp { after, errno, bytes } => {
+                        if bytes.len() >= 2 && bytes.get(..2) != query.get(..2) {
+                            self.note_id(to, None, &bytes);
+                        }
                         (now + after, Due::Icmp { socket: id, incarnation, to, errno, bytes })
                     }
                 };

@@ -89,17 +89,20 @@ pub enum Noise {
     Neighbour,
     /// From the server, cut inside the header, or QR clear.
     Malformed,
+    /// An ICMP error about the server that quotes a query nobody sent.
+    ForgedIcmp,
 }
 
 impl Noise {
     /// All kinds.
-    pub const ALL: [Noise; 6] = [
+    pub const ALL: [Noise; 7] = [
         Noise::WrongId,
         Noise::WrongQuestion,
         Noise::ForeignPort,
         Noise::ForeignAddress,
         Noise::Neighbour,
         Noise::Malformed,
+        Noise::ForgedIcmp,
     ];
 }
 
@@ -138,7 +141,11 @@ impl DnsPeer {
             .iter()
             .map(|noise| {
                 let (from, bytes) = noise.make(own, query, prng);
-                Reaction::Datagram { after: prng.between(Duration::ZERO, self.delay), from, bytes }
+                let after = prng.between(Duration::ZERO, self.delay);
+                if *noise == Noise::ForgedIcmp {
+                    return Reaction::Icmp { after, errno: libc::ECONNREFUSED, bytes };
+                }
+                Reaction::Datagram { after, from, bytes }
             })
             .collect();
         for repeat in 0..=self.repeats {
@@ -186,7 +193,7 @@ impl Noise {
         let mut bytes = write_reply(DnsReply::Answer, query, prng);
         let mut from = own;
         match self {
-            Noise::WrongId => bytes[1] ^= 1 + prng.below(255) as u8,
+            Noise::WrongId | Noise::ForgedIcmp => bytes[1] ^= 1 + prng.below(255) as u8,
             Noise::WrongQuestion => {
                 let type_at = query.len() - 4;
                 if type_at > HEADER_BYTES + 1 && prng.chance(0.5) {

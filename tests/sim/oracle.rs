@@ -102,6 +102,7 @@ fn allowed(
     if delay > timeout {
         // Whoever was not running at the deadline reads the answer before it judges.
         let stalls = scenario.faults.stalls > 0 || !scenario.faults.stalls_at.is_empty();
+        let stalls = stalls || !scenario.is_quick();
         return if stalls || is_bare { vec![TIMEOUT, answer] } else { vec![TIMEOUT] };
     }
     let may_be_lost = is_icmp && scenario.has_small_buffer() || is_bare;
@@ -142,10 +143,11 @@ fn answer(peer: &Peer, spec: &ProbeSpec) -> Outcome {
 fn failed(errno: i32) -> Outcome {
     Outcome::Fail(match errno {
         libc::ECONNREFUSED => Failure::ConnectionRefused,
-        libc::EHOSTUNREACH => Failure::HostUnreachable,
+        libc::EHOSTUNREACH | libc::EPROTO => Failure::HostUnreachable,
         libc::ENETUNREACH => Failure::NetUnreachable,
         libc::ECONNRESET => Failure::ConnectionReset,
-        libc::ETIMEDOUT => Failure::Timeout,
+        // A datagram too big for a link says nothing about the server, so it stays unanswered.
+        libc::ETIMEDOUT | libc::EMSGSIZE => Failure::Timeout,
         other => unreachable!("no peer has errno {other}"),
     })
 }

@@ -338,7 +338,14 @@ fn faulty(prng: &mut Prng, delay: Duration, late: Duration) -> Peer {
         3 => DnsReply::Empty,
         4 => DnsReply::Truncated,
         5..=7 => {
-            let errno = prng.pick(&[libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH]);
+            let errnos = [
+                libc::ECONNREFUSED,
+                libc::EHOSTUNREACH,
+                libc::ENETUNREACH,
+                libc::EPROTO,
+                libc::EMSGSIZE,
+            ];
+            let errno = prng.pick(&errnos);
             let quote = prng.pick(&[Quote::Full, Quote::Full, Quote::Eight, Quote::Nothing]);
             DnsReply::Icmp { errno, quote }
         }
@@ -354,7 +361,7 @@ fn faulty(prng: &mut Prng, delay: Duration, late: Duration) -> Peer {
         peer.dns.noise = noise(prng);
     }
     if prng.chance(0.2) {
-        peer.dns.repeats = 1 + prng.below(3) as u32;
+        peer.dns.repeats = prng.pick(&[1, 2, 3, 300]);
     }
     if prng.chance(0.07) {
         peer.route_errno = prng.pick(&[libc::ENETUNREACH, libc::EHOSTUNREACH]);
