@@ -87,7 +87,8 @@ impl Scenario {
 
     /// The shard may find itself late.
     pub(crate) fn may_be_late(&self) -> bool {
-        self.faults.stalls > 0 || !self.faults.stalls_at.is_empty() || self.faults.undrained > 0.0
+        let stalls = self.faults.stalls > 0 || !self.faults.stalls_at.is_empty();
+        stalls || self.faults.undrained > 0.0 || !self.is_quick()
     }
 
     /// The thread's own work takes next to no time.
