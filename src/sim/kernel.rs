@@ -1,6 +1,6 @@
 //! The simulated kernel: a socket table, what is on its way to the sockets, and completions.
 //!
-//! It also keeps the shard to the ring's contract: a breach does not stop the run, it is written down.
+//! What the shard must not do stands in `contract`, what was counted in `ledger`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -12,14 +12,12 @@ use crate::tick::Tick;
 
 use super::clock::Clock;
 use super::faults::{Canary, Faults};
+use super::ledger::{IdsOfPeer, Tally, Trace};
 use super::net::Network;
 use super::peer::Reaction;
 use super::prng::Prng;
 use super::socket::{Datagram, QueuedError, SimSocket};
 use super::timeline::Timeline;
-
-/// Breaches kept; one is enough to fail a run.
-const VIOLATIONS_MAX: usize = 8;
 
 /// An event of the ring that owns its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,68 +63,6 @@ enum Due {
     Completion(Owned),
 }
 
-/// When a target was asked, as the ring saw it pushed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Trace {
-    /// The first send or connect.
-    pub first: Tick,
-    /// The last one.
-    pub last: Tick,
-    /// How many.
-    pub count: u32,
-    /// The options of the socket that was last used.
-    pub socket: SocketSpec,
-    /// By chance two attempts, or an attempt and a forged reply, had the same transaction id: what
-    /// was late or wrong for the one was right for the other.
-    pub repeats_id: bool,
-}
-
-/// Transaction ids that were used with one address: of attempts, and of replies nobody asked for.
-#[derive(Debug, Default)]
-struct IdsOfPeer {
-    used: Vec<(Option<Token>, [u8; 2])>,
-    repeats: bool,
-}
-
-/// What passed between ring and shard.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
-pub struct Tally {
-    /// Datagrams handed to the shard.
-    pub datagrams: u64,
-    /// ICMP errors handed to the shard.
-    pub icmp_errors: u64,
-    /// Sends that failed with the error of another target.
-    pub soft_failures: u64,
-    /// Sends that failed for a reason of their own.
-    pub hard_failures: u64,
-    /// Datagrams that found a receive buffer full.
-    pub drops: u64,
-    /// ICMP errors that did.
-    pub errors_lost: u64,
-    /// Sockets opened, and opens refused.
-    pub opens: u64,
-    /// See `opens`.
-    pub opens_refused: u64,
-    /// Connects that failed before their SYN, for want of a port or of memory.
-    pub connects_refused: u64,
-    /// Connects that failed before their SYN, for want of a route.
-    pub connects_unrouted: u64,
-    /// Pushes that found the queue full.
-    pub ring_full: u64,
-    /// Turns in which the thread stood still.
-    pub stalls: u64,
-    /// Turns that left packets unread.
-    pub undrained: u64,
-    /// Completions that named an attempt which had ended.
-    pub stale: u64,
-    /// Turns that did not wait, started nothing and found nothing.
-    pub idle_turns: u64,
-    /// Disconnects and replaces started.
-    pub disconnects: u64,
-    /// See `disconnects`.
-    pub replaces: u64,
-}
-
 #[derive(Debug)]
 pub(super) struct Kernel {
     pub(super) clock: Clock,
@@ -135,9 +71,9 @@ pub(super) struct Kernel {
     pub(super) network: Network,
     pub(super) tally: Tally,
     pub(super) violations: Vec<String>,
-    traces: HashMap<SocketAddr, Trace, foldhash::fast::FixedState>,
-    ids: HashMap<SocketAddr, IdsOfPeer, foldhash::fast::FixedState>,
-    sockets: BTreeMap<u32, SimSocket>,
+    pub(super) traces: HashMap<SocketAddr, Trace, foldhash::fast::FixedState>,
+    pub(super) ids: HashMap<SocketAddr, IdsOfPeer, foldhash::fast::FixedState>,
+    pub(super) sockets: BTreeMap<u32, SimSocket>,
     free: Vec<u32>,
     opened: u32,
     serial: u64,
@@ -170,29 +106,8 @@ impl Kernel {
         }
     }
 
-    pub(super) fn violation(&mut self, what: impl FnOnce() -> String) {
-        if self.violations.len() < VIOLATIONS_MAX {
-            self.violations.push(what());
-        }
-    }
-
-    pub(super) fn require(&mut self, holds: bool, what: impl FnOnce() -> String) {
-        if !holds {
-            self.violation(what);
-        }
-    }
-
     pub(super) fn open_sockets(&self) -> u32 {
         self.sockets.len() as u32
-    }
-
-    /// TCP sockets that are connected, or have a completion outstanding.
-    pub(super) fn busy_sockets(&self) -> u32 {
-        let is_busy = |socket: &&SimSocket| {
-            let stream = &socket.stream;
-            stream.owner.is_some() || stream.connect_unseen || stream.dissolve_unseen
-        };
-        self.sockets.values().filter(is_busy).count() as u32
     }
 
     pub(super) fn open(&mut self, spec: &SocketSpec) -> Result<SocketId, LocalFault> {
@@ -283,77 +198,6 @@ impl Kernel {
             0 => Ok(()),
             errno => Err(errno),
         }
-    }
-
-    /// The shard's side of the contract, when it pushes an op.
-    pub(super) fn check_push(&mut self, op: &Op, bytes: &[u8]) {
-        let (Op::Send { token, socket: id, .. }
-        | Op::Connect { token, socket: id, .. }
-        | Op::Disconnect { token, socket: id }
-        | Op::Replace { token, socket: id }) = *op;
-        let Some(socket) = self.sockets.get_mut(&id.0) else {
-            return self.violation(|| format!("{op:?} on a socket that is not open"));
-        };
-        let (is_udp, before, spec) = (socket.is_udp(), socket.stream, socket.spec.clone());
-        let stream = &mut socket.stream;
-        let is_fine = match op {
-            Op::Send { len, .. } => is_udp && *len > 0,
-            Op::Connect { .. } => {
-                *stream =
-                    super::socket::Stream { owner: Some(token), connect_unseen: true, ..before };
-                !is_udp
-                    && before.owner.is_none()
-                    && !before.connect_unseen
-                    && !before.dissolve_unseen
-            }
-            Op::Disconnect { .. } => {
-                stream.dissolve_unseen = true;
-                !is_udp && before.owner == Some(token) && !before.dissolve_unseen
-            }
-            Op::Replace { .. } => {
-                stream.dissolve_unseen = true;
-                !is_udp
-                    && before.owner == Some(token)
-                    && !before.dissolve_unseen
-                    && !before.connect_unseen
-            }
-        };
-        let is_right_family = match op {
-            Op::Send { to, .. } | Op::Connect { to, .. } => to.is_ipv6() == socket.spec.is_ipv6,
-            _ => true,
-        };
-        self.require(is_fine && is_right_family, || format!("{op:?} on a socket in {before:?}"));
-        if let Op::Send { to, .. } | Op::Connect { to, .. } = *op {
-            let socket = spec;
-            let now = self.clock.now();
-            let trace = self.traces.entry(to).or_insert_with(|| Trace {
-                first: now,
-                last: now,
-                count: 0,
-                socket: socket.clone(),
-                repeats_id: false,
-            });
-            trace.socket = socket;
-            trace.last = now;
-            trace.count += 1;
-            self.note_id(to, Some(token), bytes);
-        }
-    }
-
-    /// Remembers the transaction id of bytes to or from a peer. A connect has none.
-    fn note_id(&mut self, peer: SocketAddr, token: Option<Token>, bytes: &[u8]) {
-        if let Some(id) = bytes.first_chunk::<2>() {
-            let ids = self.ids.entry(peer).or_default();
-            // Two forged ones may be equal: neither is anybody's.
-            ids.repeats |= ids.used.iter().any(|(other, used)| used == id && *other != token);
-            ids.used.push((token, *id));
-        }
-    }
-
-    /// When a target was asked.
-    pub(super) fn trace(&self, target: SocketAddr) -> Option<Trace> {
-        let repeats_id = self.ids.get(&target).is_some_and(|ids| ids.repeats);
-        self.traces.get(&target).map(|trace| Trace { repeats_id, ..trace.clone() })
     }
 
     /// Starts an op that was checked when it was pushed. `bytes` are those of a send.
@@ -587,26 +431,5 @@ impl Kernel {
         events.append(&mut self.completions);
         events.sort_by_key(|(order, _)| *order);
         (events.into_iter().map(|(_, owned)| owned).collect(), has_left)
-    }
-
-    /// The shard has seen an event: what the contract allows it from now on.
-    pub(super) fn seen(&mut self, owned: &Owned) {
-        match owned {
-            Owned::Datagram { .. } => self.tally.datagrams += 1,
-            Owned::IcmpError { .. } => self.tally.icmp_errors += 1,
-            Owned::SendFailed { .. } => (),
-            Owned::Stale { .. } => self.tally.stale += 1,
-            Owned::Connected { socket, .. } => {
-                if let Some(socket) = self.sockets.get_mut(&socket.0) {
-                    socket.stream.connect_unseen = false;
-                }
-            }
-            Owned::Disconnected { socket, .. } => {
-                if let Some(socket) = self.sockets.get_mut(&socket.0) {
-                    socket.stream.dissolve_unseen = false;
-                    socket.stream.owner = None;
-                }
-            }
-        }
     }
 }

@@ -14,7 +14,8 @@ use crate::tick::Tick;
 
 use super::clock::Clock;
 use super::faults::{Canary, Faults};
-use super::kernel::{Kernel, Owned, Tally, Trace};
+use super::kernel::{Kernel, Owned};
+use super::ledger::{Tally, Trace};
 use super::net::Network;
 use super::prng::Prng;
 
