@@ -82,11 +82,10 @@ impl Core {
             if ring.push(Op::Send { token, socket, to, len }).is_err() {
                 return true;
             }
-            // The attempt begins with the send that leaves.
-            slot.started = self.now;
             slot.unsent_errno = 0;
             self.stats.datagrams_sent += 1;
-            self.wheel.set(index, self.now + self.specs[spec].spec.connection().timeout);
+            // The attempt begins with the send that leaves.
+            self.begin(index);
             false
         });
         self.resend = waiting;
