@@ -213,7 +213,9 @@ impl<R: Ring> Shard<R> {
 
     /// Sends what is left to the aggregator and closes the ring.
     pub fn finish(self, result: Result<(), RingError>) {
-        let Shard { ring, mut core } = self;
+        let Shard { mut ring, mut core } = self;
+        let drops = core.lanes.all_new_drops(&mut ring);
+        core.drops_counted(drops);
         // Closed before the end is told, so that whoever hears of it finds no descriptor of ours.
         drop(ring);
         core.update_stats();
