@@ -33,6 +33,22 @@ fn golden(name: &str, is_probed: bool) {
 }
 
 #[test]
+fn the_examples_are_without_a_problem() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut count = 0;
+    for entry in std::fs::read_dir(examples).expect("a folder of this repository") {
+        let path = entry.expect("readable").path();
+        let text = std::fs::read(&path).expect("a file of this repository");
+        let name = path.display().to_string();
+        let loaded = load_text(&name, text, &LoadOptions::default()).expect("accepted");
+        assert_eq!(loaded.problems.render(false), "");
+        assert!(!loaded.fleet.checkers.is_empty(), "{name}");
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[test]
 fn misspelled_and_misplaced_keywords() {
     golden("keywords", false);
 }

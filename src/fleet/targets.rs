@@ -55,7 +55,7 @@ pub enum TargetProblem {
     #[error("not of the form [ADDRESS] or [ADDRESS]:PORT")]
     Bracket,
     /// Neither the line nor the list says one.
-    #[error("no port, here or for the whole list")]
+    #[error("no port; give it here or with --port")]
     NoPort,
     /// More than [`LINE_BYTES_MAX`] bytes.
     #[error("longer than {LINE_BYTES_MAX} bytes")]

@@ -29,6 +29,9 @@ pub struct Wheel {
     occupied: [u64; WORDS],
     /// Every bucket before this tick has been emptied of what was due.
     swept: u64,
+    /// The bucket of `swept` itself was looked through while this is equal to it: what is left there
+    /// waits for another turn of the wheel.
+    looked_through: u64,
     count: u32,
 }
 
@@ -40,6 +43,7 @@ impl Wheel {
             heads: Box::new([NONE; BUCKETS]),
             occupied: [0; WORDS],
             swept: now.as_ns() / TICK_NS,
+            looked_through: u64::MAX,
             count: 0,
         }
     }
@@ -59,6 +63,9 @@ impl Wheel {
         self.clear(slot);
         // A deadline in the past is due at once, in a bucket that is still to be swept.
         let due = deadline.as_ns().div_ceil(TICK_NS).max(self.swept);
+        if due == self.swept {
+            self.looked_through = u64::MAX;
+        }
         let bucket = due as usize % BUCKETS;
         let head = self.heads[bucket];
         self.links[slot as usize] = Link { next: head, previous: NONE, due };
@@ -107,6 +114,7 @@ impl Wheel {
                 slot = link.next;
             }
             if self.swept == now {
+                self.looked_through = now;
                 return None;
             }
             self.swept = self.next_occupied(self.swept + 1).map_or(now, |tick| tick.min(now));
@@ -118,7 +126,8 @@ impl Wheel {
     /// The earliest moment at which something may be due. Never late; early for what lies beyond the
     /// horizon.
     pub fn next_due(&self) -> Option<Tick> {
-        self.next_occupied(self.swept).map(|tick| Tick::from_ns(tick * TICK_NS))
+        let from = self.swept + u64::from(self.looked_through == self.swept);
+        self.next_occupied(from).map(|tick| Tick::from_ns(tick * TICK_NS))
     }
 
     /// The first tick from `from` on, within one turn of the wheel, whose bucket holds anything.
@@ -195,6 +204,19 @@ mod tests {
                 wheel.pop_due(next + Duration::from_millis(1));
             }
         }
+    }
+
+    #[test]
+    fn what_waits_for_another_turn_of_the_wheel_is_not_due_again_and_again() {
+        let mut wheel = Wheel::new(2, at_ms(0));
+        wheel.set(0, at_ms(BUCKETS as u64 + 100));
+        assert_eq!(wheel.next_due(), Some(at_ms(100)));
+        assert_eq!(wheel.pop_due(at_ms(100)), None);
+        assert_eq!(wheel.next_due(), Some(at_ms(BUCKETS as u64 + 100)));
+        wheel.set(1, at_ms(7));
+        assert_eq!(wheel.next_due(), Some(at_ms(100)), "in the past, so at once");
+        assert_eq!(wheel.pop_due(at_ms(100)), Some(1));
+        assert_eq!(wheel.pop_due(at_ms(BUCKETS as u64 + 100)), Some(0));
     }
 
     #[test]

@@ -82,6 +82,7 @@ impl Core {
             lane,
             socket,
             started: self.now,
+            deadline: Tick::NEVER,
             stalled_ns: self.stats.stalled_ns,
             drops: self.lanes.drops_seen(socket),
             refusals: 0,
@@ -93,13 +94,22 @@ impl Core {
             return Err((pending, later));
         };
         if self.launch(ring, index) {
-            let timeout = self.specs[spec.index()].spec.connection().timeout;
-            self.wheel.set(index, self.now + timeout);
+            self.begin(index);
             return Ok(());
         }
         self.free(index);
         // The submission queue is full, and the next turn empties it.
         Err((pending, self.now))
+    }
+
+    /// The attempt begins: its op goes out with the next turn.
+    pub(super) fn begin(&mut self, index: u32) {
+        let slot = self.slots.get_mut(index);
+        let spec = &self.specs[slot.pending.assignment.spec.index()].spec;
+        slot.started = self.now;
+        slot.deadline = self.now + spec.connection().timeout;
+        self.wheel.set(index, slot.deadline);
+        self.launched.push(self.slots.token(index));
     }
 
     /// Queues the op that begins an attempt; `false` where the submission queue has no room.

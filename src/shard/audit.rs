@@ -32,8 +32,7 @@ impl<R: Ring> Shard<R> {
                 continue;
             };
             waiting += 1;
-            let spec = &core.specs[slot.pending.assignment.spec.index()].spec;
-            let overdue = core.now.since(slot.started + spec.connection().timeout);
+            let overdue = core.now.since(slot.deadline);
             if self.ring().drained() && overdue >= Duration::from_nanos(TICK_NS) {
                 return Err(format!("slot {index} was due {overdue:?} ago and is not judged"));
             }

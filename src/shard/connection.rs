@@ -1,6 +1,6 @@
 //! Attempts over TCP: the verdict comes with the connect, the socket is free after the disconnect (D3).
 
-use crate::checker::Prepared;
+use crate::checker::{Prepared, from_errno};
 use crate::outcome::{Failure, Outcome};
 use crate::ring::{Op, Ring};
 
@@ -19,8 +19,15 @@ impl Core {
                     return;
                 };
                 let outcome = checker.on_connected(errno);
+                let target = pending.assignment.target;
+                let has_no_route = matches!(
+                    outcome,
+                    Outcome::Fail(Failure::NetUnreachable | Failure::HostUnreachable)
+                ) && ring.route(slot.socket, target).err().map(from_errno)
+                    == Some(outcome);
                 // Refused before its SYN left.
-                self.stats.connects -= u64::from(matches!(outcome, Outcome::Unknown(_)));
+                let sent_nothing = has_no_route || matches!(outcome, Outcome::Unknown(_));
+                self.stats.connects -= u64::from(sent_nothing);
                 let latency = match outcome {
                     Outcome::Unknown(_) | Outcome::Fail(Failure::Timeout) => None,
                     _ => Some(self.now.since(started).as_nanos() as u64),

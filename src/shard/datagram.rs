@@ -12,7 +12,7 @@ use super::slot::Phase;
 
 /// Before a send is repeated that found our own queues full.
 const CONGESTION_PAUSE: Duration = Duration::from_millis(1);
-/// A send refused this often by errors of other targets has its route looked up ...
+/// Every so many refusals that may be errors of other targets, a send has its route looked up ...
 const REFUSALS_BEFORE_ROUTE: u16 = 3;
 /// ... and is given up after this many.
 const REFUSALS_MAX: u16 = 64;
@@ -41,7 +41,7 @@ impl Core {
             | libc::EHOSTDOWN
             | libc::ENONET => {
                 self.stats.soft_send_errors += 1;
-                if refusals == REFUSALS_BEFORE_ROUTE
+                if refusals.is_multiple_of(REFUSALS_BEFORE_ROUTE)
                     && let Err(errno) = ring.route(socket, to)
                 {
                     return self.end_datagram(index, from_errno(errno), None);
@@ -82,11 +82,10 @@ impl Core {
             if ring.push(Op::Send { token, socket, to, len }).is_err() {
                 return true;
             }
-            // The attempt begins with the send that leaves.
-            slot.started = self.now;
             slot.unsent_errno = 0;
             self.stats.datagrams_sent += 1;
-            self.wheel.set(index, self.now + self.specs[spec].spec.connection().timeout);
+            // The attempt begins with the send that leaves.
+            self.begin(index);
             false
         });
         self.resend = waiting;

@@ -20,7 +20,7 @@ use super::lane::{LaneId, Lanes};
 use super::link::{Limit, Links, Report, ShardConfig, ShardStats};
 use super::outbox::Outbox;
 use super::recorder;
-use super::slot::Slots;
+use super::slot::{Phase, Slots};
 use super::window::{Rate, Window};
 
 /// Longest wait in the ring, so that a stop of this thread inside a wait cannot hide for longer.
@@ -100,6 +100,8 @@ pub(super) struct Core {
     /// Slots whose disconnect found the submission queue full.
     pub(super) to_dissolve: Vec<u32>,
     pub(super) undrained_turns: u32,
+    /// Attempts begun since the last turn.
+    pub(super) launched: Vec<Token>,
     /// Attempts started since the last turn, and events of the turn before: the work of a turn.
     pub(super) started: u32,
     pub(super) events_before: u32,
@@ -152,6 +154,7 @@ impl<R: Ring> Shard<R> {
             resend_at: now,
             to_dissolve: Vec::new(),
             undrained_turns: 0,
+            launched: Vec::with_capacity(window as usize),
             started: 0,
             events_before: 0,
             stop: links.stop,
@@ -210,7 +213,9 @@ impl<R: Ring> Shard<R> {
 
     /// Sends what is left to the aggregator and closes the ring.
     pub fn finish(self, result: Result<(), RingError>) {
-        let Shard { ring, mut core } = self;
+        let Shard { mut ring, mut core } = self;
+        let drops = core.lanes.all_new_drops(&mut ring);
+        core.drops_counted(drops);
         // Closed before the end is told, so that whoever hears of it finds no descriptor of ours.
         drop(ring);
         core.update_stats();
@@ -276,13 +281,26 @@ impl Core {
     }
 
     /// The lateness gate's evidence: time past the planned end of a wait, less what this turn's work
-    /// may have taken, is time in which this thread did not run.
+    /// may have taken, is time in which this thread did not run. What passes as work may have come
+    /// before the submit, so it is not taken from the time of the attempts that this turn began.
     fn notice_stall(&mut self, planned: Tick, events: u32) {
         let work = events + std::mem::replace(&mut self.events_before, events) + self.started;
         self.started = 0;
         let allowance = (WORK_EACH * work).min(WORK_MAX) + STALL_MIN;
-        let stall = self.now.since(planned + allowance);
+        let overrun = self.now.since(planned);
+        let stall = overrun.saturating_sub(allowance);
         self.stats.stalled_ns += stall.as_nanos() as u64;
+        let worked = overrun - stall;
+        for token in self.launched.drain(..) {
+            if worked > STALL_MIN
+                && let Some(index) = self.slots.current(token)
+                && let slot = self.slots.get_mut(index)
+                && matches!(slot.phase, Phase::Asked(_) | Phase::Connecting)
+            {
+                slot.deadline = slot.deadline + worked;
+                self.wheel.set(index, slot.deadline);
+            }
+        }
     }
 
     fn count_limit(&mut self, limit: Limit, before: Tick, events: u32, want: u32) {

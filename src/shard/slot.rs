@@ -54,6 +54,8 @@ pub(super) struct Slot {
     pub(super) lane: LaneId,
     pub(super) socket: SocketId,
     pub(super) started: Tick,
+    /// As set in the wheel.
+    pub(super) deadline: Tick,
     /// The shard's `stalled_ns` and the socket's drop counter when it started.
     pub(super) stalled_ns: u64,
     pub(super) drops: u32,

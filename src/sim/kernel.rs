@@ -1,25 +1,23 @@
 //! The simulated kernel: a socket table, what is on its way to the sockets, and completions.
 //!
-//! It also keeps the shard to the ring's contract: a breach does not stop the run, it is written down.
+//! What the shard must not do stands in `contract`, what was counted in `ledger`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::outcome::LocalFault;
-use crate::ring::{Op, SocketId, SocketSpec, Token};
+use crate::ring::{Op, RECEIVED_BYTES, SocketId, SocketSpec, Token};
 use crate::tick::Tick;
 
 use super::clock::Clock;
 use super::faults::{Canary, Faults};
+use super::ledger::{IdsOfPeer, Tally, Trace};
 use super::net::Network;
 use super::peer::Reaction;
 use super::prng::Prng;
 use super::socket::{Datagram, QueuedError, SimSocket};
 use super::timeline::Timeline;
-
-/// Breaches kept; one is enough to fail a run.
-const VIOLATIONS_MAX: usize = 8;
 
 /// An event of the ring that owns its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,54 +63,6 @@ enum Due {
     Completion(Owned),
 }
 
-/// When a target was asked, as the ring saw it pushed.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub struct Trace {
-    /// The first send or connect.
-    pub first: Tick,
-    /// The last one.
-    pub last: Tick,
-    /// How many.
-    pub count: u32,
-    /// Two attempts chose the same transaction id, so a late reply was right for both.
-    pub repeats_id: bool,
-    id: [u8; 2],
-    token: Token,
-}
-
-/// What passed between ring and shard.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
-pub struct Tally {
-    /// Datagrams handed to the shard.
-    pub datagrams: u64,
-    /// ICMP errors handed to the shard.
-    pub icmp_errors: u64,
-    /// Sends that failed with the error of another target.
-    pub soft_failures: u64,
-    /// Sends that failed for a reason of their own.
-    pub hard_failures: u64,
-    /// Datagrams that found a receive buffer full.
-    pub drops: u64,
-    /// ICMP errors that did.
-    pub errors_lost: u64,
-    /// Sockets opened, and opens refused.
-    pub opens: u64,
-    /// See `opens`.
-    pub opens_refused: u64,
-    /// Connects that failed before their SYN, for want of a port or of memory.
-    pub connects_refused: u64,
-    /// Connects that failed before their SYN, for want of a route.
-    pub connects_unrouted: u64,
-    /// Pushes that found the queue full.
-    pub ring_full: u64,
-    /// Turns in which the thread stood still.
-    pub stalls: u64,
-    /// Turns that left packets unread.
-    pub undrained: u64,
-    /// Completions that named an attempt which had ended.
-    pub stale: u64,
-}
-
 #[derive(Debug)]
 pub(super) struct Kernel {
     pub(super) clock: Clock,
@@ -122,7 +72,8 @@ pub(super) struct Kernel {
     pub(super) tally: Tally,
     pub(super) violations: Vec<String>,
     pub(super) traces: HashMap<SocketAddr, Trace, foldhash::fast::FixedState>,
-    sockets: BTreeMap<u32, SimSocket>,
+    pub(super) ids: HashMap<SocketAddr, IdsOfPeer, foldhash::fast::FixedState>,
+    pub(super) sockets: BTreeMap<u32, SimSocket>,
     free: Vec<u32>,
     opened: u32,
     serial: u64,
@@ -143,6 +94,7 @@ impl Kernel {
             tally: Tally::default(),
             violations: Vec::new(),
             traces: HashMap::default(),
+            ids: HashMap::default(),
             sockets: BTreeMap::new(),
             free: Vec::new(),
             opened: 0,
@@ -154,29 +106,8 @@ impl Kernel {
         }
     }
 
-    pub(super) fn violation(&mut self, what: impl FnOnce() -> String) {
-        if self.violations.len() < VIOLATIONS_MAX {
-            self.violations.push(what());
-        }
-    }
-
-    pub(super) fn require(&mut self, holds: bool, what: impl FnOnce() -> String) {
-        if !holds {
-            self.violation(what);
-        }
-    }
-
     pub(super) fn open_sockets(&self) -> u32 {
         self.sockets.len() as u32
-    }
-
-    /// TCP sockets that are connected, or have a completion outstanding.
-    pub(super) fn busy_sockets(&self) -> u32 {
-        let is_busy = |socket: &&SimSocket| {
-            let stream = &socket.stream;
-            stream.owner.is_some() || stream.connect_unseen || stream.dissolve_unseen
-        };
-        self.sockets.values().filter(is_busy).count() as u32
     }
 
     pub(super) fn open(&mut self, spec: &SocketSpec) -> Result<SocketId, LocalFault> {
@@ -259,57 +190,13 @@ impl Kernel {
         let is_open = self.sockets.contains_key(&id.0);
         self.require(is_open, || format!("{id:?} asked for a route, but it is not open"));
         match self.network.route_errno(to) {
+            // The look-up takes a socket of its own.
+            0 if self.prng.chance(self.faults.open_refused) => {
+                self.tally.opens_refused += 1;
+                Err(libc::EMFILE)
+            }
             0 => Ok(()),
             errno => Err(errno),
-        }
-    }
-
-    /// The shard's side of the contract, when it pushes an op.
-    pub(super) fn check_push(&mut self, op: &Op, bytes: &[u8]) {
-        let (Op::Send { token, socket: id, .. }
-        | Op::Connect { token, socket: id, .. }
-        | Op::Disconnect { token, socket: id }
-        | Op::Replace { token, socket: id }) = *op;
-        let Some(socket) = self.sockets.get_mut(&id.0) else {
-            return self.violation(|| format!("{op:?} on a socket that is not open"));
-        };
-        let (is_udp, before) = (socket.is_udp(), socket.stream);
-        let stream = &mut socket.stream;
-        let is_fine = match op {
-            Op::Send { len, .. } => is_udp && *len > 0,
-            Op::Connect { .. } => {
-                *stream =
-                    super::socket::Stream { owner: Some(token), connect_unseen: true, ..before };
-                !is_udp
-                    && before.owner.is_none()
-                    && !before.connect_unseen
-                    && !before.dissolve_unseen
-            }
-            Op::Disconnect { .. } => {
-                stream.dissolve_unseen = true;
-                !is_udp && before.owner == Some(token) && !before.dissolve_unseen
-            }
-            Op::Replace { .. } => {
-                stream.dissolve_unseen = true;
-                !is_udp
-                    && before.owner == Some(token)
-                    && !before.dissolve_unseen
-                    && !before.connect_unseen
-            }
-        };
-        let is_right_family = match op {
-            Op::Send { to, .. } | Op::Connect { to, .. } => to.is_ipv6() == socket.spec.is_ipv6,
-            _ => true,
-        };
-        self.require(is_fine && is_right_family, || format!("{op:?} on a socket in {before:?}"));
-        if let Op::Send { to, .. } | Op::Connect { to, .. } = *op {
-            let now = self.clock.now();
-            let id = bytes.first_chunk::<2>().copied().unwrap_or_default();
-            let trace = Trace { first: now, last: now, count: 0, repeats_id: false, id, token };
-            let trace = self.traces.entry(to).or_insert(trace);
-            trace.repeats_id |= trace.count > 0 && trace.token != token && trace.id == id;
-            (trace.last, trace.id, trace.token) = (now, id, token);
-            trace.count += 1;
         }
     }
 
@@ -318,13 +205,18 @@ impl Kernel {
         match op {
             Op::Send { token, socket, to, .. } => self.send(token, socket, to, bytes),
             Op::Connect { token, socket, to } => self.connect(token, socket, to),
-            Op::Disconnect { token, socket } | Op::Replace { token, socket } => {
+            Op::Disconnect { token, socket } => {
+                self.tally.disconnects += 1;
+                self.dissolve(token, socket);
+            }
+            Op::Replace { token, socket } => {
+                self.tally.replaces += 1;
                 self.dissolve(token, socket);
             }
         }
     }
 
-    fn send(&mut self, token: Token, id: SocketId, to: SocketAddr, bytes: &[u8]) {
+    fn send(&mut self, token: Token, id: SocketId, to: SocketAddr, query: &[u8]) {
         let route_errno = self.network.route_errno(to);
         let Some(socket) = self.sockets.get_mut(&id.0) else {
             return;
@@ -358,13 +250,19 @@ impl Kernel {
             _ => 1,
         };
         for _ in 0..copies {
-            for reaction in self.network.datagram(to, bytes, &self.faults) {
+            for reaction in self.network.datagram(to, query, &self.faults) {
                 let now = self.clock.now();
                 let (at, due) = match reaction {
                     Reaction::Datagram { after, from, bytes } => {
+                        if from != to || bytes.get(..2) != query.get(..2) {
+                            self.note_id(from, None, &bytes);
+                        }
                         (now + after, Due::Datagram { socket: id, incarnation, from, bytes })
                     }
                     Reaction::Icmp { after, errno, bytes } => {
+                        if bytes.len() >= 2 && bytes.get(..2) != query.get(..2) {
+                            self.note_id(to, None, &bytes);
+                        }
                         (now + after, Due::Icmp { socket: id, incarnation, to, errno, bytes })
                     }
                 };
@@ -462,7 +360,8 @@ impl Kernel {
         self.order += 1;
         let order = self.order;
         match due {
-            Due::Datagram { socket, incarnation, from, bytes } => {
+            Due::Datagram { socket, incarnation, from, mut bytes } => {
+                bytes.truncate(RECEIVED_BYTES);
                 if let Some(socket) = self.incarnation(socket, incarnation) {
                     let kept = socket.receive(Datagram { from, bytes, order });
                     self.unread += u32::from(kept);
@@ -532,26 +431,5 @@ impl Kernel {
         events.append(&mut self.completions);
         events.sort_by_key(|(order, _)| *order);
         (events.into_iter().map(|(_, owned)| owned).collect(), has_left)
-    }
-
-    /// The shard has seen an event: what the contract allows it from now on.
-    pub(super) fn seen(&mut self, owned: &Owned) {
-        match owned {
-            Owned::Datagram { .. } => self.tally.datagrams += 1,
-            Owned::IcmpError { .. } => self.tally.icmp_errors += 1,
-            Owned::SendFailed { .. } => (),
-            Owned::Stale { .. } => self.tally.stale += 1,
-            Owned::Connected { socket, .. } => {
-                if let Some(socket) = self.sockets.get_mut(&socket.0) {
-                    socket.stream.connect_unseen = false;
-                }
-            }
-            Owned::Disconnected { socket, .. } => {
-                if let Some(socket) = self.sockets.get_mut(&socket.0) {
-                    socket.stream.dissolve_unseen = false;
-                    socket.stream.owner = None;
-                }
-            }
-        }
     }
 }

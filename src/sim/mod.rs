@@ -12,8 +12,10 @@
 //! sockets do was measured on Linux 6.18; each rule stands where it is played.
 
 mod clock;
+mod contract;
 mod faults;
 mod kernel;
+mod ledger;
 mod net;
 mod peer;
 mod prng;
@@ -23,7 +25,7 @@ mod timeline;
 
 pub use clock::Clock;
 pub use faults::{Canary, Faults};
-pub use kernel::{Tally, Trace};
+pub use ledger::{Tally, Trace};
 pub use net::Network;
 pub use peer::{DnsPeer, DnsReply, Noise, Peer, Quote, TcpPeer};
 pub use prng::Prng;

@@ -56,6 +56,11 @@ pub enum DnsReply {
         /// How much of the query it quotes.
         quote: Quote,
     },
+    /// A record and, at the same moment, an ICMP error that quotes the query whole.
+    AnswerAndIcmp {
+        /// As above.
+        errno: i32,
+    },
 }
 
 /// How much of the original payload an ICMP error quotes.
@@ -80,18 +85,24 @@ pub enum Noise {
     ForeignPort,
     /// From an address nobody asked, else perfect.
     ForeignAddress,
+    /// From the next server's address, else perfect.
+    Neighbour,
     /// From the server, cut inside the header, or QR clear.
     Malformed,
+    /// An ICMP error about the server that quotes a query nobody sent.
+    ForgedIcmp,
 }
 
 impl Noise {
     /// All kinds.
-    pub const ALL: [Noise; 5] = [
+    pub const ALL: [Noise; 7] = [
         Noise::WrongId,
         Noise::WrongQuestion,
         Noise::ForeignPort,
         Noise::ForeignAddress,
+        Noise::Neighbour,
         Noise::Malformed,
+        Noise::ForgedIcmp,
     ];
 }
 
@@ -130,7 +141,11 @@ impl DnsPeer {
             .iter()
             .map(|noise| {
                 let (from, bytes) = noise.make(own, query, prng);
-                Reaction::Datagram { after: prng.between(Duration::ZERO, self.delay), from, bytes }
+                let after = prng.between(Duration::ZERO, self.delay);
+                if *noise == Noise::ForgedIcmp {
+                    return Reaction::Icmp { after, errno: libc::ECONNREFUSED, bytes };
+                }
+                Reaction::Datagram { after, from, bytes }
             })
             .collect();
         for repeat in 0..=self.repeats {
@@ -144,6 +159,12 @@ impl DnsPeer {
                         Quote::Nothing => 0,
                     };
                     reactions.push(Reaction::Icmp { after, errno, bytes: query[..len].to_vec() });
+                }
+                DnsReply::AnswerAndIcmp { errno } => {
+                    let bytes = query.to_vec();
+                    reactions.push(Reaction::Icmp { after, errno, bytes });
+                    let bytes = write_reply(DnsReply::Answer, query, prng);
+                    reactions.push(Reaction::Datagram { after, from: own, bytes });
                 }
                 reply => reactions.push(Reaction::Datagram {
                     after,
@@ -172,7 +193,7 @@ impl Noise {
         let mut bytes = write_reply(DnsReply::Answer, query, prng);
         let mut from = own;
         match self {
-            Noise::WrongId => bytes[1] ^= 1 + prng.below(255) as u8,
+            Noise::WrongId | Noise::ForgedIcmp => bytes[1] ^= 1 + prng.below(255) as u8,
             Noise::WrongQuestion => {
                 let type_at = query.len() - 4;
                 if type_at > HEADER_BYTES + 1 && prng.chance(0.5) {
@@ -184,15 +205,24 @@ impl Noise {
             }
             Noise::ForeignPort => from.set_port(own.port() ^ (1 + prng.below(1000) as u16)),
             Noise::ForeignAddress => from.set_ip(stranger(own, prng)),
+            Noise::Neighbour => from.set_ip(neighbour(own)),
             Noise::Malformed => {
                 if prng.chance(0.5) {
                     bytes[2] &= 0x7f;
                 } else {
-                    bytes.truncate(2 + prng.below(10) as usize);
+                    bytes.truncate(prng.below(12) as usize);
                 }
             }
         }
         (from, bytes)
+    }
+}
+
+/// The address that differs in the last bit.
+fn neighbour(own: SocketAddr) -> IpAddr {
+    match own.ip() {
+        IpAddr::V4(ip) => Ipv4Addr::from(u32::from(ip) ^ 1).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from(u128::from(ip) ^ 1).into(),
     }
 }
 
@@ -225,7 +255,11 @@ pub(super) fn write_reply(reply: DnsReply, query: &[u8], prng: &mut Prng) -> Vec
         bytes[7] = 1;
         bytes.extend_from_slice(&[0xc0, HEADER_BYTES as u8]);
         bytes.extend_from_slice(&query[type_at..]);
-        bytes.extend_from_slice(&[0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+        bytes.extend_from_slice(&[0, 0, 0, 60]);
+        // Now and then more than fits into the buffers of a ring.
+        let data: usize = if prng.chance(0.1) { 1000 } else { 4 };
+        bytes.extend_from_slice(&(data as u16).to_be_bytes());
+        bytes.resize(bytes.len() + data, 192);
     }
     bytes
 }

@@ -14,7 +14,8 @@ use crate::tick::Tick;
 
 use super::clock::Clock;
 use super::faults::{Canary, Faults};
-use super::kernel::{Kernel, Owned, Tally, Trace};
+use super::kernel::{Kernel, Owned};
+use super::ledger::{Tally, Trace};
 use super::net::Network;
 use super::prng::Prng;
 
@@ -94,7 +95,7 @@ impl SimRing {
 
     /// When this target was asked.
     pub fn trace(&self, target: SocketAddr) -> Option<Trace> {
-        self.kernel.traces.get(&target).copied()
+        self.kernel.trace(target)
     }
 
     /// Sockets that are open.
@@ -226,6 +227,7 @@ impl Ring for SimRing {
         if let (Some(stall), true) = (stall, stalls_first) {
             self.stall(stall);
         }
+        let is_idle = self.queue.is_empty() && until <= self.kernel.clock.now();
         self.submit();
         self.wait(until, want);
         if let (Some(stall), false) = (stall, stalls_first) {
@@ -237,6 +239,7 @@ impl Ring for SimRing {
         let leaves = self.kernel.prng.chance(self.kernel.faults.undrained);
         let (events, has_left) = self.kernel.read_all(leaves);
         self.events.extend(events);
+        self.kernel.tally.idle_turns += u64::from(is_idle && self.events.is_empty());
         let now = self.kernel.clock.now();
         self.kernel.tally.undrained += u64::from(has_left);
         let lies = self.kernel.faults.canary == Some(Canary::LyingDrain);

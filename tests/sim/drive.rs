@@ -32,6 +32,7 @@ pub(crate) struct Run {
     pub(crate) datagrams: u64,
     pub(crate) syns: u64,
     pub(crate) lost: u64,
+    pub(crate) stalled: Duration,
     pub(crate) was_stopped: bool,
 }
 
@@ -62,7 +63,12 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
     let stop = Arc::new(AtomicBool::new(false));
     let links = Links { assignments, reports, empties, stop: Arc::clone(&stop) };
     let mut shard = Shard::new(ring, specs, scenario.config.clone(), links);
-    let mut feeder = Feeder { left: &scenario.assignments, channel: Some(feed) };
+    let mut feeder = Feeder {
+        left: &scenario.assignments,
+        channel: Some(feed),
+        pauses: prng.below(8) as u32 / 7,
+        batch: scenario.batch,
+    };
     let mut collector = Collector { arriving, emptied, records: Vec::new(), last_stats: None };
     let mut heard_at = start();
     for step in 0.. {
@@ -93,13 +99,14 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
     let traces = targets.filter_map(|target| Some((target, ring.trace(target)?))).collect();
     let (tally, network) = (ring.tally(), ring.network());
     let (datagrams, syns, lost) = (network.datagrams(), network.syns(), network.lost());
+    let stalled = ring.clock().stalled();
     shard.finish(Ok(()));
     if !is_dropped.get() {
         return Err("the ring was not closed by the end".into());
     }
     let stats = collector.finish()?;
     let records = collector.records;
-    Ok(Run { records, stats, tally, traces, datagrams, syns, lost, was_stopped })
+    Ok(Run { records, stats, tally, traces, datagrams, syns, lost, stalled, was_stopped })
 }
 
 /// What holds after every step.
@@ -145,6 +152,9 @@ fn balance(shard: &Shard<SimRing>) -> Result<(), String> {
 struct Feeder<'a> {
     left: &'a [Assignment],
     channel: Option<Sender<Vec<Assignment>>>,
+    /// How often an idle shard may still be left waiting: it does so in real time.
+    pauses: u32,
+    batch: u64,
 }
 
 impl Feeder<'_> {
@@ -154,7 +164,9 @@ impl Feeder<'_> {
         let Some(channel) = &self.channel else {
             return;
         };
-        let is_due = is_idle || channel.is_empty() && prng.chance(0.5);
+        let leaves_idle = is_idle && self.pauses > 0 && prng.chance(0.05);
+        self.pauses -= u32::from(leaves_idle);
+        let is_due = is_idle && !leaves_idle || channel.is_empty() && prng.chance(0.5);
         if !is_due {
             return;
         }
@@ -162,7 +174,7 @@ impl Feeder<'_> {
             self.channel = None;
             return;
         }
-        let count = (1 + prng.below(128) as usize).min(self.left.len());
+        let count = (1 + prng.below(self.batch) as usize).min(self.left.len());
         let (batch, left) = self.left.split_at(count);
         self.left = left;
         // The shard holds its end for as long as it lives.

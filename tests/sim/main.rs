@@ -3,6 +3,7 @@
 //! `RINGPROBE_SEED=n` replays one seed, `RINGPROBE_SEEDS=n` runs seeds 0 to n - 1.
 
 mod canary;
+mod coverage;
 mod directed;
 mod drive;
 mod oracle;

@@ -12,6 +12,9 @@ use ringprobe::outcome::Assignment;
 use ringprobe::shard::link::ShardConfig;
 use ringprobe::sim::{DnsPeer, DnsReply, Faults, Noise, Peer, Prng, Quote, TcpPeer};
 
+/// More than one tick of the wheel, the work of a full window and the submit together.
+const HAIR: Duration = Duration::from_millis(5);
+
 /// Everything one run needs.
 #[derive(Debug)]
 pub(crate) struct Scenario {
@@ -29,6 +32,8 @@ pub(crate) struct Scenario {
     pub(crate) collects: f64,
     /// Two checkers may share a target.
     pub(crate) shares_targets: bool,
+    /// Most assignments in a batch of the feeder.
+    pub(crate) batch: u64,
 }
 
 impl Scenario {
@@ -53,6 +58,7 @@ impl Scenario {
             reports: 64,
             collects: 1.0,
             shares_targets: false,
+            batch: 128,
         }
     }
 
@@ -81,7 +87,13 @@ impl Scenario {
 
     /// The shard may find itself late.
     pub(crate) fn may_be_late(&self) -> bool {
-        self.faults.stalls > 0 || !self.faults.stalls_at.is_empty() || self.faults.undrained > 0.0
+        let stalls = self.faults.stalls > 0 || !self.faults.stalls_at.is_empty();
+        stalls || self.faults.undrained > 0.0 || !self.is_quick()
+    }
+
+    /// The thread's own work takes next to no time.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.faults.work_each <= Duration::from_micros(1)
     }
 
     /// Nothing but the network's own faults.
@@ -127,17 +139,23 @@ pub(crate) fn healthy(delay: Duration) -> Peer {
 
 /// The scenario of a seed.
 pub(crate) fn make(seed: u64) -> Scenario {
+    make_with(seed, |_| ())
+}
+
+/// The scenario of a seed, its faults changed before everything that depends on them.
+pub(crate) fn make_with(seed: u64, change: impl FnOnce(&mut Faults)) -> Scenario {
     let mut prng = Prng::new(seed);
     let window = match prng.below(6) {
         0 => 1 + prng.below(4) as u32,
         1 => 512,
         _ => 4 + prng.below(252) as u32,
     };
-    let faults = faults(&mut prng, window);
+    let mut faults = faults(&mut prng, window);
+    change(&mut faults);
     let is_late = faults.stalls > 0 || faults.undrained > 0.0;
     let is_slow = faults.work_each > Duration::from_micros(5);
-    // Allowances of the lateness gate are absolute, so short timeouts are for a quick thread only.
-    let shortest = Duration::from_millis(if is_late || is_slow { 300 } else { 40 });
+    // In-time answers, a quarter that the lateness gate lets pass, jitter and late completions fit.
+    let shortest = Duration::from_millis(if is_late || is_slow { 60 } else { 20 });
     let specs = specs(&mut prng, shortest);
     let config = ShardConfig {
         id: ShardId(0),
@@ -156,11 +174,16 @@ pub(crate) fn make(seed: u64) -> Scenario {
         assignments: Vec::new(),
         peers: HashMap::new(),
         stop_after: prng.chance(0.05).then(|| 1 + prng.below(200)),
-        reports: 4 + prng.below(20) as usize,
-        collects: if prng.chance(0.2) { 0.02 } else { 0.5 },
+        reports: 4 + prng.below(6) as usize,
+        collects: prng.pick(&[0.5, 0.5, 0.01, 0.001]),
         shares_targets: prng.chance(0.2),
+        batch: prng.pick(&[1, 128, 128, 4096]),
     };
-    let most = if window < 8 { 60 } else { 500 };
+    let most = match window {
+        0..8 => 60,
+        512 => 3000,
+        _ => 500,
+    };
     let count = 20 + prng.below(most);
     // Some fleets are mostly healthy, some are mostly not.
     let health = prng.pick(&[0.2, 0.6, 0.95]);
@@ -185,7 +208,8 @@ fn specs(prng: &mut Prng, shortest: Duration) -> Vec<ProbeSpec> {
     let count = 1 + prng.below(4);
     (0..count)
         .map(|number| {
-            let timeout = prng.between(shortest, 4 * shortest + Duration::from_millis(200));
+            let longest = prng.pick(&[2 * shortest, Duration::from_millis(700)]);
+            let timeout = prng.between(shortest, longest);
             let mut connection = Connection { timeout, ..Connection::default() };
             if prng.chance(0.25) {
                 connection.bindto = Some(Ipv4Addr::new(192, 0, 2, number as u8).into());
@@ -216,7 +240,7 @@ fn faults(prng: &mut Prng, window: u32) -> Faults {
     let (send, connect, dissolve) = (on(0.2), on(0.2), on(0.2));
     let (stall, early, undrained, slow) = (on(0.3), on(0.3), on(0.3), on(0.2));
     if small {
-        faults.receive_buffer = Some(1024 << prng.below(6));
+        faults.receive_buffer = Some(512 << prng.below(5));
     }
     if refused {
         faults.open_refused = prng.pick(&[0.05, 0.5, 0.95]);
@@ -268,6 +292,7 @@ fn faults(prng: &mut Prng, window: u32) -> Faults {
 /// have, late ones at least 1.2 of the longest.
 fn add_peers(scenario: &mut Scenario, health: f64, prng: &mut Prng) {
     let local = scenario.has_local_faults();
+    let is_quick = scenario.is_quick() && scenario.faults.late_completion == 0.0;
     let mut targets: Vec<SocketAddr> = Vec::new();
     for assignment in &scenario.assignments {
         if !targets.contains(&assignment.target) {
@@ -281,12 +306,22 @@ fn add_peers(scenario: &mut Scenario, health: f64, prng: &mut Prng) {
         let longest = asking().map(timeout).max().expect("somebody asks");
         let retries = asking().map(|probe| probe.retries).min().expect("somebody asks");
         let in_time = (shortest * 2 / 5).saturating_sub(scenario.faults.jitter);
-        let delay = match prng.below(3) {
+        // In calm weather a server may take all its time but a hair, and a hair more is too late.
+        let is_sharp = scenario.is_calm() && is_quick;
+        // That turns leave packets unread puts the judgement off, so it takes nobody's time.
+        let is_punctual = is_quick && scenario.faults.stalls == 0;
+        let brink = (shortest - HAIR).saturating_sub(scenario.faults.jitter);
+        let delay = match prng.below(4) {
             0 => Duration::ZERO,
+            3 if is_punctual => brink,
             1 => prng.between(Duration::ZERO, in_time.min(Duration::from_millis(5))),
             _ => prng.between(Duration::ZERO, in_time),
         };
-        let late = longest * 6 / 5 + Duration::from_millis(20);
+        let late = if is_sharp && prng.chance(0.5) {
+            longest + HAIR
+        } else {
+            longest * 6 / 5 + Duration::from_millis(20)
+        };
         let mut peer = if prng.chance(health) { healthy(delay) } else { faulty(prng, delay, late) };
         // Where our own trouble may spend the retries, the network must not need them. A target that
         // many checkers share is asked often, so it loses on all of them together only what each can bear.
@@ -300,26 +335,39 @@ fn add_peers(scenario: &mut Scenario, health: f64, prng: &mut Prng) {
 
 fn faulty(prng: &mut Prng, delay: Duration, late: Duration) -> Peer {
     let mut peer = healthy(delay);
-    match prng.below(14) {
-        0 => peer.dns.reply = DnsReply::Nothing,
-        1 => peer.dns.reply = DnsReply::Rcode(1 + prng.below(15) as u8),
-        2 => peer.dns.reply = DnsReply::Empty,
-        3 => peer.dns.reply = DnsReply::Truncated,
-        4..=6 => {
-            let errno = prng.pick(&[libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH]);
+    peer.dns.reply = match prng.below(12) {
+        0 | 1 => DnsReply::Nothing,
+        2 => DnsReply::Rcode(1 + prng.below(15) as u8),
+        3 => DnsReply::Empty,
+        4 => DnsReply::Truncated,
+        5..=7 => {
+            let errnos = [
+                libc::ECONNREFUSED,
+                libc::EHOSTUNREACH,
+                libc::ENETUNREACH,
+                libc::EPROTO,
+                libc::EMSGSIZE,
+            ];
+            let errno = prng.pick(&errnos);
             let quote = prng.pick(&[Quote::Full, Quote::Full, Quote::Eight, Quote::Nothing]);
-            peer.dns.reply = DnsReply::Icmp { errno, quote };
+            DnsReply::Icmp { errno, quote }
         }
-        7 => peer.dns.delay = late,
-        8 => peer.dns.ignores = 1 + prng.below(3) as u32,
-        9 | 10 => {
-            // Noise and nothing else.
-            peer.dns.reply = DnsReply::Nothing;
-            peer.dns.noise = noise(prng);
-        }
-        11 => peer.dns.noise = noise(prng),
-        12 => peer.dns.repeats = 1 + prng.below(3) as u32,
-        _ => peer.route_errno = prng.pick(&[libc::ENETUNREACH, libc::EHOSTUNREACH]),
+        _ => DnsReply::Answer,
+    };
+    if prng.chance(0.2) {
+        peer.dns.delay = late;
+    }
+    if prng.chance(0.15) {
+        peer.dns.ignores = 1 + prng.below(3) as u32;
+    }
+    if prng.chance(0.3) {
+        peer.dns.noise = noise(prng);
+    }
+    if prng.chance(0.2) {
+        peer.dns.repeats = prng.pick(&[1, 2, 3, 300]);
+    }
+    if prng.chance(0.07) {
+        peer.route_errno = prng.pick(&[libc::ENETUNREACH, libc::EHOSTUNREACH]);
     }
     match prng.below(8) {
         0 | 1 => peer.tcp.reply = None,

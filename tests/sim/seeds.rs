@@ -2,19 +2,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::coverage::Coverage;
 use crate::drive::{Run, drive};
 use crate::oracle;
-use crate::scenario::make;
+use crate::scenario::{Scenario, make};
 
 /// Seeds of a plain `cargo test`.
 const SEEDS: u64 = 240;
 
-/// Runs one seed; a panic of the shard is a failure like any other.
-fn run(seed: u64) -> Result<Run, String> {
+/// Runs a scenario and judges what came out; a panic of the shard is a failure like any other.
+pub(crate) fn judge(scenario: &Scenario) -> Result<Run, String> {
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let scenario = make(seed);
-        let run = drive(&scenario)?;
-        oracle::check(&scenario, &run)?;
+        let run = drive(scenario)?;
+        oracle::check(scenario, &run)?;
         Ok(run)
     }));
     result.unwrap_or_else(|panic| {
@@ -30,21 +30,35 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
+fn a_seed_repeats_itself() {
+    for seed in 0..10 {
+        let records = || judge(&make(seed)).map(|run| (run.records, run.tally));
+        assert_eq!(records(), records(), "seed {seed}");
+    }
+}
+
+#[test]
 fn every_invariant_holds_for_every_seed() {
     if let Some(seed) = number("RINGPROBE_SEED") {
-        let result = run(seed);
-        println!("seed {seed}: {:#?}", make(seed).faults);
+        let scenario = make(seed);
+        println!("seed {seed}: {:#?} {:#?}", scenario.config, scenario.faults);
+        let result = judge(&scenario);
         result.unwrap_or_else(|what| panic!("RINGPROBE_SEED={seed}: {what}"));
         return;
     }
     let seeds = number("RINGPROBE_SEEDS").unwrap_or(SEEDS);
     let mut failed = Vec::new();
+    let mut coverage = Coverage::default();
     for seed in 0..seeds {
-        if let Err(what) = run(seed) {
-            failed.push(format!("RINGPROBE_SEED={seed}: {what}"));
+        match judge(&make(seed)) {
+            Ok(run) => coverage.take(&run),
+            Err(what) => failed.push(format!("RINGPROBE_SEED={seed}: {what}")),
         }
     }
+    println!("{coverage:#?}");
     let count = failed.len();
     failed.truncate(5);
     assert!(failed.is_empty(), "{count} of {seeds} seeds failed:\n{}", failed.join("\n"));
+    let missing = coverage.missing();
+    assert!(seeds < SEEDS || missing.is_empty(), "never happened: {missing:?}");
 }
