@@ -4,6 +4,10 @@
 //! socket has two multishot receives on buffer groups of the ring: data, and the error queue. They
 //! end at will (error, no buffers, an empty datagram) and are armed again before the next wait.
 
+mod close;
+mod connect;
+mod receive;
+
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -17,7 +21,7 @@ use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 use super::address::{NAME_BYTES, RawAddress};
 use super::buffers::BufferGroup;
 use super::files::Files;
-use super::message::{self, Message};
+use super::message;
 use super::token::{self, Kind};
 use super::{
     DATAGRAM_BYTES, Event, Op, RECEIVED_BYTES, Ring, RingError, RingFull, SocketId, SocketKind,
@@ -165,22 +169,6 @@ impl UringRing {
         false
     }
 
-    fn arm(&mut self, kind: Kind, socket: u32) -> bool {
-        let (header, group, flags) = match kind {
-            Kind::ReceiveErrors => (&raw const *self.error_header, ERROR_GROUP, libc::MSG_ERRQUEUE),
-            _ => (&raw const *self.data_header, DATA_GROUP, 0),
-        };
-        let entry = opcode::RecvMsgMulti::new(Fixed(socket), header, group)
-            .flags(flags as u32)
-            .build()
-            .user_data(token::pack(kind, self.files.generation(socket), socket));
-        let armed = self.push_entry(&entry);
-        if armed {
-            self.in_flight += 1;
-        }
-        armed
-    }
-
     fn enter(&mut self, want: u32, timeout: Duration) -> Result<(), RingError> {
         let timespec = Timespec::from(timeout);
         let args = SubmitArgs::new().timespec(&timespec);
@@ -205,110 +193,6 @@ impl UringRing {
         let before = self.batch.len();
         self.batch.extend(self.ring.0.completion());
         self.batch.len() - before
-    }
-
-    fn rearm_all(&mut self) {
-        // Data first, then errors: the error reader armed last wakes first and clears the pending
-        // socket error before it can end the data receive.
-        let mut waiting = std::mem::take(&mut self.rearm);
-        waiting.sort_unstable_by_key(|(kind, _)| *kind as u8);
-        waiting.retain(|&(kind, socket)| {
-            let is_open = self.files.get(socket).is_some();
-            is_open && !self.arm(kind, socket)
-        });
-        self.rearm.append(&mut waiting);
-    }
-
-    fn give_back_lent(&mut self) {
-        if let Some((kind, buffer)) = self.lent.take() {
-            self.group(kind).give_back(buffer);
-        }
-    }
-
-    fn group(&mut self, kind: Kind) -> &mut BufferGroup {
-        if kind == Kind::ReceiveErrors { &mut self.errors } else { &mut self.data }
-    }
-
-    /// A completion of a multishot receive: `Some` where it carries a message for the shard.
-    fn received(
-        &mut self,
-        kind: Kind,
-        generation: u32,
-        socket: u32,
-        entry: &cqueue::Entry,
-    ) -> bool {
-        let current = self.files.is_current(socket, generation);
-        if !cqueue::more(entry.flags()) {
-            self.in_flight -= 1;
-            if current {
-                self.rearm.push((kind, socket));
-                if entry.result() == -libc::ENOBUFS {
-                    self.drained = false;
-                }
-            }
-        }
-        let Some(buffer) = cqueue::buffer_select(entry.flags()) else {
-            return false;
-        };
-        if !current || entry.result() < 0 {
-            self.group(kind).give_back(buffer);
-            return false;
-        }
-        self.lent = Some((kind, buffer));
-        true
-    }
-
-    /// The errno of a connect, or `None` while it is still in progress.
-    ///
-    /// A result of 0 is not believed: an ICMP error of this or an earlier target waits in the socket's
-    /// error queue, io_uring sees EPOLLERR, asks for the pending error, finds none and says 0. Only a
-    /// socket that has a peer is connected. (Some kernels around 6.1 say EINPROGRESS and leave it there.)
-    fn connect_ended(&mut self, token: Token, result: i32) -> Option<i32> {
-        let errno = if result == 0 { self.check_connected(token) } else { -result };
-        self.outgoing[token.slot as usize].has_failed = errno != 0;
-        if errno != libc::EINPROGRESS {
-            return Some(errno);
-        }
-        let socket = self.outgoing[token.slot as usize].socket;
-        let entry = opcode::PollAdd::new(Fixed(socket), libc::POLLOUT as u32)
-            .build()
-            .user_data(token::pack_token(Kind::ConnectPoll, token));
-        if self.push_entry(&entry) {
-            self.in_flight += 1;
-            None
-        } else {
-            Some(libc::ENOBUFS)
-        }
-    }
-
-    /// The same for the poll that stood in for the connect.
-    fn connect_poll_ended(&mut self, token: Token, result: i32) -> Option<i32> {
-        let hung_up = result >= 0 && result & i32::from(libc::POLLHUP) != 0;
-        match (result, self.check_connected(token)) {
-            (..0, _) => Some(-result),
-            // Closed, and whatever closed it left no word.
-            (_, libc::EINPROGRESS) if hung_up => Some(libc::EIO),
-            (_, errno) => self.connect_ended(token, -errno),
-        }
-    }
-
-    /// Errors survive a disconnect: without this the next target would inherit them.
-    fn forget_errors(&mut self, token: Token) {
-        let outgoing = &mut self.outgoing[token.slot as usize];
-        if std::mem::take(&mut outgoing.has_failed)
-            && let Some(open) = self.files.get(outgoing.socket)
-        {
-            socket::drain_errors(&open.socket);
-        }
-    }
-
-    /// 0 when the socket of the slot has a peer, EINPROGRESS when it may still get one, else why not.
-    fn check_connected(&self, token: Token) -> i32 {
-        let socket = self.outgoing[token.slot as usize].socket;
-        match self.files.get(socket) {
-            Some(open) => socket::connect_result(&open.socket),
-            None => libc::EBADF,
-        }
     }
 }
 
@@ -424,7 +308,7 @@ impl Ring for UringRing {
             self.drained = false;
         }
         // A receive that ended in this batch left unread what came after it.
-        if self.drained && self.batch.iter().any(ends_a_receive) {
+        if self.drained && self.batch.iter().any(receive::ends_a_receive) {
             self.drained = false;
         }
         Ok(self.now)
@@ -489,85 +373,4 @@ impl Ring for UringRing {
             None => Err(libc::EBADF),
         }
     }
-}
-
-impl UringRing {
-    fn parse_lent(&self, entry: &cqueue::Entry) -> Option<Message> {
-        let (kind, buffer) = self.lent?;
-        let (group, header, is_error) = match kind {
-            Kind::ReceiveErrors => (&self.errors, &self.error_header, true),
-            _ => (&self.data, &self.data_header, false),
-        };
-        message::parse(group.bytes(buffer, entry.result() as usize)?, header, is_error)
-    }
-
-    fn message(&self, kind: Kind, socket: u32, parsed: Message) -> Event<'_> {
-        let group = if kind == Kind::ReceiveErrors { &self.errors } else { &self.data };
-        let bytes = self
-            .lent
-            .and_then(|(_, buffer)| group.bytes(buffer, parsed.payload.end))
-            .map_or(&[][..], |bytes| &bytes[parsed.payload.start..]);
-        let socket = SocketId(socket);
-        match kind {
-            Kind::ReceiveErrors => {
-                Event::IcmpError { socket, to: parsed.name, errno: parsed.errno, bytes }
-            }
-            _ => Event::Datagram { socket, from: parsed.name, bytes },
-        }
-    }
-}
-
-impl Drop for UringRing {
-    fn drop(&mut self) {
-        // R6: cancel, drain to zero, then unmap; if draining fails, leak.
-        self.give_back_lent();
-        let patience = Timespec::from(DRAIN_PATIENCE);
-        let submitter = self.ring.0.submitter();
-        let _ = submitter.submit();
-        let _ = submitter.register_sync_cancel(Some(patience), CancelBuilder::any());
-        let give_up = monotonic_now() + DRAIN_PATIENCE;
-        while self.in_flight > 0 && monotonic_now() < give_up {
-            self.batch.clear();
-            if self.enter(1, Duration::from_millis(50)).is_err() {
-                break;
-            }
-            self.reap();
-            for entry in &self.batch {
-                let is_send = matches!(token::unpack(entry.user_data()), Some((Kind::Send, ..)));
-                if !is_send && !cqueue::more(entry.flags()) {
-                    self.in_flight -= 1;
-                }
-            }
-        }
-        if self.in_flight == 0 {
-            // SAFETY: dropped once, here, and not used after: no op is left that could write into
-            // the groups, and the ring goes before its buffers.
-            unsafe {
-                ManuallyDrop::drop(&mut self.ring.0);
-                ManuallyDrop::drop(&mut self.data);
-                ManuallyDrop::drop(&mut self.errors);
-            }
-        } else {
-            // SAFETY: dropped once, here, and not used after. The groups and what the ops name are
-            // leaked, because the kernel may still write to them.
-            unsafe { ManuallyDrop::drop(&mut self.ring.0) };
-            std::mem::forget(std::mem::take(&mut self.outgoing));
-            std::mem::forget(std::mem::replace(
-                &mut self.data_header,
-                Box::new(message::header(0)),
-            ));
-            std::mem::forget(std::mem::replace(
-                &mut self.error_header,
-                Box::new(message::header(0)),
-            ));
-        }
-    }
-}
-
-fn ends_a_receive(entry: &cqueue::Entry) -> bool {
-    !cqueue::more(entry.flags())
-        && matches!(
-            token::unpack(entry.user_data()),
-            Some((Kind::Receive | Kind::ReceiveErrors, ..))
-        )
 }
