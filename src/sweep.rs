@@ -40,6 +40,8 @@ use crate::tick::{WallClock, monotonic_now};
 
 /// Batches of records on their way to the aggregator, per shard.
 const REPORTS_IN_FLIGHT: usize = 8;
+/// The ring itself; its sockets come on top.
+const DESCRIPTORS_OF_A_RING: u32 = 1;
 /// How long a stopped feeder may take before it is left to end by itself.
 const FEEDER_GRACE: Duration = Duration::from_millis(250);
 
@@ -99,6 +101,7 @@ pub fn run_with(
     let mut threads = Vec::with_capacity(shards);
     let mut assignments = Vec::with_capacity(shards);
     let mut empties = Vec::with_capacity(shards);
+    let (ready_in, ready) = bounded(0);
     for config in shard_configs(&request, shards) {
         let (assignments_in, assignments_out) = bounded(BATCHES_IN_FLIGHT);
         let (empties_in, empties_out) = bounded(shards * REPORTS_IN_FLIGHT);
@@ -106,6 +109,7 @@ pub fn run_with(
             assignments: assignments_out,
             reports: reports_in.clone(),
             empties: empties_out,
+            ready: ready_in.clone(),
             stop: Arc::clone(&halt),
         };
         let id = config.id;
@@ -124,6 +128,9 @@ pub fn run_with(
     }
     // The reports end when the last shard drops its sender.
     drop(reports_in);
+    // Nobody sends: it ends when every shard has its ring, or has failed to get one.
+    drop(ready_in);
+    let _ = ready.recv();
 
     let feeder = FeederThread::start(request, catalog.specs(), assignments, &halt);
     let feeder = match feeder {
@@ -153,6 +160,7 @@ pub fn run_with(
 
 fn shard_configs(request: &SweepRequest, shards: usize) -> Vec<ShardConfig> {
     let cpus = available_cpus();
+    let sockets_max = backend::descriptors_left() / shards as u32;
     (0..shards)
         .map(|shard| ShardConfig {
             id: ShardId(shard as u32),
@@ -162,6 +170,8 @@ fn shard_configs(request: &SweepRequest, shards: usize) -> Vec<ShardConfig> {
             rate: request.rate.map(|rate| rate / shards as f64),
             sockets_per_lane: request.sockets_per_lane,
             receive_buffer: request.receive_buffer,
+            // Every shard gets at least one, and its own error where even that is too many.
+            sockets_max: sockets_max.saturating_sub(DESCRIPTORS_OF_A_RING).max(1),
             // Shards must not use the same ids in the same order.
             seed: request.seed.map(|seed| seed.wrapping_add(shard as u64)),
         })

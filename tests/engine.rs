@@ -45,10 +45,17 @@ fn sweep(assignments: Vec<Assignment>, window: u32) -> (Vec<Record>, ShardStats)
             rate: None,
             sockets_per_lane: 4,
             receive_buffer: None,
+            sockets_max: 10_000,
             seed: None,
         };
-        let links =
-            Links { assignments: inbox, reports, empties, stop: Arc::new(AtomicBool::new(false)) };
+        let (ready, _) = crossbeam_channel::bounded(0);
+        let links = Links {
+            assignments: inbox,
+            reports,
+            empties,
+            ready,
+            stop: Arc::new(AtomicBool::new(false)),
+        };
         ringprobe::shard::run(ring, specs, config, links);
     });
     let feeder = std::thread::spawn(move || {

@@ -10,6 +10,8 @@ use crate::outcome::LocalFault;
 use crate::ring::{Ring, SocketId, SocketKind, SocketSpec};
 use crate::tick::Tick;
 
+use super::link::ShardConfig;
+
 /// A refusal is not asked for again before this has passed.
 const REFUSAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -45,18 +47,23 @@ pub(super) struct Lanes {
     lanes: Vec<Lane>,
     by_spec: HashMap<(SocketSpec, bool), LaneId, foldhash::fast::RandomState>,
     sockets_per_lane: u32,
+    sockets_max: u32,
+    /// Sockets of all lanes.
+    open: u32,
     receive_buffer: Option<usize>,
     /// By socket id: the kernel's drop counter as last seen; `None` for TCP and closed ones.
     drops_seen: Vec<Option<u32>>,
 }
 
 impl Lanes {
-    pub(super) fn new(sockets_per_lane: u32, receive_buffer: Option<usize>) -> Lanes {
+    pub(super) fn new(config: &ShardConfig) -> Lanes {
         Lanes {
             lanes: Vec::new(),
             by_spec: HashMap::default(),
-            sockets_per_lane: sockets_per_lane.clamp(1, 64),
-            receive_buffer,
+            sockets_per_lane: config.sockets_per_lane.clamp(1, 64),
+            sockets_max: config.sockets_max,
+            open: 0,
+            receive_buffer: config.receive_buffer,
             drops_seen: Vec::new(),
         }
     }
@@ -157,6 +164,7 @@ impl Lanes {
         let lane = &mut self.lanes[lane.0 as usize];
         lane.in_use -= 1;
         lane.open -= 1;
+        self.open -= 1;
         self.drops_seen[socket.0 as usize] = None;
         ring.close(socket);
     }
@@ -194,7 +202,7 @@ impl Lanes {
 
     /// Sockets that exist.
     pub(super) fn open_sockets(&self) -> u32 {
-        self.lanes.iter().map(|lane| lane.open).sum()
+        self.open
     }
 
     /// Attempts that use a socket now.
@@ -223,14 +231,23 @@ impl Lanes {
         self.lanes[index].refusal.is_none_or(|(_, at)| now >= at + REFUSAL_PAUSE)
     }
 
+    fn open<R: Ring>(&mut self, ring: &mut R, spec: &SocketSpec) -> Result<SocketId, LocalFault> {
+        if self.open >= self.sockets_max {
+            return Err(LocalFault::Socket(libc::EMFILE));
+        }
+        let socket = ring.open(spec)?;
+        self.open += 1;
+        Ok(socket)
+    }
+
     fn grow<R: Ring>(&mut self, ring: &mut R, index: usize) {
         let spec = self.lanes[index].spec.clone();
-        let mut result = ring.open(&spec);
+        let mut result = self.open(ring, &spec);
         if let Err(LocalFault::Socket(libc::EMFILE | libc::ENFILE)) = result
             && self.lanes[index].open == 0
             && self.close_an_idle_one(ring)
         {
-            result = ring.open(&spec);
+            result = self.open(ring, &spec);
         }
         let lane = &mut self.lanes[index];
         match result {
@@ -259,6 +276,7 @@ impl Lanes {
         };
         if let Some(socket) = lane.sockets.pop() {
             lane.open -= 1;
+            self.open -= 1;
             self.drops_seen[socket.0 as usize] = None;
             ring.close(socket);
         }

@@ -25,6 +25,8 @@ pub struct ShardConfig {
     pub sockets_per_lane: u32,
     /// SO_RCVBUF of UDP sockets in bytes; `None` for as much as the kernel gives.
     pub receive_buffer: Option<usize>,
+    /// Sockets this shard may have open: its share of RLIMIT_NOFILE.
+    pub sockets_max: u32,
     /// Seed of transaction ids; `None` takes it from the operating system.
     pub seed: Option<u64>,
 }
@@ -38,6 +40,9 @@ pub struct Links {
     pub reports: Sender<Report>,
     /// Emptied batches on their way back.
     pub empties: Receiver<Vec<Record>>,
+    /// Dropped when the shard has its ring: nothing is fed before all have, so that no shard's sockets
+    /// take the descriptors of another's ring.
+    pub ready: Sender<()>,
     /// Set by Ctrl-C or a broken sink: admit nothing more, report what is known, end.
     pub stop: Arc<AtomicBool>,
 }

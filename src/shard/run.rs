@@ -140,7 +140,7 @@ impl<R: Ring> Shard<R> {
             now,
             slots: Slots::new(window),
             ids: Ids::new(window, config.seed.map(|seed| seed ^ (u64::from(config.id.0) << 32))),
-            lanes: Lanes::new(config.sockets_per_lane, config.receive_buffer),
+            lanes: Lanes::new(&config),
             lane_of: vec![[None; 2]; specs.len()],
             wheel: Wheel::new(window, now),
             window: Window::new(window),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::Pid;
 
 use crate::ring::uring::{RingConfig, UringRing};
@@ -46,4 +47,14 @@ pub fn available_cpus() -> Vec<usize> {
         |_| Vec::new(),
         |set| (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).collect(),
     )
+}
+
+/// Descriptors kept back for what a run opens beside rings and sockets.
+const DESCRIPTORS_KEPT: u32 = 8;
+
+/// Descriptors this process may still open, less a reserve.
+pub(super) fn descriptors_left() -> u32 {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    let open = std::fs::read_dir("/proc/self/fd").map_or(16, |entries| entries.count() as u32);
+    u32::try_from(soft).unwrap_or(u32::MAX).saturating_sub(open + DESCRIPTORS_KEPT)
 }

@@ -61,7 +61,8 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
     let (reports, arriving) = bounded(scenario.reports);
     let (emptied, empties) = unbounded();
     let stop = Arc::new(AtomicBool::new(false));
-    let links = Links { assignments, reports, empties, stop: Arc::clone(&stop) };
+    let (ready, _) = bounded(0);
+    let links = Links { assignments, reports, empties, ready, stop: Arc::clone(&stop) };
     let mut shard = Shard::new(ring, specs, scenario.config.clone(), links);
     let mut feeder = Feeder {
         left: &scenario.assignments,

@@ -49,6 +49,7 @@ impl Scenario {
                 rate: None,
                 sockets_per_lane: 1,
                 receive_buffer: None,
+                sockets_max: 100_000,
                 seed: Some(1),
             },
             faults: Faults { work_each: Duration::from_micros(1), ..Faults::default() },
@@ -164,6 +165,7 @@ pub(crate) fn make_with(seed: u64, change: impl FnOnce(&mut Faults)) -> Scenario
         rate: prng.chance(0.15).then(|| 500.0 + prng.below(20_000) as f64),
         sockets_per_lane: 1 + prng.below(4) as u32,
         receive_buffer: None,
+        sockets_max: 100_000,
         seed: Some(seed),
     };
     let mut scenario = Scenario {
