@@ -59,7 +59,7 @@ impl Backend for Table {
             window_now: config.window,
             window_min: config.window,
             in_flight: 0,
-            limited_ns: [0; 7],
+            limited_ns: [0; 9],
             turns: 0,
             latency: Histogram::new(3).expect("3 digits are allowed"),
         };

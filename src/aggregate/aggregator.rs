@@ -346,7 +346,7 @@ mod tests {
             window_now: 100,
             window_min: 50,
             in_flight: 0,
-            limited_ns: [1_000_000_000, 0, 0, 7_000_000_000, 0, 0, 0],
+            limited_ns: [1_000_000_000, 0, 0, 7_000_000_000, 0, 0, 0, 0, 0],
             turns: 9,
             latency,
         })

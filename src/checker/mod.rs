@@ -11,7 +11,7 @@ mod unreachable;
 use crate::fleet::ProbeSpec;
 use crate::wire::dns::QueryError;
 
-pub use unreachable::from_errno;
+pub use unreachable::{outcome_of_connect, outcome_of_icmp};
 
 /// A spec made ready for probing.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,9 +2,18 @@
 
 use crate::outcome::{Failure, LocalFault, Outcome};
 
-/// The outcome an errno of a connect, or of an ICMP error, stands for. The list of failures is
-/// keepalived's; everything else is ours.
-pub fn from_errno(errno: i32) -> Outcome {
+/// The outcome that the errno of an ICMP error stands for.
+pub fn outcome_of_icmp(errno: i32) -> Outcome {
+    match errno {
+        // ICMPv6 administratively prohibited, policy failed and reject route; IPv4 says EHOSTUNREACH.
+        libc::EACCES => Outcome::Fail(Failure::HostUnreachable),
+        errno => outcome_of_connect(errno),
+    }
+}
+
+/// The outcome that the errno of a connect stands for. The list of failures is keepalived's;
+/// everything else is ours.
+pub fn outcome_of_connect(errno: i32) -> Outcome {
     match errno {
         libc::ECONNREFUSED => Outcome::Fail(Failure::ConnectionRefused),
         // EPROTO and ENOPROTOOPT: the host answered that it cannot take the packet at all.
@@ -42,7 +51,7 @@ mod tests {
             libc::EALREADY,
             libc::EAFNOSUPPORT,
         ] {
-            assert!(matches!(from_errno(errno), Outcome::Unknown(_)), "errno {errno}");
+            assert!(matches!(outcome_of_connect(errno), Outcome::Unknown(_)), "errno {errno}");
         }
     }
 
@@ -56,7 +65,7 @@ mod tests {
             (libc::ETIMEDOUT, Failure::Timeout),
         ];
         for (errno, failure) in table {
-            assert_eq!(from_errno(errno), Outcome::Fail(failure));
+            assert_eq!(outcome_of_connect(errno), Outcome::Fail(failure));
         }
     }
 }

@@ -96,22 +96,19 @@ impl Files {
     }
 
     /// Closes a connected socket, so that the kernel ends the connection with FIN, and opens another
-    /// in its place; the errno, 0 for success.
-    pub(super) fn replace(&mut self, submitter: &Submitter<'_>, index: u32) -> i32 {
+    /// in its place; whether that worked.
+    pub(super) fn replace(&mut self, submitter: &Submitter<'_>, index: u32) -> bool {
         let Some(open) = self.sockets.get_mut(index as usize).and_then(Option::take) else {
-            return libc::EBADF;
+            return false;
         };
         update(submitter, index, -1);
         drop(open.socket);
-        match socket::open(&open.spec) {
-            Ok(socket) => {
-                let is_registered = update(submitter, index, socket.as_raw_fd());
-                self.sockets[index as usize] = Some(OpenSocket { socket, spec: open.spec });
-                if is_registered { 0 } else { libc::EMFILE }
-            }
-            Err(LocalFault::Socket(errno) | LocalFault::Memory(errno)) => errno,
-            Err(_) => libc::EADDRNOTAVAIL,
-        }
+        let Ok(socket) = socket::open(&open.spec) else {
+            return false;
+        };
+        let is_registered = update(submitter, index, socket.as_raw_fd());
+        self.sockets[index as usize] = Some(OpenSocket { socket, spec: open.spec });
+        is_registered
     }
 }
 

@@ -1,5 +1,7 @@
 //! Ops in, completions out: the only folder with `unsafe` in it.
 //!
+//! (`mmsg` is apart: the batch socket of `respond`, which is here for its `unsafe` only.)
+//!
 //! A shard is written against [`Ring`] and never sees a pointer: it names a slot, the ring owns the
 //! bytes. `uring` is the real one; `sim/ring.rs` is the same in a made-up world.
 //!
@@ -9,7 +11,8 @@
 //! - **R2** `user_data` is kind | generation | slot. A stale CQE is dropped, but its buffer goes back.
 //! - **R3** A provided buffer is ours only between its CQE and its return, inside one call.
 //! - **R4** A ring never leaves the thread that made it.
-//! - **R5** Ops in flight never exceed CQ entries; `push` hands the op back when the SQ is full.
+//! - **R5** `push` submits when the SQ is full and hands the op back only when that fails. Completions
+//!   beyond the CQ wait in the kernel (NODROP); a multishot that this ends is armed again.
 //! - **R6** Drop cancels, drains to zero, then unmaps; if draining fails, it leaks.
 
 #![allow(unsafe_code)]
@@ -217,7 +220,7 @@ pub trait Ring {
     /// Queues an op; it starts at the next `turn`.
     ///
     /// # Errors
-    /// [`RingFull`] hands the op back.
+    /// [`RingFull`] hands the op back: nothing could be submitted to make room.
     fn push(&mut self, op: Op) -> Result<(), RingFull>;
 
     /// Starts what was queued, waits until `want` completions are there or `until` has come, reads

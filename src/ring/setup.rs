@@ -6,13 +6,13 @@ use io_uring::{IoUring, Probe, opcode};
 
 use super::RingError;
 
-/// Opcodes the engine needs, with their names for the message.
-const NEEDED: [(u8, &str); 5] = [
+/// Opcodes the engine needs, with their names for the message. What a probe of opcodes cannot tell
+/// (multishot, sendto, synchronous cancel) is as old as DEFER_TASKRUN or older.
+const NEEDED: [(u8, &str); 4] = [
     (opcode::Send::CODE, "SEND"),
     (opcode::RecvMsgMulti::CODE, "RECVMSG"),
     (opcode::Connect::CODE, "CONNECT"),
     (opcode::PollAdd::CODE, "POLL_ADD"),
-    (opcode::AsyncCancel::CODE, "ASYNC_CANCEL"),
 ];
 
 /// The memory charge of a ring that just ended is freed late, so an immediate restart may be refused.

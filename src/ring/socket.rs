@@ -27,27 +27,36 @@ pub(super) fn open(spec: &SocketSpec) -> Result<Socket, LocalFault> {
 }
 
 fn try_open(spec: &SocketSpec) -> io::Result<Socket> {
-    let domain = if spec.is_ipv6 { Domain::IPV6 } else { Domain::IPV4 };
     let socket = match spec.kind {
-        SocketKind::Udp => Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?,
+        SocketKind::Udp => Socket::new(domain(spec), Type::DGRAM, Some(Protocol::UDP))?,
         SocketKind::TcpHalf | SocketKind::TcpFull => {
-            Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?
+            Socket::new(domain(spec), Type::STREAM, Some(Protocol::TCP))?
         }
     };
     if spec.is_ipv6 {
         socket.set_only_v6(true)?;
     }
+    bind_route(&socket, spec)?;
+    match spec.kind {
+        SocketKind::Udp => prepare_udp(&socket, spec)?,
+        SocketKind::TcpHalf | SocketKind::TcpFull => prepare_tcp(&socket, spec)?,
+    }
+    Ok(socket)
+}
+
+fn domain(spec: &SocketSpec) -> Domain {
+    if spec.is_ipv6 { Domain::IPV6 } else { Domain::IPV4 }
+}
+
+/// Interface and mark: what chooses the route beside the source address.
+fn bind_route(socket: &Socket, spec: &SocketSpec) -> io::Result<()> {
     if let Some(interface) = &spec.interface {
         socket.bind_device(Some(interface.as_bytes()))?;
     }
     if spec.mark != 0 {
         socket.set_mark(spec.mark)?;
     }
-    match spec.kind {
-        SocketKind::Udp => prepare_udp(&socket, spec)?,
-        SocketKind::TcpHalf | SocketKind::TcpFull => prepare_tcp(&socket, spec)?,
-    }
-    Ok(socket)
+    Ok(())
 }
 
 fn prepare_udp(socket: &Socket, spec: &SocketSpec) -> io::Result<()> {
@@ -146,13 +155,21 @@ pub(super) fn drops(fd: RawFd) -> u32 {
 /// # Errors
 /// The errno of the route look-up, or of opening the socket.
 pub(super) fn route(spec: &SocketSpec, to: SocketAddr) -> Result<(), i32> {
-    // The source port is taken already and does not matter for the route.
-    let probe = SocketSpec { source_port: None, kind: SocketKind::Udp, ..spec.clone() };
-    let socket = try_open(&probe).map_err(|error| errno(&error))?;
+    let socket = route_socket(spec).map_err(|error| errno(&error))?;
     let to = RawAddress::from(to);
     // SAFETY: the descriptor is open, and `to` with its length lives across the call.
     let result = unsafe { libc::connect(socket.as_raw_fd(), to.as_ptr(), to.len()) };
     if result == 0 { Ok(()) } else { Err(errno(&io::Error::last_os_error())) }
+}
+
+/// A socket with the options that a route depends on. The source port is not one of them.
+fn route_socket(spec: &SocketSpec) -> io::Result<Socket> {
+    let socket = Socket::new(domain(spec), Type::DGRAM, Some(Protocol::UDP))?;
+    bind_route(&socket, spec)?;
+    if let Some(source) = spec.source {
+        socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))?;
+    }
+    Ok(socket)
 }
 
 /// How a connect stands: 0 for connected, EINPROGRESS for not yet, else the errno that ended it.

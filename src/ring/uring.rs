@@ -142,7 +142,7 @@ impl UringRing {
             data_header: Box::new(message::header(0)),
             error_header: Box::new(message::header(ERROR_CONTROL_BYTES)),
             unspecified: Box::new(RawAddress::unspecified_family()),
-            batch: Vec::with_capacity(completions as usize),
+            batch: Vec::with_capacity(completions.min(65_536) as usize),
             batch_next: 0,
             lent: None,
             immediate: VecDeque::new(),
@@ -269,7 +269,8 @@ impl Ring for UringRing {
                 Ok(())
             }
             Op::Replace { token, socket } => {
-                let errno = self.files.replace(&self.ring.0.submitter(), socket.0);
+                let is_replaced = self.files.replace(&self.ring.0.submitter(), socket.0);
+                let errno = if is_replaced { 0 } else { libc::EIO };
                 self.immediate.push_back((token, errno));
                 Ok(())
             }
@@ -305,6 +306,10 @@ impl Ring for UringRing {
                 }
             }
         } else {
+            self.drained = false;
+        }
+        // What the kernel had no memory to start is not to be judged by its deadline.
+        if !self.ring.0.submission().is_empty() {
             self.drained = false;
         }
         // A receive that ended in this batch left unread what came after it.

@@ -33,8 +33,9 @@ impl Attempts {
         Attempts { made: 0, retries_left: retries, free_left: FREE_RETRIES }
     }
 
-    /// Counts an attempt that ended and says what follows. A server that answered, even badly, is
-    /// believed at once; silence and our own trouble are tried again.
+    /// Counts an attempt that ended and says what follows. A word of the server or of the network (an
+    /// answer, a reset, an ICMP error, no route) is believed at once; silence and our own trouble are
+    /// tried again.
     pub fn after(&mut self, outcome: Outcome) -> Next {
         self.made = self.made.saturating_add(1);
         match outcome {

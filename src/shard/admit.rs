@@ -24,8 +24,7 @@ impl Core {
                 return (Limit::Cpu, self.now);
             }
             if self.slots.in_use() >= self.window.now() {
-                let limit = if self.window.is_cut() { Limit::ReceiveBuffer } else { Limit::Window };
-                return (limit, Tick::NEVER);
+                return (self.window.limit(), Tick::NEVER);
             }
             let Some(pending) = self.inbox.next(self.now) else {
                 let retry_at = self.inbox.next_retry_at().unwrap_or(Tick::NEVER);
@@ -41,21 +40,24 @@ impl Core {
                 self.inbox.hold(pending);
                 return (Limit::Rate, due);
             }
-            if let Err((pending, again)) = self.start(ring, pending) {
+            if let Err((pending, limit, again)) = self.start(ring, pending) {
                 self.inbox.hold(pending);
-                return (Limit::Window, again);
+                if let Some(rate) = &mut self.rate {
+                    rate.give_back();
+                }
+                return (limit, again);
             }
             self.started += 1;
         }
     }
 
-    /// Starts one attempt; where there is no room for it just now, gives it back and says when to
-    /// look again.
+    /// Starts one attempt; where there is no room for it just now, gives it back and says what is
+    /// missing and when to look again.
     pub(super) fn start<R: Ring>(
         &mut self,
         ring: &mut R,
         pending: Pending,
-    ) -> Result<(), (Pending, Tick)> {
+    ) -> Result<(), (Pending, Limit, Tick)> {
         let later = self.now + WAIT_MAX;
         let spec = pending.assignment.spec;
         let is_ipv6 = pending.assignment.target.is_ipv6();
@@ -69,7 +71,7 @@ impl Core {
         };
         let socket = match self.lanes.acquire(ring, lane) {
             Ok(socket) => socket,
-            Err(NoSocket::Busy) => return Err((pending, later)),
+            Err(NoSocket::Busy) => return Err((pending, Limit::Sockets, later)),
             Err(NoSocket::Fault(fault)) => {
                 self.settle(pending, Outcome::Unknown(fault), None);
                 return Ok(());
@@ -91,7 +93,7 @@ impl Core {
         };
         let Some(index) = self.slots.take(slot) else {
             self.lanes.release(lane, socket);
-            return Err((pending, later));
+            return Err((pending, Limit::Window, later));
         };
         if self.launch(ring, index) {
             self.begin(index);
@@ -99,7 +101,7 @@ impl Core {
         }
         self.free(index);
         // The submission queue is full, and the next turn empties it.
-        Err((pending, self.now))
+        Err((pending, Limit::Cpu, self.now))
     }
 
     /// The attempt begins: its op goes out with the next turn.

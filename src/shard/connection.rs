@@ -1,6 +1,6 @@
 //! Attempts over TCP: the verdict comes with the connect, the socket is free after the disconnect (D3).
 
-use crate::checker::{Prepared, from_errno};
+use crate::checker::{Prepared, outcome_of_connect, outcome_of_icmp};
 use crate::outcome::{Failure, Outcome};
 use crate::ring::{Op, Ring};
 
@@ -14,20 +14,8 @@ impl Core {
             Phase::Connecting => {
                 let slot = self.slots.get(index);
                 let (pending, started) = (slot.pending, slot.started);
-                let Prepared::Tcp(checker) = &self.specs[pending.assignment.spec.index()].prepared
-                else {
-                    return;
-                };
-                let outcome = checker.on_connected(errno);
-                let target = pending.assignment.target;
-                let has_no_route = matches!(
-                    outcome,
-                    Outcome::Fail(Failure::NetUnreachable | Failure::HostUnreachable)
-                ) && ring.route(slot.socket, target).err().map(from_errno)
-                    == Some(outcome);
-                // Refused before its SYN left.
-                let sent_nothing = has_no_route || matches!(outcome, Outcome::Unknown(_));
-                self.stats.connects -= u64::from(sent_nothing);
+                let (outcome, syn_left) = self.judge_connect(ring, index, errno);
+                self.stats.connects -= u64::from(!syn_left);
                 let latency = match outcome {
                     Outcome::Unknown(_) | Outcome::Fail(Failure::Timeout) => None,
                     _ => Some(self.now.since(started).as_nanos() as u64),
@@ -45,6 +33,24 @@ impl Core {
                 self.free_if_dissolved(ring, index);
             }
             Phase::Free | Phase::Asked(_) => (),
+        }
+    }
+
+    /// What the errno of a connect says, and whether its SYN had left. A missing route of ours and a
+    /// router's ICMP error have the same errno; asking for the route tells them apart.
+    fn judge_connect<R: Ring>(&self, ring: &mut R, index: u32, errno: i32) -> (Outcome, bool) {
+        let slot = self.slots.get(index);
+        let target = slot.pending.assignment.target;
+        let outcome = if errno == 0 { Outcome::Pass } else { outcome_of_connect(errno) };
+        let is_unreachable =
+            matches!(outcome, Outcome::Fail(Failure::NetUnreachable | Failure::HostUnreachable));
+        let may_be_icmp = is_unreachable || errno == libc::EACCES && target.is_ipv6();
+        if !may_be_icmp {
+            return (outcome, !matches!(outcome, Outcome::Unknown(_)));
+        }
+        match ring.route(slot.socket, target) {
+            Ok(()) => (outcome_of_icmp(errno), true),
+            Err(no_route) => (outcome, outcome_of_connect(no_route) != outcome),
         }
     }
 
@@ -71,10 +77,15 @@ impl Core {
     }
 
     pub(super) fn repeat_disconnects<R: Ring>(&mut self, ring: &mut R) {
-        for index in std::mem::take(&mut self.to_dissolve) {
+        let mut waiting = std::mem::take(&mut self.to_dissolve);
+        for index in waiting.drain(..) {
             if let Phase::Dissolving { connect_pending, .. } = self.slots.get(index).phase {
                 self.dissolve(ring, index, connect_pending);
             }
+        }
+        if self.to_dissolve.is_empty() {
+            // Keeps the room it had.
+            self.to_dissolve = waiting;
         }
     }
 

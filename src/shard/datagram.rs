@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::checker::{Prepared, from_errno};
+use crate::checker::{Prepared, outcome_of_connect};
 use crate::outcome::{LocalFault, Outcome};
 use crate::ring::{Op, Ring};
 
+use super::link::Limit;
 use super::recorder;
 use super::run::Core;
 use super::slot::Phase;
@@ -35,6 +36,7 @@ impl Core {
             libc::ECONNREFUSED
             | libc::EHOSTUNREACH
             | libc::ENETUNREACH
+            | libc::ENETDOWN
             | libc::EPROTO
             | libc::EMSGSIZE
             | libc::ENOPROTOOPT
@@ -44,12 +46,12 @@ impl Core {
                 if refusals.is_multiple_of(REFUSALS_BEFORE_ROUTE)
                     && let Err(errno) = ring.route(socket, to)
                 {
-                    return self.end_datagram(index, from_errno(errno), None);
+                    return self.end_datagram(index, outcome_of_connect(errno), None);
                 }
                 self.resend.push(self.slots.token(index));
             }
             libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM => {
-                self.window.trouble();
+                self.window.trouble(Limit::SendQueue);
                 self.resend_at = self.resend_at.max(self.now + CONGESTION_PAUSE);
                 self.resend.push(self.slots.token(index));
             }

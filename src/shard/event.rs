@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::checker::{Prepared, from_errno};
+use crate::checker::{Prepared, outcome_of_icmp};
 use crate::outcome::{Outcome, Strange};
 use crate::ring::{Event, RECEIVED_BYTES, SocketId, Token};
 use crate::wire;
@@ -125,7 +125,7 @@ fn icmp_error(
         // A router may quote eight bytes only, which end before our id.
         None => asked(ids, slots, socket, to),
     };
-    match (index, from_errno(errno)) {
+    match (index, outcome_of_icmp(errno)) {
         (Some(index), outcome @ Outcome::Fail(_)) => {
             Decision::Unreachable(slots.token(index), outcome)
         }

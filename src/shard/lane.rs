@@ -121,11 +121,14 @@ impl Lanes {
             };
             // The first attempt opens them all, so that a lane is whole from its beginning.
             while self.lanes[index].open < wanted && self.may_open(ring.now(), index) {
-                self.grow(ring, index);
+                if !self.grow(ring, index) {
+                    break;
+                }
             }
         } else if self.lanes[index].sockets.is_empty() && self.may_open(ring.now(), index) {
             self.grow(ring, index);
         }
+        let others_may_end = self.lanes.iter().any(|lane| lane.in_use > 0);
         let lane = &mut self.lanes[index];
         let socket = if is_udp {
             lane.next = (lane.next + 1) % lane.sockets.len().max(1);
@@ -138,6 +141,8 @@ impl Lanes {
                 lane.in_use += 1;
                 Ok(socket)
             }
+            // What other lanes hold comes back when their attempts end.
+            (None, Some((fault, _))) if is_shortage(fault) && others_may_end => Err(NoSocket::Busy),
             (None, Some((fault, _))) if lane.in_use == 0 => Err(NoSocket::Fault(fault)),
             (None, _) => Err(NoSocket::Busy),
         }
@@ -201,6 +206,7 @@ impl Lanes {
     }
 
     /// Sockets that exist.
+    #[cfg(feature = "sim")]
     pub(super) fn open_sockets(&self) -> u32 {
         self.open
     }
@@ -226,9 +232,15 @@ impl Lanes {
         Ok(())
     }
 
-    /// Whether enough time has passed since the last refusal.
+    /// Whether it is worth asking: there was no refusal, it is long ago, or something was freed since.
     fn may_open(&self, now: Tick, index: usize) -> bool {
-        self.lanes[index].refusal.is_none_or(|(_, at)| now >= at + REFUSAL_PAUSE)
+        match self.lanes[index].refusal {
+            None => true,
+            Some((_, at)) if now >= at + REFUSAL_PAUSE => true,
+            Some((fault, _)) => {
+                self.lanes[index].open == 0 && self.idle_for(fault, index).is_some()
+            }
+        }
     }
 
     fn open<R: Ring>(&mut self, ring: &mut R, spec: &SocketSpec) -> Result<SocketId, LocalFault> {
@@ -240,13 +252,15 @@ impl Lanes {
         Ok(socket)
     }
 
-    fn grow<R: Ring>(&mut self, ring: &mut R, index: usize) {
+    /// Opens one more socket; `false` where it was refused.
+    fn grow<R: Ring>(&mut self, ring: &mut R, index: usize) -> bool {
         let spec = self.lanes[index].spec.clone();
         let mut result = self.open(ring, &spec);
-        if let Err(LocalFault::Socket(libc::EMFILE | libc::ENFILE)) = result
+        if let Err(fault) = result
             && self.lanes[index].open == 0
-            && self.close_an_idle_one(ring)
+            && let Some(idle) = self.idle_for(fault, index)
         {
+            self.close_one_of(ring, idle);
             result = self.open(ring, &spec);
         }
         let lane = &mut self.lanes[index];
@@ -260,26 +274,42 @@ impl Lanes {
                     self.drops_seen.resize(at + 1, None);
                 }
                 self.drops_seen[at] = (spec.kind == SocketKind::Udp).then_some(0);
+                true
             }
-            Err(fault) => lane.refusal = Some((fault, ring.now())),
+            Err(fault) => {
+                lane.refusal = Some((fault, ring.now()));
+                false
+            }
         }
     }
 
-    /// Out of descriptors: a lane without any takes one from a lane that does not need it now.
-    fn close_an_idle_one<R: Ring>(&mut self, ring: &mut R) -> bool {
-        let idle = self.lanes.iter_mut().find(|lane| {
+    /// A lane with a socket that nobody uses and whose end would help against this refusal.
+    fn idle_for(&self, fault: LocalFault, index: usize) -> Option<usize> {
+        let port = self.lanes[index].spec.source_port;
+        (self.lanes.iter().enumerate()).position(|(other, lane)| {
             let is_tcp = lane.spec.kind != SocketKind::Udp;
-            !lane.sockets.is_empty() && (is_tcp || lane.in_use == 0)
-        });
-        let Some(lane) = idle else {
-            return false;
-        };
+            let is_idle = !lane.sockets.is_empty() && (is_tcp || lane.in_use == 0);
+            let would_help = match fault {
+                // Lanes that share a fixed source port and differ in something else.
+                LocalFault::Port => port.is_some() && lane.spec.source_port == port,
+                fault => is_shortage(fault),
+            };
+            other != index && is_idle && would_help
+        })
+    }
+
+    fn close_one_of<R: Ring>(&mut self, ring: &mut R, index: usize) {
+        let lane = &mut self.lanes[index];
         if let Some(socket) = lane.sockets.pop() {
             lane.open -= 1;
             self.open -= 1;
             self.drops_seen[socket.0 as usize] = None;
             ring.close(socket);
         }
-        true
     }
+}
+
+/// Refusals that end when somebody else lets go.
+fn is_shortage(fault: LocalFault) -> bool {
+    matches!(fault, LocalFault::Socket(libc::EMFILE | libc::ENFILE) | LocalFault::Port)
 }

@@ -17,7 +17,7 @@ pub struct ShardConfig {
     pub id: ShardId,
     /// The core to pin to; `None` to float.
     pub cpu: Option<usize>,
-    /// Most attempts in flight, 1 to 65,536.
+    /// Most attempts in flight, 1 to [`WINDOW_MAX`](super::WINDOW_MAX).
     pub window: u32,
     /// Most attempts per second of this shard; `None` for no limit.
     pub rate: Option<f64>,
@@ -52,7 +52,7 @@ pub struct Links {
 pub enum Report {
     /// Probes that ended. The emptied vector goes back to the shard's `empties`.
     Records(ShardId, Vec<Record>),
-    /// Counters and latencies, cumulative since the start, about once a second and at the end.
+    /// Counters and latencies, cumulative since the start, about twice a second and at the end.
     Stats(ShardId, Box<ShardStats>),
     /// The shard ended; nothing more comes from it.
     Ended(ShardId, Result<(), RingError>),
@@ -92,7 +92,7 @@ pub struct ShardStats {
     pub latency: Histogram<u64>,
 }
 
-/// What kept a shard from starting more probes in a turn.
+/// What kept a shard from starting more probes.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Limit {
     /// The input had nothing ready.
@@ -101,25 +101,31 @@ pub enum Limit {
     Tail,
     /// `--rate`.
     Rate,
-    /// Window full and the shard waited: the targets' round trips.
+    /// The window was full and the shard waited: the targets' round trips.
     Window,
-    /// Window full and the shard never waited: this core.
+    /// The shard had more to do than it could: this core.
     Cpu,
-    /// The window had been cut because our receive buffer dropped.
+    /// No more sockets could be had: descriptors, or ports.
+    Sockets,
+    /// The window had been cut because our receive buffers dropped.
     ReceiveBuffer,
+    /// The window had been cut because the send queues of this machine were full.
+    SendQueue,
     /// The aggregator (output) could not keep up.
     Output,
 }
 
 impl Limit {
     /// All, in the order of their counters.
-    pub const ALL: [Limit; 7] = [
+    pub const ALL: [Limit; 9] = [
         Limit::Input,
         Limit::Tail,
         Limit::Rate,
         Limit::Window,
         Limit::Cpu,
+        Limit::Sockets,
         Limit::ReceiveBuffer,
+        Limit::SendQueue,
         Limit::Output,
     ];
 
@@ -131,7 +137,9 @@ impl Limit {
             Limit::Rate => "rate",
             Limit::Window => "window",
             Limit::Cpu => "cpu",
+            Limit::Sockets => "sockets",
             Limit::ReceiveBuffer => "receive_buffer",
+            Limit::SendQueue => "send_queue",
             Limit::Output => "output",
         }
     }

@@ -59,7 +59,7 @@ impl Outbox {
     pub(super) fn flush(&mut self, now: Tick) {
         let due = self.batch.len() >= BATCH
             || (!self.batch.is_empty() && now.since(self.oldest) >= PATIENCE);
-        if !due {
+        if !due || self.reports.is_full() {
             return;
         }
         let empty = self.empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(2 * BATCH));
@@ -86,9 +86,11 @@ impl Outbox {
         }
     }
 
-    /// A report that may be left out when there is no room.
-    pub(super) fn offer(&self, report: Report) {
-        // Full: the next one, a second later, says all that this one would have said.
-        let _ = self.reports.try_send(report);
+    /// A report that may be left out when there is no room, and then is not even made.
+    pub(super) fn offer(&self, report: impl FnOnce() -> Report) {
+        // Full: the next one, half a second later, says all that this one would have said.
+        if !self.reports.is_full() {
+            let _ = self.reports.try_send(report());
+        }
     }
 }

@@ -224,33 +224,39 @@ impl<R: Ring> Shard<R> {
         core.outbox.finish([stats, Report::Ended(id, result)]);
     }
 
-    /// Attempts in flight, for a simulation's invariants.
+    /// Attempts in flight.
+    #[cfg(feature = "sim")]
     pub fn in_flight(&self) -> u32 {
         self.core.slots.in_use()
     }
 
-    /// Deadlines set, for a simulation's invariants.
+    /// Deadlines set.
+    #[cfg(feature = "sim")]
     pub fn deadlines(&self) -> u32 {
         self.core.wheel.len()
     }
 
-    /// Sockets open, for a simulation's invariants.
+    /// Sockets open.
+    #[cfg(feature = "sim")]
     pub fn open_sockets(&self) -> u32 {
         self.core.lanes.open_sockets()
     }
 
     /// Counters so far.
+    #[cfg(feature = "sim")]
     pub fn stats(&mut self) -> &ShardStats {
         self.core.update_stats();
         &self.core.stats
     }
 
-    /// The ring, for a simulation that makes things happen in it.
+    /// The ring, to make things happen in it.
+    #[cfg(feature = "sim")]
     pub fn ring_mut(&mut self) -> &mut R {
         &mut self.ring
     }
 
     /// The same to look at.
+    #[cfg(feature = "sim")]
     pub fn ring(&self) -> &R {
         &self.ring
     }
@@ -345,7 +351,7 @@ impl Core {
         if self.now >= self.stats_due {
             self.stats_due = self.now + STATS_INTERVAL;
             self.update_stats();
-            self.outbox.offer(Report::Stats(self.config.id, Box::new(self.stats.clone())));
+            self.outbox.offer(|| Report::Stats(self.config.id, Box::new(self.stats.clone())));
         }
     }
 }

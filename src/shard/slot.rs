@@ -77,7 +77,11 @@ pub(super) struct Slots {
 
 impl Slots {
     pub(super) fn new(count: u32) -> Slots {
-        Slots { slots: Vec::with_capacity(count as usize), free: Vec::new(), count }
+        Slots {
+            slots: Vec::with_capacity(count as usize),
+            free: Vec::with_capacity(count as usize),
+            count,
+        }
     }
 
     /// Takes a slot; `None` when all are in use. The most recently freed comes first: its bytes are

@@ -6,6 +6,7 @@ use crate::outcome::{Failure, LocalFault, Outcome, Record};
 use crate::ring::{Ring, SocketId};
 use crate::schedule::attempt::Next;
 
+use super::link::Limit;
 use super::run::Core;
 use super::slot::{Pending, Phase};
 
@@ -33,7 +34,7 @@ impl Core {
             let outcome =
                 if gave_up { Outcome::Unknown(LocalFault::Late) } else { self.judge(ring, index) };
             if outcome == Outcome::Unknown(LocalFault::Late) {
-                self.window.trouble();
+                self.window.trouble(Limit::Cpu);
             }
             match self.slots.get(index).phase {
                 Phase::Asked(_) => self.end_datagram(index, outcome, None),
@@ -76,7 +77,7 @@ impl Core {
     pub(super) fn drops_counted(&mut self, drops: u32) {
         if drops > 0 {
             self.stats.receive_drops += u64::from(drops);
-            self.window.trouble();
+            self.window.trouble(Limit::ReceiveBuffer);
         }
     }
 

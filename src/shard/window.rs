@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::tick::Tick;
 
+use super::link::Limit;
+
 /// Between two looks at the drop counters, and two steps of the window.
 pub(super) const INTERVAL: Duration = Duration::from_millis(10);
 /// The bucket holds what this much time fills.
@@ -20,11 +22,20 @@ pub(super) struct Window {
     smallest: u32,
     next_step: Tick,
     is_troubled: bool,
+    /// What cut it last.
+    cause: Limit,
 }
 
 impl Window {
     pub(super) fn new(most: u32) -> Window {
-        Window { most, now: most, smallest: most, next_step: Tick::default(), is_troubled: false }
+        Window {
+            most,
+            now: most,
+            smallest: most,
+            next_step: Tick::default(),
+            is_troubled: false,
+            cause: Limit::Window,
+        }
     }
 
     pub(super) fn now(&self) -> u32 {
@@ -35,15 +46,16 @@ impl Window {
         self.smallest
     }
 
-    /// Whether it has been cut and has not grown back.
-    pub(super) fn is_cut(&self) -> bool {
-        self.now < self.most
+    /// What a full window means: the targets' round trips, or what cut it and has not healed.
+    pub(super) fn limit(&self) -> Limit {
+        if self.now < self.most { self.cause } else { Limit::Window }
     }
 
-    /// Our buffer dropped, or we were late. Counts once per interval.
-    pub(super) fn trouble(&mut self) {
+    /// Our buffers dropped or were full, or we were late. Counts once per interval.
+    pub(super) fn trouble(&mut self, cause: Limit) {
         if !self.is_troubled {
             self.is_troubled = true;
+            self.cause = cause;
             self.now = (self.now / 2).max(1);
             self.smallest = self.smallest.min(self.now);
         }
@@ -82,6 +94,11 @@ impl Rate {
         }
     }
 
+    /// Gives leave back that could not be used.
+    pub(super) fn give_back(&mut self) {
+        self.due_ns -= self.ns_per_attempt;
+    }
+
     /// Takes leave for one attempt now.
     ///
     /// # Errors
@@ -110,14 +127,14 @@ mod tests {
     fn trouble_halves_once_an_interval_and_quiet_grows_it_back() {
         let mut window = Window::new(1000);
         assert!(window.step(at_ms(0)));
-        window.trouble();
-        window.trouble();
+        window.trouble(Limit::ReceiveBuffer);
+        window.trouble(Limit::ReceiveBuffer);
         assert_eq!(window.now(), 500);
         assert!(!window.step(at_ms(5)));
         assert!(window.step(at_ms(10)));
         assert_eq!(window.now(), 500, "a troubled interval does not grow");
         let mut steps = 0;
-        while window.is_cut() {
+        while window.limit() != Limit::Window {
             steps += 1;
             assert!(window.step(at_ms(10 + 10 * steps)) && steps < 100);
         }
@@ -128,7 +145,7 @@ mod tests {
     fn a_window_never_closes() {
         let mut window = Window::new(4);
         for interval in 0..50 {
-            window.trouble();
+            window.trouble(Limit::ReceiveBuffer);
             window.step(at_ms(interval * 10));
             assert!(window.now() >= 1);
         }

@@ -103,6 +103,12 @@ impl Query {
         let answer_count = u16::from_be_bytes([header[6], header[7]]);
         let ours = self.question();
         let rest = &bytes[HEADER_BYTES..];
+        let rcode = flags_low & RCODE_MASK;
+        let is_truncated = flags_high & FLAG_TRUNCATED != 0;
+        if question_count == 0 && rcode != 0 {
+            // A server that could not read the question, or would not, need not repeat it.
+            return Ok(Reply { rcode, is_truncated, has_answer: false });
+        }
         if question_count != 1 {
             return Err(NotOurs::WrongQuestion);
         }
@@ -119,11 +125,7 @@ impl Query {
         if answer_count > 0 && !starts_with_record(&rest[ours.len()..]) && !is_cut {
             return Err(NotOurs::Malformed);
         }
-        Ok(Reply {
-            rcode: flags_low & RCODE_MASK,
-            is_truncated: flags_high & FLAG_TRUNCATED != 0,
-            has_answer: answer_count > 0,
-        })
+        Ok(Reply { rcode, is_truncated, has_answer: answer_count > 0 })
     }
 }
 
@@ -260,6 +262,11 @@ mod tests {
         assert_eq!(query().read_reply(&other_type, false), Err(NotOurs::WrongQuestion));
         let none = reply(|message| message.queries.clear());
         assert_eq!(query().read_reply(&none, false), Err(NotOurs::WrongQuestion));
+        let bare_error = reply(|message| {
+            message.queries.clear();
+            message.metadata.response_code = ResponseCode::FormErr;
+        });
+        assert_eq!(query().read_reply(&bare_error, false).map(|reply| reply.rcode), Ok(1));
     }
 
     #[test]

@@ -61,9 +61,6 @@ impl UringRing {
             self.in_flight -= 1;
             if current {
                 self.rearm.push((kind, socket));
-                if entry.result() == -libc::ENOBUFS {
-                    self.drained = false;
-                }
             }
         }
         let Some(buffer) = cqueue::buffer_select(entry.flags()) else {
