@@ -95,42 +95,53 @@ fn many_lanes(fleet: &Fleet, lanes: usize) -> tempfile::NamedTempFile {
     file
 }
 
+/// The sweep of `flags` with so many descriptors.
+fn with_descriptors(count: u32, flags: &str) -> (Report, i32) {
+    let mut prlimit = Command::new("prlimit");
+    prlimit.arg(format!("--nofile={count}"));
+    Sweep::by(prlimit, flags).report()
+}
+
 #[test]
-fn sixty_four_descriptors_are_not_enough_and_that_is_our_trouble() {
+fn sixty_four_descriptors_are_enough_for_a_thousand_lanes() {
     let flags = "--net 127.69.0.0/16 --faults slow=100%:80ms --tcp-share 0%";
     let fleet = Fleet::start(None, 20_420, 1_000, flags);
     let conf = many_lanes(&fleet, 500);
-    let emfile = "unknown local_socket EMFILE: Too many open files";
     for shards in [1, 2] {
         let flags = format!("-f {} --shards {shards}", conf.path().display());
-        let mut prlimit = Command::new("prlimit");
-        prlimit.arg("--nofile=64");
-        let (report, code) = Sweep::by(prlimit, &flags).report();
-        let verdicts = assert_none_failed(&report, code, &[emfile]);
+        let (report, code) = with_descriptors(64, &flags);
+        assert_none_failed(&report, code, &["unknown late"]);
         assert_eq!(report.count("probed"), 1_000);
-        assert!(verdicts[emfile] > 0, "it was enough: {verdicts:?}");
-        assert!(verdicts["pass ok"] > 0, "what could be probed was probed: {verdicts:?}");
-        // With descriptors there is no trouble.
-        let (report, code) = Sweep::new(&flags).report();
-        assert_eq!((code, report.count("passed")), (0, 1_000), "{:?}", report.verdicts());
+        assert!(report.count("passed") > 900, "{:?}", report.verdicts());
     }
 }
 
 #[test]
-fn sixty_four_descriptors_are_enough_for_a_fleet_of_one_lane() {
+fn sixty_four_descriptors_are_enough_for_a_wide_window() {
     let fleet = Fleet::start(None, 20_430, 10_000, "--net 127.71.0.0/16");
     for shards in [1, 2] {
-        let mut prlimit = Command::new("prlimit");
-        prlimit.arg("--nofile=64");
-        let flags = fleet.sweep(&format!("--shards {shards}"));
-        let (report, code) = Sweep::by(prlimit, &flags).report();
-        let emfile = "unknown local_socket EMFILE: Too many open files";
-        assert_none_failed(&report, code, &[emfile, "unknown late"]);
+        let (report, code) = with_descriptors(64, &fleet.sweep(&format!("--shards {shards}")));
+        assert_none_failed(&report, code, &["unknown late"]);
         assert_eq!(report.count("probed"), 10_000, "{}", report.summary);
-        // Two shards take descriptors from each other, so only one shard is sure to have some.
-        let enough = if shards == 1 { 10_000 } else { 1 };
-        assert!(report.count("passed") >= enough, "{:?}", report.verdicts());
+        assert!(report.count("passed") > 9_000, "{:?}", report.verdicts());
     }
+}
+
+#[test]
+fn without_a_descriptor_for_a_socket_nobody_is_blamed() {
+    let fleet = Fleet::start(None, 20_470, 300, "--net 127.77.0.0/16");
+    // The first limit at which there is a ring at all leaves nothing for a socket.
+    let first = (4..40).find_map(|count| {
+        let mut prlimit = Command::new("prlimit");
+        prlimit.arg(format!("--nofile={count}"));
+        let finished = Sweep::by(prlimit, &fleet.sweep("--shards 1")).run();
+        (finished.code() == 3).then_some(count)
+    });
+    let count = first.expect("a limit with a ring and no socket");
+    let (report, code) = with_descriptors(count, &fleet.sweep("--shards 1"));
+    let emfile = "unknown local_socket EMFILE: Too many open files";
+    let verdicts = assert_none_failed(&report, code, &[emfile]);
+    assert_eq!((code, verdicts[emfile]), (3, 300), "{verdicts:?}");
 }
 
 #[test]
