@@ -131,11 +131,11 @@ fn sixty_four_descriptors_are_enough_for_a_wide_window() {
 fn without_a_descriptor_for_a_socket_nobody_is_blamed() {
     let fleet = Fleet::start(None, 20_470, 300, "--net 127.77.0.0/16");
     // The first limit at which there is a ring at all leaves nothing for a socket.
-    let first = (4..40).find_map(|count| {
+    let first = (4..40).find(|count| {
         let mut prlimit = Command::new("prlimit");
         prlimit.arg(format!("--nofile={count}"));
         let finished = Sweep::by(prlimit, &fleet.sweep("--shards 1")).run();
-        (finished.code() == 3).then_some(count)
+        finished.code() == 3
     });
     let count = first.expect("a limit with a ring and no socket");
     let (report, code) = with_descriptors(count, &fleet.sweep("--shards 1"));
