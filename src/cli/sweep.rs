@@ -1,6 +1,6 @@
 //! Flags of `ringprobe sweep`.
 
-use std::net::IpAddr;
+use std::net::{AddrParseError, IpAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -86,7 +86,7 @@ pub(crate) struct SweepArgs {
     )]
     pub(crate) port: Option<u16>,
     /// Source address; once per address family of the list
-    #[arg(long, value_name = "ADDR", help_heading = "Checks of a list")]
+    #[arg(long, value_name = "ADDR", value_parser = address, help_heading = "Checks of a list")]
     pub(crate) bindto: Vec<IpAddr>,
     /// Source port
     #[arg(
@@ -359,6 +359,11 @@ fn part(text: &str) -> Result<Part, String> {
         .ok_or_else(|| "give I/N with 1 <= I <= N, as in 2/4".to_owned())
 }
 
+/// An IPv4-mapped address is the IPv4 address it stands for.
+fn address(text: &str) -> Result<IpAddr, AddrParseError> {
+    text.parse().map(|address: IpAddr| address.to_canonical())
+}
+
 fn timeout(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(timeout) if timeout.is_zero() => Err("it must be longer than nothing".to_owned()),
@@ -485,6 +490,9 @@ mod tests {
         let connection = specs.ipv4.expect("bound").connection().clone();
         assert_eq!(connection.bindto, Some("127.0.0.9".parse().expect("an address")));
         assert_eq!((connection.bind_port, connection.fwmark), (Some(4000), 7));
+
+        let args = parse("--targets x --check tcp --bindto ::ffff:127.0.0.9").expect("good");
+        assert!(args.list_specs().ipv4.is_some(), "it is an IPv4 address");
 
         let args = parse("--targets x --check dns --name Example.com").expect("good");
         assert_eq!(args.default_port(), Some(53));
