@@ -127,6 +127,11 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Whether the sink refused something, which stopped the sweep.
+    pub(super) fn has_lost_output(&self) -> bool {
+        self.sink_error.is_some()
+    }
+
     fn write_sink(&mut self, write: impl FnOnce(&mut dyn Sink) -> Result<(), SinkError>) {
         if self.sink_error.is_none() {
             self.sink_error = write(self.sink).err();
