@@ -195,6 +195,48 @@ fn a_full_disk_is_4_and_named() {
     assert_eq!(output.status.code(), Some(4));
 }
 
+#[test]
+fn a_report_that_was_lost_is_no_ok() {
+    let fleet = Fleet::start(5845, 500, "");
+    let (conf, exclude) = (fleet.path("fleet.conf"), fleet.path("exclude"));
+    fs::write(&exclude, "127.64.0.1-127.64.1.0\n").expect("room");
+    let args = ["sweep", "-f", &conf, "--exclude", &exclude, "-o", "ndjson", "--out", "/dev/full"];
+    let output = run(&args);
+    assert_eq!(output.status.code(), Some(4));
+    let errors = text(&output.stderr);
+    assert!(errors.starts_with("CUT SHORT: 244 probed in "), "{errors}");
+}
+
+#[test]
+fn a_list_cut_short_by_a_bad_line_is_no_ok() {
+    let _fleet = Fleet::start(5846, 20, "");
+    let mut child = ringprobe(&["sweep", "--targets", "-", "--check", "dns", "--port", "5846"])
+        .args(["-o", "ndjson"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut list = child.stdin.take().expect("piped");
+    list.write_all(b"127.64.0.1-127.64.0.20\n").expect("it reads");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    // The first probe is seen when the good targets have been dealt.
+    for wanted in ["run", "probe"] {
+        let line = lines.next().expect("a line").expect("readable");
+        assert!(line.starts_with(&format!(r#"{{"type":"{wanted}""#)), "{line}");
+    }
+    list.write_all(b"nonsense\n").expect("it reads");
+    drop(list);
+    let last = lines.map(|line| line.expect("readable")).last().expect("a line");
+    let summary: serde_json::Value = serde_json::from_str(&last).expect("a whole record");
+    assert_eq!((&summary["passed"], &summary["cut_short"]), (&20.into(), &true.into()), "{last}");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    assert!(errors.starts_with("CUT SHORT: 20 probed in "), "{errors}");
+    assert!(errors.contains("stdin:2: \"nonsense\""), "{errors}");
+}
+
 /// Starts a sweep slow enough to be disturbed.
 fn slow_sweep(fleet: &Fleet, args: &[&str]) -> Child {
     ringprobe(&["sweep", "-f", &fleet.path("fleet.conf"), "--rate", "400", "-o", "ndjson"])

@@ -177,6 +177,7 @@ impl<'a> Collector<'a> {
         let mut summary = self.aggregator.summary(elapsed, feed);
         summary.total = self.total.map(|total| total.saturating_sub(feed.excluded));
         summary.interrupted = interrupted;
+        summary.cut_short = bad_target.is_some() || self.sink_error.is_some();
 
         let all_failed = summary.shard_failures.len() >= shards;
         let is_complete = bad_target.is_none() && !all_failed;
@@ -190,6 +191,8 @@ impl<'a> Collector<'a> {
             let context = Context { catalog: &catalog, wall: &wall };
             self.write_sink(|sink| sink.finish(&summary, &context));
         }
+        // The report itself may have been what the sink refused.
+        summary.cut_short |= self.sink_error.is_some();
         match (self.sink_error, bad_target) {
             (Some(error), _) => Err(SweepError::Output { error, summary: Box::new(summary) }),
             (None, Some(error)) => Err(SweepError::Target { error, summary: Box::new(summary) }),
