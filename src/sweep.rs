@@ -70,7 +70,7 @@ pub fn run_with(
     let (catalog, config, total) = match &request.input {
         Input::Fleet { fleet, path } => {
             if fleet.checkers.is_empty() {
-                return Err(SweepError::NothingToProbe);
+                return Err(SweepError::NothingToProbe { excluded: 0 });
             }
             let total = request.part.share_of(fleet.checkers.len() as u64);
             (Catalog::of_fleet(Arc::clone(fleet)), Some(path.display().to_string()), Some(total))

@@ -237,6 +237,23 @@ fn a_list_cut_short_by_a_bad_line_is_no_ok() {
     assert!(errors.contains("stdin:2: \"nonsense\""), "{errors}");
 }
 
+#[test]
+fn nothing_left_to_probe_is_2_but_an_empty_part_is_0() {
+    let fleet = Fleet::start(5849, 10, "");
+    let (conf, exclude) = (fleet.path("fleet.conf"), fleet.path("exclude"));
+    fs::write(&exclude, "127.0.0.0/8\n").expect("room");
+    let output = run(&["sweep", "-f", &conf, "--exclude", &exclude]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("every target is excluded (10)"));
+    assert_eq!(text(&output.stdout), "");
+
+    let output = sweep_list("127.0.0.1\n", &["--check", "dns", "--exclude", &exclude]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+
+    let output = run(&["sweep", "-f", &conf, "--shard", "11/11"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
 /// Starts a sweep slow enough to be disturbed.
 fn slow_sweep(fleet: &Fleet, args: &[&str]) -> Child {
     ringprobe(&["sweep", "-f", &fleet.path("fleet.conf"), "--rate", "400", "-o", "ndjson"])

@@ -20,8 +20,8 @@ use ringprobe::shard::PreparedSpec;
 use ringprobe::shard::link::{Links, Report, ShardConfig, ShardStats};
 use ringprobe::sink::{NdjsonSink, Output, Sink, Tee};
 use ringprobe::sweep::{
-    Backend, BadTarget, Input, ListSpecs, Part, Progress, Standing, SweepError, SweepRequest,
-    run_with,
+    Backend, BadTarget, Exclude, Input, ListSpecs, Part, Progress, Standing, SweepError,
+    SweepRequest, run_with,
 };
 use ringprobe::tick::monotonic_now;
 
@@ -293,7 +293,12 @@ fn one_broken_shard_is_reported_and_all_broken_is_an_error() {
 fn nothing_to_probe_is_an_error_but_an_empty_part_is_not() {
     let error = sweep(Table::default(), request(addresses(0)), &mut Tee::default())
         .expect_err("an empty list");
-    assert!(matches!(error, SweepError::NothingToProbe));
+    assert!(matches!(error, SweepError::NothingToProbe { excluded: 0 }));
+    let mut excluding = request(addresses(20));
+    excluding.exclude = Some(Exclude(Box::new(|_| true)));
+    let error =
+        sweep(Table::default(), excluding, &mut Tee::default()).expect_err("all are excluded");
+    assert_eq!(error.to_string(), "nothing to probe: every target is excluded (20)");
     let mut third = request(addresses(2));
     third.part = Part::new(3, 3).expect("in range");
     let summary = sweep(Table::default(), third, &mut Tee::default()).expect("an empty part");

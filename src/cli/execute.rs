@@ -108,7 +108,7 @@ fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
     }
     say(format_args!("ringprobe: {error}"));
     match error {
-        SweepError::NothingToProbe | SweepError::Target { .. } | SweepError::Question(_) => {
+        SweepError::NothingToProbe { .. } | SweepError::Target { .. } | SweepError::Question(_) => {
             exit::USAGE
         }
         SweepError::Engine { .. } | SweepError::Output { .. } | SweepError::Thread(_) => {

@@ -31,9 +31,9 @@ A target list has one target a line: ADDR, ADDR:PORT, [ADDR6]:PORT, a prefix (10
 (10.0.0.1-10.0.0.99). It is streamed, so its length does not matter.
 
 Exit codes:
-  0  all passed
+  0  all passed, or part I of a --shard I/N has no target
   1  at least one failed; so ends a --demo
-  2  bad usage, configuration or target list, or nothing to probe
+  2  bad usage, configuration or target list, or nothing to probe: no target, or all excluded
   3  none failed, but of some nothing can be said: the trouble was here
   4  the engine could not run, or the output could not be written, or a --demo found what is not so
   130  interrupted; what was known was reported

@@ -181,8 +181,11 @@ impl<'a> Collector<'a> {
 
         let all_failed = summary.shard_failures.len() >= shards;
         let is_complete = bad_target.is_none() && !all_failed;
-        if bad_target.is_none() && !all_failed && feed.seen == 0 && !interrupted {
-            return Err(SweepError::NothingToProbe);
+        // The input was empty, or the exclusions left nothing of it. An empty part of an input is the
+        // business of the other parts.
+        let is_nothing = feed.dealt == 0 && (feed.seen == 0 || feed.excluded > 0);
+        if is_nothing && is_complete && self.sink_error.is_none() && !interrupted {
+            return Err(SweepError::NothingToProbe { excluded: feed.excluded });
         }
         // An error before the first record leaves nothing worth a report.
         if self.sink_error.is_none() && (is_complete || summary.counts.probed > 0) {

@@ -146,8 +146,11 @@ pub enum BadTarget {
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// The input asks for nothing that can be probed.
-    #[error("nothing to probe: no target, and no checker of a kind that can be probed")]
-    NothingToProbe,
+    #[error("nothing to probe: {}", nothing_in_words(*excluded))]
+    NothingToProbe {
+        /// Targets there were, all of them excluded.
+        excluded: u64,
+    },
     /// The target list is bad.
     #[error("{error}")]
     Target {
@@ -180,6 +183,13 @@ pub enum SweepError {
     /// The feeder's thread could not be started.
     #[error("no thread for the feeder: {0}")]
     Thread(#[source] std::io::Error),
+}
+
+fn nothing_in_words(excluded: u64) -> String {
+    match excluded {
+        0 => "no target, and no checker of a kind that can be probed".to_owned(),
+        excluded => format!("every target is excluded ({excluded})"),
+    }
 }
 
 /// Each different error once, with the shards that said it.
