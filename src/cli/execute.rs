@@ -204,7 +204,8 @@ fn open_sinks(
             None => TextSink::new(stderr()?, Rest::Stdout, terminal.colours_stderr()),
         });
     }
-    let verdicts = demo.map(Demo::verdicts).transpose()?;
+    let is_whole = args.shard.is_none() && args.exclude.is_none();
+    let verdicts = demo.map(|demo| demo.verdicts(is_whole)).transpose()?;
     if let Some(verdicts) = &verdicts {
         tee.push(verdicts.sink());
     }

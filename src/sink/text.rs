@@ -365,7 +365,7 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// `1 target`, `2 targets`.
-fn counted(number: u64, noun: &str) -> String {
+pub(crate) fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", grouped(number))
 }
