@@ -196,6 +196,49 @@ fn a_full_disk_is_4_and_named() {
 }
 
 #[test]
+fn an_output_is_neither_an_input_nor_another_output() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (list, link, symlink) = (path("list"), path("link"), path("symlink"));
+    fs::write(&list, "127.0.0.1:1\n").expect("room");
+    fs::hard_link(&list, &link).expect("room");
+    std::os::unix::fs::symlink(&list, &symlink).expect("room");
+    let (new, new_too) = (path("new"), path("./new"));
+    for (args, flags) in [
+        (format!("--targets {list} --check tcp --out {list}"), ["--out", "--targets"]),
+        (format!("--targets {list} --check tcp --out {link}"), ["--out", "--targets"]),
+        (format!("--targets {list} --check tcp --hdr {symlink}"), ["--hdr", "--targets"]),
+        (format!("-f {list} --out {symlink}"), ["--out", "--use-file"]),
+        (format!("-f {list} --hdr {list}"), ["--hdr", "--use-file"]),
+        (format!("--demo --exclude {list} --out {list}"), ["--out", "--exclude"]),
+        (format!("--demo --out {link} --hdr {list}"), ["--hdr", "--out"]),
+        (format!("--demo --out {new} --hdr {new_too}"), ["--hdr", "--out"]),
+    ] {
+        let words: Vec<&str> = std::iter::once("sweep").chain(args.split(' ')).collect();
+        let output = run(&words);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args}: {errors}");
+        assert!(flags.iter().all(|flag| errors.contains(flag)), "{args}: {errors}");
+        assert_eq!(fs::read(&list).expect("readable"), b"127.0.0.1:1\n", "{args}");
+    }
+    // Standard input and output are files too.
+    let open = fs::File::open(&list).expect("readable");
+    let status = ringprobe(&["sweep", "--targets", "-", "--check", "tcp", "--out", &list])
+        .stdin(open)
+        .output()
+        .expect("it starts")
+        .status;
+    assert_eq!(status.code(), Some(2));
+    assert_eq!(fs::read(&list).expect("readable"), b"127.0.0.1:1\n");
+    let out = fs::File::create(&new).expect("room");
+    let args = ["sweep", "--targets", &list, "--check", "tcp", "-o", "csv", "--out", &new];
+    assert_eq!(ringprobe(&args).stdout(out).status().expect("it starts").code(), Some(2));
+    // What holds nothing cannot lose it.
+    let args = ["--check", "tcp", "--out", "/dev/null", "--hdr", "/dev/null"];
+    assert_eq!(sweep_list("127.0.0.1:1\n", &args).status.code(), Some(1));
+}
+
+#[test]
 fn a_report_that_was_lost_is_no_ok() {
     let fleet = Fleet::start(5845, 500, "");
     let (conf, exclude) = (fleet.path("fleet.conf"), fleet.path("exclude"));

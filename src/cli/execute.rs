@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::demo::{Demo, Verdicts};
 use super::sweep::{Form, SweepArgs, When};
-use super::{Terminal, exit, input, process, progress, say};
+use super::{Terminal, exit, files, input, process, progress, say};
 use crate::aggregate::Summary;
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
@@ -43,6 +43,9 @@ pub(crate) fn refuse(code: u8, why: impl std::fmt::Display) -> Ended {
 }
 
 fn try_sweep(args: &SweepArgs, terminal: Terminal) -> Result<u8, Ended> {
+    if let Some(clash) = files::clash(args) {
+        return Err(refuse(exit::USAGE, format_args!("{clash}; it would be lost")));
+    }
     let stop = process::stop_flag()
         .map_err(|error| refuse(exit::ENGINE, format_args!("no signal handler: {error}")))?;
     let exclude = args.exclude.as_deref().map(input::exclude).transpose()?;

@@ -2,6 +2,7 @@
 
 mod demo;
 mod execute;
+mod files;
 mod input;
 mod process;
 mod progress;
