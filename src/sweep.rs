@@ -27,8 +27,7 @@ use self::feeder::BATCHES_IN_FLIGHT;
 pub use self::feeder::Part;
 use self::feeder_thread::FeederThread;
 pub use self::request::{
-    Addresses, BadTarget, Exclude, Input, LIST_RETRIES, ListSpecs, Progress, Standing, SweepError,
-    SweepRequest,
+    Addresses, BadTarget, Exclude, Input, ListSpecs, Progress, Standing, SweepError, SweepRequest,
 };
 use crate::aggregate::{Catalog, Summary};
 use crate::id::ShardId;
@@ -172,8 +171,7 @@ fn shard_configs(request: &SweepRequest, shards: usize) -> Vec<ShardConfig> {
             receive_buffer: request.receive_buffer,
             // Every shard gets at least one, and its own error where even that is too many.
             sockets_max: sockets_max.saturating_sub(DESCRIPTORS_OF_A_RING).max(1),
-            // Shards must not use the same ids in the same order.
-            seed: request.seed.map(|seed| seed.wrapping_add(shard as u64)),
+            seed: request.seed,
         })
         .collect()
 }

@@ -6,8 +6,8 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
@@ -303,4 +303,29 @@ fn nothing_to_probe_is_an_error_but_an_empty_part_is_not() {
     third.part = Part::new(3, 3).expect("in range");
     let summary = sweep(Table::default(), third, &mut Tee::default()).expect("an empty part");
     assert_eq!(summary.counts.probed, 0);
+}
+
+/// Notes the seed that each shard is given.
+#[derive(Default)]
+struct Seeds(Mutex<Vec<Option<u64>>>);
+
+impl Backend for Seeds {
+    fn name(&self) -> &'static str {
+        "seeds"
+    }
+
+    fn run_shard(&self, specs: Arc<[PreparedSpec]>, config: ShardConfig, links: Links) {
+        self.0.lock().expect("no shard panics").push(config.seed);
+        Table::default().run_shard(specs, config, links);
+    }
+}
+
+#[test]
+fn every_shard_gets_the_seed_as_given_and_mixes_its_number_in_itself() {
+    let seeds = Arc::new(Seeds::default());
+    let mut seeded = request(addresses(10));
+    seeded.seed = Some(7);
+    let backend: Arc<dyn Backend> = Arc::clone(&seeds) as Arc<dyn Backend>;
+    run_with(backend, seeded, Arc::default(), &mut (), &mut Tee::default()).expect("a sweep");
+    assert_eq!(*seeds.0.lock().expect("no shard panics"), [Some(7), Some(7)]);
 }

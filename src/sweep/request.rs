@@ -13,9 +13,6 @@ use crate::id::SpecId;
 use crate::sink::SinkError;
 use crate::wire::dns::QueryError;
 
-/// Attempts after the first for the addresses of a list, where the command line does not say.
-pub const LIST_RETRIES: u16 = 2;
-
 /// What to sweep, and how.
 #[derive(Debug)]
 pub struct SweepRequest {
@@ -27,7 +24,8 @@ pub struct SweepRequest {
     pub exclude: Option<Exclude>,
     /// Whether a bad line is counted instead of ending the sweep.
     pub skip_bad: bool,
-    /// Attempts after the first; `None` for what the configuration says, else 2.
+    /// Attempts after the first; `None` for what the configuration says, else
+    /// [`RETRIES_DEFAULT`](crate::fleet::RETRIES_DEFAULT).
     pub retries: Option<u16>,
     /// Shards, at least 1.
     pub shards: usize,
