@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::sweep::SweepArgs;
+use super::flags::SweepArgs;
 
 /// A file, however its path is spelt.
 #[derive(PartialEq, Eq)]

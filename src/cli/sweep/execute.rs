@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::demo::{Demo, Verdicts};
-use super::sweep::{Form, SweepArgs, When};
-use super::{Terminal, exit, files, input, process, progress, say};
+use super::flags::{Form, SweepArgs, When};
+use super::{files, input, progress};
 use crate::aggregate::Summary;
+use crate::cli::{Terminal, exit, process, say};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
 use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest};

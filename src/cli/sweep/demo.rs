@@ -8,8 +8,8 @@ use std::rc::Rc;
 use serde::Deserialize;
 
 use super::execute::{Ended, refuse};
-use super::{exit, respond};
 use crate::aggregate::Summary;
+use crate::cli::{exit, respond};
 use crate::outcome::Record;
 use crate::respond::{Faults, Options, Running, start};
 use crate::sink::{Context, RunInfo, Sink, SinkError, counted, grouped};

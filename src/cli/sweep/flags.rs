@@ -1,14 +1,14 @@
 //! Flags of `ringprobe sweep`.
 
-use std::net::{AddrParseError, IpAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, ValueEnum};
 use hickory_proto::rr::{Name, RecordType};
 
+use super::value;
 use crate::fleet::{Connection, DnsRequire, DnsSpec, Handshake, ProbeSpec, TcpSpec};
 use crate::shard::WINDOW_MAX;
 use crate::sweep::{ListSpecs, Part};
@@ -61,7 +61,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, help_heading = "Input")]
     pub(crate) skip_bad: bool,
     /// Probe only part I of N: every N-th target, starting with the I-th
-    #[arg(long, value_name = "I/N", value_parser = part, help_heading = "Input")]
+    #[arg(long, value_name = "I/N", value_parser = value::part, help_heading = "Input")]
     pub(crate) shard: Option<Part>,
 
     /// What to do with each address of a list
@@ -71,12 +71,12 @@ pub(crate) struct SweepArgs {
     #[arg(
         long = "type",
         value_name = "TYPE",
-        value_parser = record_type,
+        value_parser = value::record_type,
         help_heading = "Checks of a list"
     )]
     pub(crate) record_type: Option<RecordType>,
     /// Name to ask for [default: the root]
-    #[arg(long, value_parser = name, help_heading = "Checks of a list")]
+    #[arg(long, value_parser = value::name, help_heading = "Checks of a list")]
     pub(crate) name: Option<Name>,
     /// Port of lines that have none [default: 53 for dns; tcp has no default]
     #[arg(
@@ -86,7 +86,7 @@ pub(crate) struct SweepArgs {
     )]
     pub(crate) port: Option<u16>,
     /// Source address; once per address family of the list
-    #[arg(long, value_name = "ADDR", value_parser = address, help_heading = "Checks of a list")]
+    #[arg(long, value_name = "ADDR", value_parser = value::address, help_heading = "Checks of a list")]
     pub(crate) bindto: Vec<IpAddr>,
     /// Source port
     #[arg(
@@ -101,7 +101,7 @@ pub(crate) struct SweepArgs {
     #[arg(
         long,
         value_name = "NAME",
-        value_parser = interface,
+        value_parser = value::interface,
         help_heading = "Checks of a list"
     )]
     pub(crate) bind_if: Option<String>,
@@ -111,7 +111,7 @@ pub(crate) struct SweepArgs {
 
     /// Time one attempt may take, as in 500ms or 2s [default: connect_timeout of the
     /// configuration; 2s for a list]
-    #[arg(long, value_name = "TIME", value_parser = timeout, help_heading = "Probing")]
+    #[arg(long, value_name = "TIME", value_parser = value::timeout, help_heading = "Probing")]
     pub(crate) timeout: Option<Duration>,
     /// Attempts after the first, after a timeout or local trouble [default: the retry of the
     /// configuration where it is written; else 2]
@@ -126,7 +126,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_enum, value_name = "HOW", help_heading = "Probing")]
     pub(crate) tcp_handshake: Option<HandshakeArg>,
     /// Most attempts per second, of all shards together [default: no limit]
-    #[arg(long, value_name = "PER_SECOND", value_parser = rate, help_heading = "Probing")]
+    #[arg(long, value_name = "PER_SECOND", value_parser = value::rate, help_heading = "Probing")]
     pub(crate) rate: Option<f64>,
     /// Most attempts in flight per shard, up to 32768
     #[arg(
@@ -347,58 +347,6 @@ impl SweepArgs {
             Some(HandshakeArg::Full) => Handshake::Full,
             Some(HandshakeArg::Orderly) => Handshake::Orderly,
         }
-    }
-}
-
-fn part(text: &str) -> Result<Part, String> {
-    text.split_once('/')
-        .and_then(|(number, count)| Part::new(number.parse().ok()?, count.parse().ok()?))
-        .ok_or_else(|| "give I/N with 1 <= I <= N, as in 2/4".to_owned())
-}
-
-/// An IPv4-mapped address is the IPv4 address it stands for.
-fn address(text: &str) -> Result<IpAddr, AddrParseError> {
-    text.parse().map(|address: IpAddr| address.to_canonical())
-}
-
-fn timeout(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(timeout) if timeout.is_zero() => Err("it must be longer than nothing".to_owned()),
-        Ok(timeout) if timeout > Duration::from_secs(3600) => Err("at most an hour".to_owned()),
-        Ok(timeout) => Ok(timeout),
-        Err(error) => Err(format!("{error}; give a number with a unit, as in 500ms or 2s")),
-    }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        _ => Err("give attempts per second, more than 0".to_owned()),
-    }
-}
-
-fn record_type(text: &str) -> Result<RecordType, String> {
-    let upper = text.to_ascii_uppercase();
-    if upper == "IXFR" {
-        // hickory prints this name but does not read it.
-        return Ok(RecordType::IXFR);
-    }
-    RecordType::from_str(&upper)
-        .map_err(|_| "no such record type; give one by name, as in A or SOA".to_owned())
-}
-
-fn name(text: &str) -> Result<Name, String> {
-    let mut name = Name::from_ascii(text).map_err(|error| error.to_string())?;
-    name.set_fqdn(true);
-    Ok(name)
-}
-
-/// IFNAMSIZ is 16, its NUL included.
-fn interface(text: &str) -> Result<String, String> {
-    if (1..=15).contains(&text.len()) && !text.contains(['/', ' ', '\0']) {
-        Ok(text.to_owned())
-    } else {
-        Err("an interface name has 1 to 15 bytes, no slash and no space".to_owned())
     }
 }
 
