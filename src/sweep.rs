@@ -12,27 +12,25 @@
 mod backend;
 mod collector;
 mod feeder;
+mod feeder_thread;
 mod request;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::thread::Builder;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::bounded;
 
 pub use self::backend::{Backend, IoUring, available_cpus};
 use self::collector::Collector;
+use self::feeder::BATCHES_IN_FLIGHT;
 pub use self::feeder::Part;
-use self::feeder::{BATCHES_IN_FLIGHT, Feeder, Tally};
+use self::feeder_thread::FeederThread;
 pub use self::request::{
-    Addresses, BadTarget, Exclude, Input, LIST_RETRIES, ListSpecs, Progress, Standing, SweepError,
-    SweepRequest,
+    Addresses, BadTarget, Exclude, Input, ListSpecs, Progress, Standing, SweepError, SweepRequest,
 };
 use crate::aggregate::{Catalog, Summary};
-use crate::fleet::ProbeSpec;
 use crate::id::ShardId;
-use crate::outcome::Assignment;
 use crate::shard;
 use crate::shard::link::{Links, ShardConfig};
 use crate::sink::{RunInfo, Sink, rfc3339};
@@ -42,8 +40,6 @@ use crate::tick::{WallClock, monotonic_now};
 const REPORTS_IN_FLIGHT: usize = 8;
 /// The ring itself; its sockets come on top.
 const DESCRIPTORS_OF_A_RING: u32 = 1;
-/// How long a stopped feeder may take before it is left to end by itself.
-const FEEDER_GRACE: Duration = Duration::from_millis(250);
 
 /// Sweeps through io_uring. Blocks until the sweep has ended, or was stopped by `stop`.
 ///
@@ -73,7 +69,7 @@ pub fn run_with(
     let (catalog, config, total) = match &request.input {
         Input::Fleet { fleet, path } => {
             if fleet.checkers.is_empty() {
-                return Err(SweepError::NothingToProbe);
+                return Err(SweepError::NothingToProbe { excluded: 0 });
             }
             let total = request.part.share_of(fleet.checkers.len() as u64);
             (Catalog::of_fleet(Arc::clone(fleet)), Some(path.display().to_string()), Some(total))
@@ -153,7 +149,10 @@ pub fn run_with(
             collector.aggregator.shard_failed(id, "the shard panicked".to_owned());
         }
     }
-    let (tally, bad_target) = feeder.end();
+    let was_stopped = interrupted || collector.has_lost_output();
+    // Without a shard left, nobody waits for the input either.
+    let all_failed = collector.aggregator.failures().len() >= shards;
+    let (tally, bad_target) = feeder.end(was_stopped || all_failed);
     progress.end();
     collector.conclude(&tally, interrupted, bad_target, shards)
 }
@@ -172,62 +171,7 @@ fn shard_configs(request: &SweepRequest, shards: usize) -> Vec<ShardConfig> {
             receive_buffer: request.receive_buffer,
             // Every shard gets at least one, and its own error where even that is too many.
             sockets_max: sockets_max.saturating_sub(DESCRIPTORS_OF_A_RING).max(1),
-            // Shards must not use the same ids in the same order.
-            seed: request.seed.map(|seed| seed.wrapping_add(shard as u64)),
+            seed: request.seed,
         })
         .collect()
-}
-
-/// The feeder's thread, and how its end is learnt without waiting for it.
-struct FeederThread {
-    thread: JoinHandle<()>,
-    tally: Arc<Tally>,
-    /// Why it ended; empty until then.
-    ended: Receiver<Option<BadTarget>>,
-}
-
-impl FeederThread {
-    fn start(
-        request: SweepRequest,
-        specs: &Arc<[ProbeSpec]>,
-        assignments: Vec<Sender<Vec<Assignment>>>,
-        halt: &Arc<AtomicBool>,
-    ) -> std::io::Result<FeederThread> {
-        let tally = Arc::new(Tally::default());
-        let (ended_in, ended) = bounded(1);
-        let mut feeder = Feeder::new(specs, assignments, Arc::clone(halt), Arc::clone(&tally));
-        feeder.part = request.part;
-        feeder.exclude = request.exclude;
-        feeder.skip_bad = request.skip_bad;
-        feeder.retries = request.retries;
-        let input = request.input;
-        let halt = Arc::clone(halt);
-        let thread = Builder::new().name("feeder".to_owned()).spawn(move || {
-            let result = feeder.feed(input);
-            if result.is_err() {
-                halt.store(true, Ordering::Relaxed);
-            }
-            // There is room for one, and this is the only one.
-            let _ = ended_in.send(result.err());
-        })?;
-        Ok(FeederThread { thread, tally, ended })
-    }
-
-    /// Joins the feeder, unless it hangs in a read of its input: nothing can interrupt that, and
-    /// the shards have ended already.
-    fn end(self) -> (Arc<Tally>, Option<BadTarget>) {
-        let error = match self.ended.recv_timeout(FEEDER_GRACE) {
-            Ok(error) => {
-                // It has nothing left to do but return.
-                let _ = self.thread.join();
-                error
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                let _ = self.thread.join();
-                Some(BadTarget::Read("the feeder panicked".into()))
-            }
-            Err(RecvTimeoutError::Timeout) => None,
-        };
-        (self.tally, error)
-    }
 }

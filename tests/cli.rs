@@ -195,6 +195,108 @@ fn a_full_disk_is_4_and_named() {
     assert_eq!(output.status.code(), Some(4));
 }
 
+#[test]
+fn an_output_is_neither_an_input_nor_another_output() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (list, link, symlink) = (path("list"), path("link"), path("symlink"));
+    fs::write(&list, "127.0.0.1:1\n").expect("room");
+    fs::hard_link(&list, &link).expect("room");
+    std::os::unix::fs::symlink(&list, &symlink).expect("room");
+    let (new, new_too) = (path("new"), path("./new"));
+    for (args, flags) in [
+        (format!("--targets {list} --check tcp --out {list}"), ["--out", "--targets"]),
+        (format!("--targets {list} --check tcp --out {link}"), ["--out", "--targets"]),
+        (format!("--targets {list} --check tcp --hdr {symlink}"), ["--hdr", "--targets"]),
+        (format!("-f {list} --out {symlink}"), ["--out", "--use-file"]),
+        (format!("-f {list} --hdr {list}"), ["--hdr", "--use-file"]),
+        (format!("--demo --exclude {list} --out {list}"), ["--out", "--exclude"]),
+        (format!("--demo --out {link} --hdr {list}"), ["--hdr", "--out"]),
+        (format!("--demo --out {new} --hdr {new_too}"), ["--hdr", "--out"]),
+    ] {
+        let words: Vec<&str> = std::iter::once("sweep").chain(args.split(' ')).collect();
+        let output = run(&words);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args}: {errors}");
+        assert!(flags.iter().all(|flag| errors.contains(flag)), "{args}: {errors}");
+        assert_eq!(fs::read(&list).expect("readable"), b"127.0.0.1:1\n", "{args}");
+    }
+    // Standard input and output are files too.
+    let open = fs::File::open(&list).expect("readable");
+    let status = ringprobe(&["sweep", "--targets", "-", "--check", "tcp", "--out", &list])
+        .stdin(open)
+        .output()
+        .expect("it starts")
+        .status;
+    assert_eq!(status.code(), Some(2));
+    assert_eq!(fs::read(&list).expect("readable"), b"127.0.0.1:1\n");
+    let out = fs::File::create(&new).expect("room");
+    let args = ["sweep", "--targets", &list, "--check", "tcp", "-o", "csv", "--out", &new];
+    assert_eq!(ringprobe(&args).stdout(out).status().expect("it starts").code(), Some(2));
+    // What holds nothing cannot lose it.
+    let args = ["--check", "tcp", "--out", "/dev/null", "--hdr", "/dev/null"];
+    assert_eq!(sweep_list("127.0.0.1:1\n", &args).status.code(), Some(1));
+}
+
+#[test]
+fn a_report_that_was_lost_is_no_ok() {
+    let fleet = Fleet::start(5845, 500, "");
+    let (conf, exclude) = (fleet.path("fleet.conf"), fleet.path("exclude"));
+    fs::write(&exclude, "127.64.0.1-127.64.1.0\n").expect("room");
+    let args = ["sweep", "-f", &conf, "--exclude", &exclude, "-o", "ndjson", "--out", "/dev/full"];
+    let output = run(&args);
+    assert_eq!(output.status.code(), Some(4));
+    let errors = text(&output.stderr);
+    assert!(errors.starts_with("CUT SHORT: 244 probed in "), "{errors}");
+}
+
+#[test]
+fn a_list_cut_short_by_a_bad_line_is_no_ok() {
+    let _fleet = Fleet::start(5846, 20, "");
+    let mut child = ringprobe(&["sweep", "--targets", "-", "--check", "dns", "--port", "5846"])
+        .args(["-o", "ndjson"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut list = child.stdin.take().expect("piped");
+    list.write_all(b"127.64.0.1-127.64.0.20\n").expect("it reads");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    // The first probe is seen when the good targets have been dealt.
+    for wanted in ["run", "probe"] {
+        let line = lines.next().expect("a line").expect("readable");
+        assert!(line.starts_with(&format!(r#"{{"type":"{wanted}""#)), "{line}");
+    }
+    list.write_all(b"nonsense\n").expect("it reads");
+    drop(list);
+    let last = lines.map(|line| line.expect("readable")).last().expect("a line");
+    let summary: serde_json::Value = serde_json::from_str(&last).expect("a whole record");
+    assert_eq!((&summary["passed"], &summary["cut_short"]), (&20.into(), &true.into()), "{last}");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    assert!(errors.starts_with("CUT SHORT: 20 probed in "), "{errors}");
+    assert!(errors.contains("stdin:2: \"nonsense\""), "{errors}");
+}
+
+#[test]
+fn nothing_left_to_probe_is_2_but_an_empty_part_is_0() {
+    let fleet = Fleet::start(5849, 10, "");
+    let (conf, exclude) = (fleet.path("fleet.conf"), fleet.path("exclude"));
+    fs::write(&exclude, "127.0.0.0/8\n").expect("room");
+    let output = run(&["sweep", "-f", &conf, "--exclude", &exclude]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("every target is excluded (10)"));
+    assert_eq!(text(&output.stdout), "");
+
+    let output = sweep_list("127.0.0.1\n", &["--check", "dns", "--exclude", &exclude]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+
+    let output = run(&["sweep", "-f", &conf, "--shard", "11/11"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
 /// Starts a sweep slow enough to be disturbed.
 fn slow_sweep(fleet: &Fleet, args: &[&str]) -> Child {
     ringprobe(&["sweep", "-f", &fleet.path("fleet.conf"), "--rate", "400", "-o", "ndjson"])

@@ -6,8 +6,8 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
@@ -20,8 +20,8 @@ use ringprobe::shard::PreparedSpec;
 use ringprobe::shard::link::{Links, Report, ShardConfig, ShardStats};
 use ringprobe::sink::{NdjsonSink, Output, Sink, Tee};
 use ringprobe::sweep::{
-    Backend, BadTarget, Input, ListSpecs, Part, Progress, Standing, SweepError, SweepRequest,
-    run_with,
+    Backend, BadTarget, Exclude, Input, ListSpecs, Part, Progress, Standing, SweepError,
+    SweepRequest, run_with,
 };
 use ringprobe::tick::monotonic_now;
 
@@ -293,9 +293,39 @@ fn one_broken_shard_is_reported_and_all_broken_is_an_error() {
 fn nothing_to_probe_is_an_error_but_an_empty_part_is_not() {
     let error = sweep(Table::default(), request(addresses(0)), &mut Tee::default())
         .expect_err("an empty list");
-    assert!(matches!(error, SweepError::NothingToProbe));
+    assert!(matches!(error, SweepError::NothingToProbe { excluded: 0 }));
+    let mut excluding = request(addresses(20));
+    excluding.exclude = Some(Exclude(Box::new(|_| true)));
+    let error =
+        sweep(Table::default(), excluding, &mut Tee::default()).expect_err("all are excluded");
+    assert_eq!(error.to_string(), "nothing to probe: every target is excluded (20)");
     let mut third = request(addresses(2));
     third.part = Part::new(3, 3).expect("in range");
     let summary = sweep(Table::default(), third, &mut Tee::default()).expect("an empty part");
     assert_eq!(summary.counts.probed, 0);
+}
+
+/// Notes the seed that each shard is given.
+#[derive(Default)]
+struct Seeds(Mutex<Vec<Option<u64>>>);
+
+impl Backend for Seeds {
+    fn name(&self) -> &'static str {
+        "seeds"
+    }
+
+    fn run_shard(&self, specs: Arc<[PreparedSpec]>, config: ShardConfig, links: Links) {
+        self.0.lock().expect("no shard panics").push(config.seed);
+        Table::default().run_shard(specs, config, links);
+    }
+}
+
+#[test]
+fn every_shard_gets_the_seed_as_given_and_mixes_its_number_in_itself() {
+    let seeds = Arc::new(Seeds::default());
+    let mut seeded = request(addresses(10));
+    seeded.seed = Some(7);
+    let backend: Arc<dyn Backend> = Arc::clone(&seeds) as Arc<dyn Backend>;
+    run_with(backend, seeded, Arc::default(), &mut (), &mut Tee::default()).expect("a sweep");
+    assert_eq!(*seeds.0.lock().expect("no shard panics"), [Some(7), Some(7)]);
 }

@@ -215,6 +215,7 @@ impl Aggregator {
                 .map(|fleet| fleet.not_probed.clone())
                 .unwrap_or_default(),
             interrupted: false,
+            cut_short: false,
             shard_failures: self.failures.clone(),
             failing: self.failing.listing(&self.catalog),
             unclear: self.unclear.listing(&self.catalog),

@@ -62,6 +62,8 @@ pub struct Summary {
     pub not_probed: BTreeMap<String, u32>,
     /// Whether Ctrl-C or SIGTERM ended the sweep early.
     pub interrupted: bool,
+    /// Whether a bad target or a lost output ended the sweep early, or lost its report.
+    pub cut_short: bool,
     /// Shards that ended with an error.
     pub shard_failures: Vec<ShardFailure>,
     /// The first failed probes.
@@ -230,6 +232,7 @@ mod tests {
         assert_eq!(json["failed"], 2);
         assert_eq!(json["reasons"]["timeout"], 2);
         assert_eq!(json["skipped_lines"], 0);
+        assert_eq!(json["cut_short"], false);
         assert_eq!(json["latency_us"], serde_json::Value::Null);
         assert!(json.get("failing").is_none(), "the records themselves stand above the summary");
     }

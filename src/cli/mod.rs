@@ -1,10 +1,6 @@
 //! The command line: flags as typed, what they ask for, the exit code.
 
-mod demo;
-mod execute;
-mod input;
 mod process;
-mod progress;
 mod respond;
 mod sweep;
 
@@ -68,7 +64,7 @@ pub fn main() -> ExitCode {
     process::raise_descriptor_limit();
     let code = match cli.command {
         Command::Sweep(args) => match args.check() {
-            Ok(()) => execute::sweep(&args, terminal),
+            Ok(()) => sweep::sweep(&args, terminal),
             Err((kind, text)) => {
                 let mut command = Cli::command().color(color);
                 command.build();

@@ -113,11 +113,14 @@ mod tests {
             assert_eq!(list.contains(address.parse().expect(address)), is_in, "{address}");
         }
         assert!(!list.is_empty());
+        let list = read("::ffff:10.0.0.0/104\n").expect("valid");
+        assert!(list.contains("10.9.9.9".parse().expect("an address")));
         assert!(read("\n# nothing\n").expect("valid").is_empty());
     }
 
     #[test]
     fn the_first_bad_line_is_an_error() {
+        assert!(read("::/0\n").is_err(), "whether IPv4 was meant too, nobody can tell");
         assert_eq!(
             read("10.0.0.1\nx\n").expect_err("bad").to_string(),
             "exclude.txt:2: \"x\": not an address"

@@ -7,7 +7,7 @@ use super::model::{Fleet, Protocol, RealServer, Service, VirtualServer};
 use crate::id::{RealServerId, VirtualServerId};
 
 /// Attempts after the first of a sweep, where neither command line nor configuration says.
-const RETRIES_DEFAULT: u16 = 2;
+pub const RETRIES_DEFAULT: u16 = 2;
 
 impl Fleet {
     /// `DNS_CHECK` or `TCP_CHECK`: the keyword of the checker at position `seq`.

@@ -22,6 +22,7 @@ mod value;
 mod virtual_server;
 
 pub use exclude::ExcludeList;
+pub use label::RETRIES_DEFAULT;
 pub use load::{LoadOptions, Loaded, Rejected, load, load_text};
 pub use model::{
     Checker, Connection, DnsRequire, DnsSpec, Fleet, Handshake, ProbeSpec, Protocol, RealServer,

@@ -183,7 +183,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// A numeric address. keepalived ignores what follows `/`, so that is a warning only.
+    /// A numeric address; an IPv4-mapped one is the IPv4 address it stands for. keepalived ignores what
+    /// follows `/`, so that is a warning only.
     pub(super) fn address(&mut self, span: Span) -> Option<IpAddr> {
         let bytes = self.bytes(span);
         let slash = memchr::memchr(b'/', bytes).unwrap_or(bytes.len());
@@ -207,7 +208,7 @@ impl<'s> Reader<'s> {
                 self.report(Diagnostic::new(Code::BadAddress, message).at(span, ""));
             }
         }
-        address
+        address.map(|address| address.to_canonical())
     }
 
     /// A port.

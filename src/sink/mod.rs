@@ -26,7 +26,7 @@ pub use self::hdr::HdrSink;
 pub use self::ndjson::NdjsonSink;
 pub use self::output::Output;
 pub use self::text::{Rest, TextSink};
-pub(crate) use self::text::{grouped, short_text};
+pub(crate) use self::text::{counted, grouped, short_text};
 pub use self::timestamp::rfc3339;
 
 use crate::aggregate::{Catalog, Summary};

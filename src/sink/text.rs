@@ -101,13 +101,7 @@ impl Page {
         let (colour, verdict) = match (summary.interrupted, counts.failed, counts.unknown) {
             _ if !summary.shard_failures.is_empty() => (RED, "INCOMPLETE"),
             (true, ..) => (YELLOW, "INTERRUPTED"),
-            // A bad target or a lost output ended it.
-            _ if summary
-                .total
-                .is_some_and(|total| counts.probed + summary.feed.excluded < total) =>
-            {
-                (RED, "CUT SHORT")
-            }
+            _ if summary.cut_short => (RED, "CUT SHORT"),
             (false, 0, 0) => (GREEN, "OK"),
             (false, 0, _) => (YELLOW, "UNKNOWN"),
             (false, ..) => (RED, "FAILED"),
@@ -371,7 +365,7 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// `1 target`, `2 targets`.
-fn counted(number: u64, noun: &str) -> String {
+pub(crate) fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", grouped(number))
 }
@@ -525,6 +519,11 @@ INTERRUPTED: 0 of 1,000 probed in 2.1 s: 0 passed, 0 failed, 0 unknown
  unfinished      12 targets handed out and not reported
 "
         );
+        summary.interrupted = false;
+        summary.cut_short = true;
+        let text = render(&summary, &catalog, &Rest::Rerun, false);
+        assert!(text.starts_with("CUT SHORT: 0 of 1,000 probed"), "{text}");
+        summary.interrupted = true;
         let painted = render(&summary, &catalog, &Rest::Rerun, true);
         assert!(painted.starts_with("\x1b[1;33mINTERRUPTED\x1b[0m: 0 of"), "{painted}");
         summary.shard_failures = vec![ShardFailure { shard: 1, error: "no ring".into() }];

@@ -127,6 +127,11 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Whether the sink refused something, which stopped the sweep.
+    pub(super) fn has_lost_output(&self) -> bool {
+        self.sink_error.is_some()
+    }
+
     fn write_sink(&mut self, write: impl FnOnce(&mut dyn Sink) -> Result<(), SinkError>) {
         if self.sink_error.is_none() {
             self.sink_error = write(self.sink).err();
@@ -172,11 +177,15 @@ impl<'a> Collector<'a> {
         let mut summary = self.aggregator.summary(elapsed, feed);
         summary.total = self.total.map(|total| total.saturating_sub(feed.excluded));
         summary.interrupted = interrupted;
+        summary.cut_short = bad_target.is_some() || self.sink_error.is_some();
 
         let all_failed = summary.shard_failures.len() >= shards;
         let is_complete = bad_target.is_none() && !all_failed;
-        if bad_target.is_none() && !all_failed && feed.seen == 0 && !interrupted {
-            return Err(SweepError::NothingToProbe);
+        // The input was empty, or the exclusions left nothing of it. An empty part of an input is the
+        // business of the other parts.
+        let is_nothing = feed.dealt == 0 && (feed.seen == 0 || feed.excluded > 0);
+        if is_nothing && is_complete && self.sink_error.is_none() && !interrupted {
+            return Err(SweepError::NothingToProbe { excluded: feed.excluded });
         }
         // An error before the first record leaves nothing worth a report.
         if self.sink_error.is_none() && (is_complete || summary.counts.probed > 0) {
@@ -185,6 +194,8 @@ impl<'a> Collector<'a> {
             let context = Context { catalog: &catalog, wall: &wall };
             self.write_sink(|sink| sink.finish(&summary, &context));
         }
+        // The report itself may have been what the sink refused.
+        summary.cut_short |= self.sink_error.is_some();
         match (self.sink_error, bad_target) {
             (Some(error), _) => Err(SweepError::Output { error, summary: Box::new(summary) }),
             (None, Some(error)) => Err(SweepError::Target { error, summary: Box::new(summary) }),

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 
-use super::request::{Addresses, BadTarget, Exclude, Input, LIST_RETRIES, ListSpecs};
+use super::request::{Addresses, BadTarget, Exclude, Input, ListSpecs};
 use crate::aggregate::FeedCounts;
-use crate::fleet::{Fleet, ProbeSpec};
+use crate::fleet::{Fleet, ProbeSpec, RETRIES_DEFAULT};
 use crate::id::SpecId;
 use crate::outcome::Assignment;
 
@@ -167,7 +167,7 @@ impl Feeder {
             });
             match fitting {
                 Ok((target, spec)) => {
-                    let retries = |given: Option<u16>| given.unwrap_or(LIST_RETRIES);
+                    let retries = |given: Option<u16>| given.unwrap_or(RETRIES_DEFAULT);
                     if let Err(closed) = self.take(seq, target, spec, retries) {
                         return Ok(Err(closed));
                     }
@@ -383,7 +383,7 @@ mod tests {
             assert_eq!(homes, [expected], "spec {spec}");
         }
         for target in dealt.iter().flatten() {
-            assert_eq!(target.retries, if target.seq % 2 == 1 { 7 } else { LIST_RETRIES });
+            assert_eq!(target.retries, if target.seq % 2 == 1 { 7 } else { RETRIES_DEFAULT });
         }
         let (dealt, ..) = deal(input(), &specs, 3, |feeder| feeder.retries = Some(1));
         assert!(dealt.iter().flatten().all(|target| target.retries == 1));

@@ -13,9 +13,6 @@ use crate::id::SpecId;
 use crate::sink::SinkError;
 use crate::wire::dns::QueryError;
 
-/// Attempts after the first for the addresses of a list, where the command line does not say.
-pub const LIST_RETRIES: u16 = 2;
-
 /// What to sweep, and how.
 #[derive(Debug)]
 pub struct SweepRequest {
@@ -27,7 +24,8 @@ pub struct SweepRequest {
     pub exclude: Option<Exclude>,
     /// Whether a bad line is counted instead of ending the sweep.
     pub skip_bad: bool,
-    /// Attempts after the first; `None` for what the configuration says, else 2.
+    /// Attempts after the first; `None` for what the configuration says, else
+    /// [`RETRIES_DEFAULT`](crate::fleet::RETRIES_DEFAULT).
     pub retries: Option<u16>,
     /// Shards, at least 1.
     pub shards: usize,
@@ -146,8 +144,11 @@ pub enum BadTarget {
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// The input asks for nothing that can be probed.
-    #[error("nothing to probe: no target, and no checker of a kind that can be probed")]
-    NothingToProbe,
+    #[error("nothing to probe: {}", nothing_in_words(*excluded))]
+    NothingToProbe {
+        /// Targets there were, all of them excluded.
+        excluded: u64,
+    },
     /// The target list is bad.
     #[error("{error}")]
     Target {
@@ -180,6 +181,13 @@ pub enum SweepError {
     /// The feeder's thread could not be started.
     #[error("no thread for the feeder: {0}")]
     Thread(#[source] std::io::Error),
+}
+
+fn nothing_in_words(excluded: u64) -> String {
+    match excluded {
+        0 => "no target, and no checker of a kind that can be probed".to_owned(),
+        excluded => format!("every target is excluded ({excluded})"),
+    }
 }
 
 /// Each different error once, with the shards that said it.

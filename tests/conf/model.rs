@@ -465,3 +465,26 @@ fn a_file_is_read_from_disk() {
     let error = load(directory.path(), &LoadOptions::default()).expect_err("a directory");
     assert!(error.to_string().starts_with(&format!("cannot read {}", directory.path().display())));
 }
+
+#[test]
+fn ipv4_mapped_addresses_are_ipv4() {
+    let loaded = fleet_of(
+        "virtual_server ::ffff:127.0.10.1 80 {
+            protocol TCP
+            lvs_sched rr
+            lvs_method NAT
+            real_server ::ffff:127.0.10.11 8080 {
+                TCP_CHECK { connect_ip ::ffff:127.0.10.12
+                    bindto ::ffff:127.0.0.9 }
+            }
+            real_server 127.0.10.13 8080 { TCP_CHECK { } }
+        }",
+    );
+    assert_eq!(loaded.problems.render(false), "");
+    let fleet = loaded.fleet;
+    assert_eq!(fleet.real_servers[0].address.to_string(), "127.0.10.11:8080");
+    assert_eq!(target(&fleet, 0), "127.0.10.12:8080");
+    let bindto = spec(&fleet, 0).connection().bindto;
+    assert_eq!(bindto, Some("127.0.0.9".parse().expect("an address")));
+    assert_eq!(fleet.virtual_server_label(VirtualServerId(0)).to_string(), "127.0.10.1:80/tcp");
+}

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::demo::{Demo, Verdicts};
-use super::sweep::{Form, SweepArgs, When};
-use super::{Terminal, exit, input, process, progress, say};
+use super::flags::{Form, SweepArgs, When};
+use super::{files, input, progress};
 use crate::aggregate::Summary;
+use crate::cli::{Terminal, exit, process, say};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
 use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest};
@@ -43,6 +44,9 @@ pub(crate) fn refuse(code: u8, why: impl std::fmt::Display) -> Ended {
 }
 
 fn try_sweep(args: &SweepArgs, terminal: Terminal) -> Result<u8, Ended> {
+    if let Some(clash) = files::clash(args) {
+        return Err(refuse(exit::USAGE, format_args!("{clash}; it would be lost")));
+    }
     let stop = process::stop_flag()
         .map_err(|error| refuse(exit::ENGINE, format_args!("no signal handler: {error}")))?;
     let exclude = args.exclude.as_deref().map(input::exclude).transpose()?;
@@ -108,7 +112,7 @@ fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
     }
     say(format_args!("ringprobe: {error}"));
     match error {
-        SweepError::NothingToProbe | SweepError::Target { .. } | SweepError::Question(_) => {
+        SweepError::NothingToProbe { .. } | SweepError::Target { .. } | SweepError::Question(_) => {
             exit::USAGE
         }
         SweepError::Engine { .. } | SweepError::Output { .. } | SweepError::Thread(_) => {
@@ -204,7 +208,8 @@ fn open_sinks(
             None => TextSink::new(stderr()?, Rest::Stdout, terminal.colours_stderr()),
         });
     }
-    let verdicts = demo.map(Demo::verdicts).transpose()?;
+    let is_whole = args.shard.is_none() && args.exclude.is_none();
+    let verdicts = demo.map(|demo| demo.verdicts(is_whole)).transpose()?;
     if let Some(verdicts) = &verdicts {
         tee.push(verdicts.sink());
     }

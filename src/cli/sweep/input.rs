@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::execute::{Ended, refuse};
-use super::sweep::SweepArgs;
-use super::{Terminal, exit, say};
+use super::flags::SweepArgs;
+use crate::cli::{Terminal, exit, say};
 use crate::fleet::{
     self, ExcludeList, Fleet, LoadOptions, Loaded, Rejected, TargetError, TargetList, TargetProblem,
 };

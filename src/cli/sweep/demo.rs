@@ -8,11 +8,11 @@ use std::rc::Rc;
 use serde::Deserialize;
 
 use super::execute::{Ended, refuse};
-use super::{exit, respond};
 use crate::aggregate::Summary;
+use crate::cli::{exit, respond};
 use crate::outcome::Record;
 use crate::respond::{Faults, Options, Running, start};
-use crate::sink::{Context, RunInfo, Sink, SinkError, grouped};
+use crate::sink::{Context, RunInfo, Sink, SinkError, counted, grouped};
 
 /// A little of everything; the rest is healthy.
 const FAULTS: &str = "refuse=1%,silent=1%,servfail=1%,empty=1%,slow=1%:80ms,wrong_id=1%,\
@@ -44,7 +44,8 @@ impl Demo {
     }
 
     /// The truth about the fleet, to be held against the records.
-    pub(crate) fn verdicts(&self) -> Result<Verdicts, Ended> {
+    /// `is_whole` says that all of the fleet is probed.
+    pub(crate) fn verdicts(&self, is_whole: bool) -> Result<Verdicts, Ended> {
         let paper = self.paper(|to| self.running.fleet().write_truth(to))?;
         let truth = paper
             .split(|byte| *byte == b'\n')
@@ -52,7 +53,7 @@ impl Demo {
             .map(serde_json::from_slice)
             .collect::<Result<Vec<Truth>, _>>()
             .map_err(|error| refuse(exit::ENGINE, error))?;
-        Ok(Verdicts(Rc::new(RefCell::new(Comparison { truth, ..Comparison::default() }))))
+        Ok(Verdicts(Rc::new(RefCell::new(Comparison::with(truth, is_whole)))))
     }
 
     fn paper(&self, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<Vec<u8>, Ended> {
@@ -73,30 +74,58 @@ struct Truth {
 #[derive(Default)]
 struct Comparison {
     truth: Vec<Truth>,
+    /// Whether a line of the truth has had its record.
+    is_found: Vec<bool>,
+    /// Whether every line must get one.
+    is_whole: bool,
     compared: u64,
-    /// Records that say something else than the truth.
+    /// Records that say something else than the truth, or say it again, and lines without a record.
     wrong: u64,
     /// The first of them in words.
     shown: Vec<String>,
 }
 
 impl Comparison {
+    fn with(truth: Vec<Truth>, is_whole: bool) -> Comparison {
+        let is_found = vec![false; truth.len()];
+        Comparison { truth, is_found, is_whole, ..Comparison::default() }
+    }
+
     fn compare(&mut self, record: &Record) {
         self.compared += 1;
-        let truth = usize::try_from(record.seq).ok().and_then(|seq| self.truth.get(seq));
-        let found = (record.outcome.name(), record.outcome.reason());
-        let (target, expected) = match truth {
-            Some(truth) if found == (truth.outcome.as_str(), truth.reason.as_str()) => return,
+        let seq = usize::try_from(record.seq).unwrap_or(usize::MAX);
+        let was_found =
+            self.is_found.get_mut(seq).map(|is_found| std::mem::replace(is_found, true));
+        let (outcome, reason) = (record.outcome.name(), record.outcome.reason());
+        let (target, expected) = match self.truth.get(seq) {
+            Some(truth) if was_found == Some(true) => (truth.target.as_str(), "once".to_owned()),
+            Some(truth) if (outcome, reason) == (&*truth.outcome, &*truth.reason) => return,
             Some(truth) => (truth.target.as_str(), format!("{} {}", truth.outcome, truth.reason)),
             None => ("?", "nothing".to_owned()),
         };
+        let difference =
+            format!("{}: found {outcome} {reason}, built as {target} {expected}", record.target);
+        self.differs(difference);
+    }
+
+    /// Names the lines that have no record, where each should have one. Nothing is compared after it.
+    fn end(&mut self) {
+        if !self.is_whole {
+            return;
+        }
+        let truth = std::mem::take(&mut self.truth);
+        for (truth, is_found) in truth.iter().zip(std::mem::take(&mut self.is_found)) {
+            if !is_found {
+                let Truth { target, outcome, reason } = truth;
+                self.differs(format!("{target}: not found, built as {outcome} {reason}"));
+            }
+        }
+    }
+
+    fn differs(&mut self, difference: String) {
         self.wrong += 1;
         if self.shown.len() < SHOWN {
-            let (outcome, reason) = found;
-            self.shown.push(format!(
-                "{}: found {outcome} {reason}, built as {target} {expected}",
-                record.target
-            ));
+            self.shown.push(difference);
         }
     }
 }
@@ -111,13 +140,15 @@ impl Verdicts {
     }
 
     /// What to say at the end, and whether every verdict was right.
-    pub(crate) fn judge(&self) -> (String, bool) {
-        let comparison = self.0.borrow();
+    pub(crate) fn judge(self) -> (String, bool) {
+        let mut comparison = self.0.borrow_mut();
+        comparison.end();
         let compared = grouped(comparison.compared);
         if comparison.wrong == 0 {
             return (format!("\nAll {compared} verdicts are as the fleet was built."), true);
         }
-        let mut text = format!("\n{} of {compared} verdicts differ:", grouped(comparison.wrong));
+        let wrong = counted(comparison.wrong, "difference");
+        let mut text = format!("\n{compared} verdicts, {wrong} from what was built:");
         for line in &comparison.shown {
             // Writing to a string cannot fail.
             let _ = write!(text, "\n   {line}");
@@ -182,23 +213,39 @@ mod tests {
             outcome: if reason == "ok" { "pass" } else { "fail" }.into(),
             reason: reason.into(),
         };
-        let comparison =
-            Comparison { truth: vec![truth("ok"), truth("timeout")], ..Comparison::default() };
-        let verdicts = Verdicts(Rc::new(RefCell::new(comparison)));
-        verdicts.0.borrow_mut().compare(&record(0, Outcome::Pass));
-        verdicts.0.borrow_mut().compare(&record(1, Outcome::Fail(Failure::Timeout)));
-        let (text, all) = verdicts.judge();
-        assert!(all, "{text}");
-        assert_eq!(text, "\nAll 2 verdicts are as the fleet was built.");
-        verdicts.0.borrow_mut().compare(&record(0, Outcome::Fail(Failure::NoAnswer)));
-        verdicts.0.borrow_mut().compare(&record(2, Outcome::Pass));
-        let (text, all) = verdicts.judge();
-        assert!(!all);
-        assert_eq!(
-            text,
-            "\n2 of 4 verdicts differ:\n   \
-             127.64.0.1:5300: found fail no_answer, built as 127.64.0.1:5300 pass ok\n   \
-             127.64.0.1:5300: found pass ok, built as ? nothing"
-        );
+        let judged = |is_whole, records: &[Record]| {
+            let comparison = Comparison::with(vec![truth("ok"), truth("timeout")], is_whole);
+            let verdicts = Verdicts(Rc::new(RefCell::new(comparison)));
+            records.iter().for_each(|record| verdicts.0.borrow_mut().compare(record));
+            verdicts.judge()
+        };
+        let pass = record(0, Outcome::Pass);
+        let timeout = record(1, Outcome::Fail(Failure::Timeout));
+        let right = (String::from("\nAll 2 verdicts are as the fleet was built."), true);
+        assert_eq!(judged(true, &[timeout, pass]), right);
+        assert_eq!(judged(false, &[timeout, pass]), right);
+        let part = (String::from("\nAll 1 verdicts are as the fleet was built."), true);
+        assert_eq!(judged(false, &[timeout]), part, "a part or an exclusion leaves some out");
+
+        for (records, text) in [
+            (
+                &[timeout, record(0, Outcome::Fail(Failure::NoAnswer)), record(2, Outcome::Pass)][..],
+                "\n3 verdicts, 2 differences from what was built:\n   \
+                 127.64.0.1:5300: found fail no_answer, built as 127.64.0.1:5300 pass ok\n   \
+                 127.64.0.1:5300: found pass ok, built as ? nothing",
+            ),
+            (
+                &[pass],
+                "\n1 verdicts, 1 difference from what was built:\n   \
+                 127.64.0.1:5300: not found, built as fail timeout",
+            ),
+            (
+                &[pass, timeout, pass],
+                "\n3 verdicts, 1 difference from what was built:\n   \
+                 127.64.0.1:5300: found pass ok, built as 127.64.0.1:5300 once",
+            ),
+        ] {
+            assert_eq!(judged(true, records), (text.to_owned(), false));
+        }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, ValueEnum};
 use hickory_proto::rr::{Name, RecordType};
 
+use super::value;
 use crate::fleet::{Connection, DnsRequire, DnsSpec, Handshake, ProbeSpec, TcpSpec};
 use crate::shard::WINDOW_MAX;
 use crate::sweep::{ListSpecs, Part};
@@ -31,9 +31,9 @@ A target list has one target a line: ADDR, ADDR:PORT, [ADDR6]:PORT, a prefix (10
 (10.0.0.1-10.0.0.99). It is streamed, so its length does not matter.
 
 Exit codes:
-  0  all passed
+  0  all passed, or part I of a --shard I/N has no target
   1  at least one failed; so ends a --demo
-  2  bad usage, configuration or target list, or nothing to probe
+  2  bad usage, configuration or target list, or nothing to probe: no target, or all excluded
   3  none failed, but of some nothing can be said: the trouble was here
   4  the engine could not run, or the output could not be written, or a --demo found what is not so
   130  interrupted; what was known was reported
@@ -61,7 +61,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, help_heading = "Input")]
     pub(crate) skip_bad: bool,
     /// Probe only part I of N: every N-th target, starting with the I-th
-    #[arg(long, value_name = "I/N", value_parser = part, help_heading = "Input")]
+    #[arg(long, value_name = "I/N", value_parser = value::part, help_heading = "Input")]
     pub(crate) shard: Option<Part>,
 
     /// What to do with each address of a list
@@ -71,12 +71,12 @@ pub(crate) struct SweepArgs {
     #[arg(
         long = "type",
         value_name = "TYPE",
-        value_parser = record_type,
+        value_parser = value::record_type,
         help_heading = "Checks of a list"
     )]
     pub(crate) record_type: Option<RecordType>,
     /// Name to ask for [default: the root]
-    #[arg(long, value_parser = name, help_heading = "Checks of a list")]
+    #[arg(long, value_parser = value::name, help_heading = "Checks of a list")]
     pub(crate) name: Option<Name>,
     /// Port of lines that have none [default: 53 for dns; tcp has no default]
     #[arg(
@@ -86,7 +86,7 @@ pub(crate) struct SweepArgs {
     )]
     pub(crate) port: Option<u16>,
     /// Source address; once per address family of the list
-    #[arg(long, value_name = "ADDR", help_heading = "Checks of a list")]
+    #[arg(long, value_name = "ADDR", value_parser = value::address, help_heading = "Checks of a list")]
     pub(crate) bindto: Vec<IpAddr>,
     /// Source port
     #[arg(
@@ -101,7 +101,7 @@ pub(crate) struct SweepArgs {
     #[arg(
         long,
         value_name = "NAME",
-        value_parser = interface,
+        value_parser = value::interface,
         help_heading = "Checks of a list"
     )]
     pub(crate) bind_if: Option<String>,
@@ -111,7 +111,7 @@ pub(crate) struct SweepArgs {
 
     /// Time one attempt may take, as in 500ms or 2s [default: connect_timeout of the
     /// configuration; 2s for a list]
-    #[arg(long, value_name = "TIME", value_parser = timeout, help_heading = "Probing")]
+    #[arg(long, value_name = "TIME", value_parser = value::timeout, help_heading = "Probing")]
     pub(crate) timeout: Option<Duration>,
     /// Attempts after the first, after a timeout or local trouble [default: the retry of the
     /// configuration where it is written; else 2]
@@ -126,7 +126,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_enum, value_name = "HOW", help_heading = "Probing")]
     pub(crate) tcp_handshake: Option<HandshakeArg>,
     /// Most attempts per second, of all shards together [default: no limit]
-    #[arg(long, value_name = "PER_SECOND", value_parser = rate, help_heading = "Probing")]
+    #[arg(long, value_name = "PER_SECOND", value_parser = value::rate, help_heading = "Probing")]
     pub(crate) rate: Option<f64>,
     /// Most attempts in flight per shard, up to 32768
     #[arg(
@@ -280,9 +280,6 @@ impl SweepArgs {
         if self.bindto.len() > 2 || (self.bindto_of(true) > 1) || (self.bindto_of(false) > 1) {
             return conflict("--bindto may be given once per address family");
         }
-        if self.out.is_some() && self.out == self.hdr {
-            return conflict("--out and --hdr need a file each");
-        }
         Ok(())
     }
 
@@ -353,53 +350,6 @@ impl SweepArgs {
     }
 }
 
-fn part(text: &str) -> Result<Part, String> {
-    text.split_once('/')
-        .and_then(|(number, count)| Part::new(number.parse().ok()?, count.parse().ok()?))
-        .ok_or_else(|| "give I/N with 1 <= I <= N, as in 2/4".to_owned())
-}
-
-fn timeout(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(timeout) if timeout.is_zero() => Err("it must be longer than nothing".to_owned()),
-        Ok(timeout) if timeout > Duration::from_secs(3600) => Err("at most an hour".to_owned()),
-        Ok(timeout) => Ok(timeout),
-        Err(error) => Err(format!("{error}; give a number with a unit, as in 500ms or 2s")),
-    }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        _ => Err("give attempts per second, more than 0".to_owned()),
-    }
-}
-
-fn record_type(text: &str) -> Result<RecordType, String> {
-    let upper = text.to_ascii_uppercase();
-    if upper == "IXFR" {
-        // hickory prints this name but does not read it.
-        return Ok(RecordType::IXFR);
-    }
-    RecordType::from_str(&upper)
-        .map_err(|_| "no such record type; give one by name, as in A or SOA".to_owned())
-}
-
-fn name(text: &str) -> Result<Name, String> {
-    let mut name = Name::from_ascii(text).map_err(|error| error.to_string())?;
-    name.set_fqdn(true);
-    Ok(name)
-}
-
-/// IFNAMSIZ is 16, its NUL included.
-fn interface(text: &str) -> Result<String, String> {
-    if (1..=15).contains(&text.len()) && !text.contains(['/', ' ', '\0']) {
-        Ok(text.to_owned())
-    } else {
-        Err("an interface name has 1 to 15 bytes, no slash and no space".to_owned())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
@@ -462,7 +412,6 @@ mod tests {
             "--targets x --check dns --shards 0",
             "--targets x --check dns --type NOPE",
             "--targets x --check dns --bind-if sixteen-bytes-xx",
-            "-f x.conf --out y --hdr y",
         ] {
             let error = parse(bad).expect_err(bad);
             assert_eq!(error.exit_code(), 2, "{bad}: {error}");
@@ -485,6 +434,9 @@ mod tests {
         let connection = specs.ipv4.expect("bound").connection().clone();
         assert_eq!(connection.bindto, Some("127.0.0.9".parse().expect("an address")));
         assert_eq!((connection.bind_port, connection.fwmark), (Some(4000), 7));
+
+        let args = parse("--targets x --check tcp --bindto ::ffff:127.0.0.9").expect("good");
+        assert!(args.list_specs().ipv4.is_some(), "it is an IPv4 address");
 
         let args = parse("--targets x --check dns --name Example.com").expect("good");
         assert_eq!(args.default_port(), Some(53));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::say;
-use super::sweep::When;
+use super::flags::When;
+use crate::cli::say;
 use crate::sink::grouped;
 use crate::sweep::{Progress, Standing};
 

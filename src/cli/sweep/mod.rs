@@ -1,0 +1,12 @@
+//! `ringprobe sweep`.
+
+mod demo;
+mod execute;
+mod files;
+mod flags;
+mod input;
+mod progress;
+mod value;
+
+pub(crate) use self::execute::sweep;
+pub(crate) use self::flags::SweepArgs;

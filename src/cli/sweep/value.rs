@@ -1,0 +1,61 @@
+//! Values of flags, as typed: each function says what is wrong in words that clap shows.
+
+use std::net::{AddrParseError, IpAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use hickory_proto::rr::{Name, RecordType};
+
+use crate::sweep::Part;
+
+pub(super) fn part(text: &str) -> Result<Part, String> {
+    text.split_once('/')
+        .and_then(|(number, count)| Part::new(number.parse().ok()?, count.parse().ok()?))
+        .ok_or_else(|| "give I/N with 1 <= I <= N, as in 2/4".to_owned())
+}
+
+/// An IPv4-mapped address is the IPv4 address it stands for.
+pub(super) fn address(text: &str) -> Result<IpAddr, AddrParseError> {
+    text.parse().map(|address: IpAddr| address.to_canonical())
+}
+
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(timeout) if timeout.is_zero() => Err("it must be longer than nothing".to_owned()),
+        Ok(timeout) if timeout > Duration::from_secs(3600) => Err("at most an hour".to_owned()),
+        Ok(timeout) => Ok(timeout),
+        Err(error) => Err(format!("{error}; give a number with a unit, as in 500ms or 2s")),
+    }
+}
+
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err("give attempts per second, more than 0".to_owned()),
+    }
+}
+
+pub(super) fn record_type(text: &str) -> Result<RecordType, String> {
+    let upper = text.to_ascii_uppercase();
+    if upper == "IXFR" {
+        // hickory prints this name but does not read it.
+        return Ok(RecordType::IXFR);
+    }
+    RecordType::from_str(&upper)
+        .map_err(|_| "no such record type; give one by name, as in A or SOA".to_owned())
+}
+
+pub(super) fn name(text: &str) -> Result<Name, String> {
+    let mut name = Name::from_ascii(text).map_err(|error| error.to_string())?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+/// IFNAMSIZ is 16, its NUL included.
+pub(super) fn interface(text: &str) -> Result<String, String> {
+    if (1..=15).contains(&text.len()) && !text.contains(['/', ' ', '\0']) {
+        Ok(text.to_owned())
+    } else {
+        Err("an interface name has 1 to 15 bytes, no slash and no space".to_owned())
+    }
+}
