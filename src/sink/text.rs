@@ -295,6 +295,8 @@ fn limit_in_words(limit: Option<&str>) -> &'static str {
         Some("rate") => "limited by --rate",
         Some("window") => "limited by the window: the targets' round trips (see --window)",
         Some("cpu") => "limited by the CPU",
+        Some("sockets") => "limited by the sockets that could be had (ulimit -n, ports)",
+        Some("send_queue") => "limited by the send queues of this machine",
         Some("receive_buffer") => "limited by drops of the receive buffer (see --receive-buffer)",
         Some("output") => "limited by the output",
         _ => "not limited",
