@@ -16,10 +16,8 @@ impl Core {
                 let (pending, started) = (slot.pending, slot.started);
                 let (outcome, syn_left) = self.judge_connect(ring, index, errno);
                 self.stats.connects -= u64::from(!syn_left);
-                let latency = match outcome {
-                    Outcome::Unknown(_) | Outcome::Fail(Failure::Timeout) => None,
-                    _ => Some(self.now.since(started).as_nanos() as u64),
-                };
+                let is_answered = syn_left && outcome != Outcome::Fail(Failure::Timeout);
+                let latency = is_answered.then(|| self.now.since(started).as_nanos() as u64);
                 if let Some(latency) = latency {
                     recorder::record_latency(&mut self.stats, latency);
                 }
@@ -41,7 +39,12 @@ impl Core {
     fn judge_connect<R: Ring>(&self, ring: &mut R, index: u32, errno: i32) -> (Outcome, bool) {
         let slot = self.slots.get(index);
         let target = slot.pending.assignment.target;
-        let outcome = if errno == 0 { Outcome::Pass } else { outcome_of_connect(errno) };
+        let outcome = match errno {
+            // A refusal is ECONNREFUSED; a reset comes after the handshake, so the connect was done.
+            // Whether we look before or after it must not decide.
+            0 | libc::ECONNRESET => Outcome::Pass,
+            errno => outcome_of_connect(errno),
+        };
         let is_unreachable =
             matches!(outcome, Outcome::Fail(Failure::NetUnreachable | Failure::HostUnreachable));
         let may_be_icmp = is_unreachable || errno == libc::EACCES && target.is_ipv6();

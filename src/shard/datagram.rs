@@ -13,7 +13,7 @@ use super::slot::Phase;
 
 /// Before a send is repeated that found our own queues full.
 const CONGESTION_PAUSE: Duration = Duration::from_millis(1);
-/// Every so many refusals that may be errors of other targets, a send has its route looked up ...
+/// Every so many refusals that may be other targets' closed ports, a send has its route looked up ...
 const REFUSALS_BEFORE_ROUTE: u16 = 3;
 /// ... and is given up after this many.
 const REFUSALS_MAX: u16 = 64;
@@ -42,12 +42,13 @@ impl Core {
             | libc::ENOPROTOOPT
             | libc::EHOSTDOWN
             | libc::ENONET => {
-                self.stats.soft_send_errors += 1;
-                if refusals.is_multiple_of(REFUSALS_BEFORE_ROUTE)
+                let speaks_of_routes = errno != libc::ECONNREFUSED;
+                if (speaks_of_routes || refusals.is_multiple_of(REFUSALS_BEFORE_ROUTE))
                     && let Err(errno) = ring.route(socket, to)
                 {
                     return self.end_datagram(index, outcome_of_connect(errno), None);
                 }
+                self.stats.soft_send_errors += 1;
                 self.resend.push(self.slots.token(index));
             }
             libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM => {

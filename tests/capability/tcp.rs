@@ -217,3 +217,35 @@ fn an_icmp_error_is_never_a_connection() {
         assert_eq!(code, 1);
     }
 }
+
+#[test]
+fn a_server_that_resets_what_it_accepted_is_connected_to_in_every_way() {
+    let listener = std::net::TcpListener::bind("127.72.0.9:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let server = std::thread::spawn({
+        let stop = std::sync::Arc::clone(&stop);
+        move || {
+            while let Ok((stream, _)) = listener.accept() {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let _ = socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO));
+            }
+        }
+    });
+    for handshake in ["half", "full", "orderly"] {
+        let list = format!("127.72.0.9:{port}\n").repeat(300);
+        let flags = format!("--targets - --check tcp --window 4 --tcp-handshake {handshake}");
+        let (report, code) = Sweep::new(&flags).input(&list).report();
+        assert_eq!(
+            (code, report.count("passed")),
+            (0, 300),
+            "{handshake}: {:?}",
+            report.verdicts()
+        );
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    std::net::TcpStream::connect(("127.72.0.9", port)).expect("wakes the server");
+    server.join().expect("ended");
+}

@@ -14,7 +14,6 @@ const NEEDED: [&str; 35] = [
     "fail connection_refused",
     "fail host_unreachable",
     "fail net_unreachable",
-    "fail connection_reset",
     "fail rcode",
     "fail no_answer",
     "fail truncated",

@@ -131,7 +131,8 @@ fn answer(peer: &Peer, spec: &ProbeSpec) -> Outcome {
             (DnsReply::Icmp { errno, .. }, _) => failed(errno),
         },
         ProbeSpec::Tcp(_) => match peer.tcp.reply {
-            Some(0) => Outcome::Pass,
+            // A reset comes after the handshake.
+            Some(0 | libc::ECONNRESET) => Outcome::Pass,
             Some(errno) => failed(errno),
             None => TIMEOUT,
         },
@@ -143,7 +144,6 @@ fn failed(errno: i32) -> Outcome {
         libc::ECONNREFUSED => Failure::ConnectionRefused,
         libc::EHOSTUNREACH | libc::EPROTO => Failure::HostUnreachable,
         libc::ENETUNREACH => Failure::NetUnreachable,
-        libc::ECONNRESET => Failure::ConnectionReset,
         // A datagram too big for a link says nothing about the server, so it stays unanswered.
         libc::ETIMEDOUT | libc::EMSGSIZE => Failure::Timeout,
         other => unreachable!("no peer has errno {other}"),
