@@ -1,0 +1,152 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::aggregate::{Aggregator, FeedCounts, Percentiles, ShardFailure};
+use crate::outcome::{Failure, LocalFault, Outcome, Strange};
+use crate::sink::testing::{fleet_catalog, list_catalog, record};
+
+fn summary_of(catalog: &Catalog, records: &[Record]) -> Summary {
+    let mut aggregator = Aggregator::new(catalog.clone(), 1);
+    aggregator.add_records(records);
+    aggregator.summary(Duration::from_millis(2_100), FeedCounts::default())
+}
+
+#[test]
+fn a_fleet_with_every_kind_of_trouble() {
+    let catalog = fleet_catalog();
+    let mut silent = record(2, Outcome::Fail(Failure::Timeout));
+    silent.strange = Some(Strange::WrongId);
+    silent.attempts = 3;
+    let records = [
+        record(0, Outcome::Pass),
+        record(4, Outcome::Fail(Failure::Rcode(2))),
+        silent,
+        record(1, Outcome::Unknown(LocalFault::Socket(24))),
+        record(5, Outcome::Fail(Failure::ConnectionRefused)),
+        record(3, Outcome::Pass),
+    ];
+    let mut summary = summary_of(&catalog, &records);
+    summary.latency_us = Some(Percentiles {
+        count: 4,
+        p50: 81.2,
+        p90: 999.9,
+        p99: 1_500.0,
+        p99_9: 80_100.0,
+        max: 1_200_000.0,
+    });
+    summary.total = Some(6);
+    summary.probes_per_second = 48_123.4;
+    summary.limited_by = Some("window");
+    summary.datagrams_sent = 12_345;
+    summary.connects = 1;
+    summary.strange = BTreeMap::from([("late", 2), ("wrong_id", 1_000)]);
+    summary.receive_drops = 7;
+    summary.window_min = Some(512);
+    summary.free_retries = 1;
+    summary.stalled_ms = 3_000.0;
+    summary.feed.excluded = 2;
+    summary.feed.skipped_lines = 1;
+    assert_eq!(
+        render(&summary, &catalog, &Rest::Rerun, false),
+        "\
+FAILED: 6 probed in 2.1 s: 2 passed, 3 failed, 1 unknown
+
+ outcome  reason              probes
+ pass     ok                       2
+ fail     timeout                  1
+ fail     connection_refused       1
+ fail     rcode                    1
+ unknown  local_socket             1
+
+ checker    probes  passed  failed  unknown
+ DNS_CHECK       4       1       3        0
+ TCP_CHECK       2       1       0        1
+
+ latency      p50       p90     p99    p99.9     max
+          81.2 µs  999.9 µs  1.5 ms  80.1 ms  1.20 s
+
+ rate            48,123 probes/s, limited by the window: the targets' round trips (see --window)
+ sent            12,345 datagrams, 1 connect, 8 attempts in all
+ strange packets 2 late, 1,000 wrong_id
+ local trouble   1 probe ended unknown, 7 datagrams dropped by our receive buffers (window down to 512), \
+1 attempt repeated because of us, not running for 3.0 s
+ not probed yet  3 HTTP_GET
+ excluded        2 targets
+ skipped         1 bad line
+
+3 failed, in 2 virtual servers:
+ virtual_server [2001:db8::1]:53/udp (1 failed)
+   10.0.0.3:53 at 10.9.0.3:53  DNS_CHECK  timeout             last ignored reply: wrong_id
+ virtual_server group \"a, b\"/udp (2 failed)
+   10.0.0.5:53 at 10.9.0.5:53  DNS_CHECK  rcode               SERVFAIL
+   10.0.0.6:53 at 10.9.0.6:53  DNS_CHECK  connection_refused
+
+1 unknown (the trouble was ours, not theirs), in 1 virtual server:
+ virtual_server 192.0.2.1:53/tcp (1 unknown)
+   10.0.0.2:53 at 10.9.0.2:53  TCP_CHECK  local_socket  EMFILE: Too many open files
+"
+    );
+}
+
+#[test]
+fn a_list_shows_the_first_twenty_and_where_the_rest_is() {
+    let catalog = list_catalog();
+    let records: Vec<Record> = (0..25)
+        .map(|seq| {
+            let mut made = record(seq, Outcome::Fail(Failure::NoAnswer));
+            made.spec = crate::id::SpecId(0);
+            made
+        })
+        .collect();
+    let summary = summary_of(&catalog, &records);
+    let text = render(&summary, &catalog, &Rest::File("out.ndjson".into()), false);
+    assert!(text.contains("\n25 failed; the first 20:\n   10.9.0.1:53   DNS_CHECK"), "{text}");
+    assert!(text.ends_with("   10.9.0.20:53  DNS_CHECK  no_answer\n 5 more: see out.ndjson\n"));
+    assert!(!text.contains("virtual_server"), "{text}");
+    let text = render(&summary, &catalog, &Rest::Rerun, false);
+    assert!(text.ends_with(" 5 more: run again with -o ndjson --out FILE\n"), "{text}");
+    let text = render(&summary, &catalog, &Rest::Stdout, false);
+    assert!(!text.contains("10.9.0.1:53"), "the records themselves are on stdout: {text}");
+}
+
+#[test]
+fn an_interrupted_run_says_so_first_and_colour_is_only_paint() {
+    let catalog = list_catalog();
+    let mut summary = summary_of(&catalog, &[]);
+    summary.interrupted = true;
+    summary.total = Some(1_000);
+    summary.unfinished = 12;
+    summary.shard_failures = vec![];
+    let plain = render(&summary, &catalog, &Rest::Rerun, false);
+    assert_eq!(
+        plain,
+        "\
+INTERRUPTED: 0 of 1,000 probed in 2.1 s: 0 passed, 0 failed, 0 unknown
+
+ rate            0 probes/s, not limited
+ sent            0 datagrams, 0 connects, 0 attempts in all
+ strange packets none
+ local trouble   none
+ unfinished      12 targets handed out and not reported
+"
+    );
+    summary.interrupted = false;
+    summary.cut_short = true;
+    let text = render(&summary, &catalog, &Rest::Rerun, false);
+    assert!(text.starts_with("CUT SHORT: 0 of 1,000 probed"), "{text}");
+    summary.interrupted = true;
+    let painted = render(&summary, &catalog, &Rest::Rerun, true);
+    assert!(painted.starts_with("\x1b[1;33mINTERRUPTED\x1b[0m: 0 of"), "{painted}");
+    summary.shard_failures = vec![ShardFailure { shard: 1, error: "no ring".into() }];
+    let text = render(&summary, &catalog, &Rest::Rerun, false);
+    assert!(text.starts_with("INCOMPLETE: "), "{text}");
+    assert!(text.contains("\n shard 1         no ring\n"), "{text}");
+}
+
+#[test]
+fn numbers_are_grouped_by_thousands() {
+    for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        assert_eq!(grouped(number), text);
+    }
+}
