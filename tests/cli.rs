@@ -94,6 +94,12 @@ fn a_bad_configuration_is_shown_and_nothing_is_probed() {
     assert!(errors.contains("    protocl UDP") && errors.contains("^^^^^^^"), "{errors}");
     assert!(errors.contains("nothing is probed"), "{errors}");
 
+    // A virtual server without a real server is worth a warning.
+    assert!(errors.contains("warning["), "{errors}");
+    let quiet = run(&["sweep", "-q", "-f", &path]);
+    let errors = text(&quiet.stderr);
+    assert!(errors.contains("    protocl UDP") && !errors.contains("warning["), "{errors}");
+
     fs::write(&path, "global_defs {\n}\n").expect("room");
     let output = run(&["sweep", "-f", &path]);
     assert_eq!(output.status.code(), Some(2));
@@ -295,6 +301,25 @@ fn nothing_left_to_probe_is_2_but_an_empty_part_is_0() {
 
     let output = run(&["sweep", "-f", &conf, "--shard", "11/11"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_shard_that_fails_is_named_even_quietly() {
+    let fleet = Fleet::start(5870, 100, "");
+    let conf = fleet.path("fleet.conf");
+    // The first limit at which one of two shards gets a ring leaves none for the other.
+    let output = (4..40)
+        .map(|count| {
+            let limit = format!("--nofile={count}");
+            let mut prlimit = Command::new("prlimit");
+            prlimit.args([&limit, env!("CARGO_BIN_EXE_ringprobe"), "sweep", "-q", "--shards", "2"]);
+            prlimit.args(["-f", &conf, "-o", "ndjson"]).output().expect("it starts")
+        })
+        .find(|output| text(&output.stdout).starts_with(r#"{"type":"run""#))
+        .expect("a limit with one ring");
+    assert_eq!(output.status.code(), Some(4));
+    let errors = text(&output.stderr);
+    assert!(errors.starts_with("ringprobe: shard ") && errors.contains("ulimit -n"), "{errors}");
 }
 
 /// Starts a sweep slow enough to be disturbed.

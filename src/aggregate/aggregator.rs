@@ -206,7 +206,12 @@ impl Aggregator {
             receive_drops: sum(|stats| stats.receive_drops),
             free_retries: sum(|stats| stats.free_retries),
             soft_send_errors: sum(|stats| stats.soft_send_errors),
-            stalled_ms: rounded(sum(|stats| stats.stalled_ns) as f64 / 1e6, 1e3),
+            // One halt of the process is seen by every shard.
+            stalled_ms: rounded(
+                self.stats.iter().flatten().map(|stats| stats.stalled_ns).max().unwrap_or(0) as f64
+                    / 1e6,
+                1e3,
+            ),
             feed,
             unfinished: feed.dealt.saturating_sub(self.counts.probed),
             not_probed: self

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::fleet::{Fleet, ProbeSpec};
+use crate::fleet::{Connection, Fleet, ProbeSpec};
 use crate::id::{SpecId, VirtualServerId};
 
 /// Turns `seq` and `spec` of a record back into words. Shared by reference counting, never changed.
@@ -38,6 +38,11 @@ impl Catalog {
     /// The checker's keyword.
     pub fn keyword(&self, spec: SpecId) -> &'static str {
         self.specs[spec.index()].keyword()
+    }
+
+    /// The connection options of the checker.
+    pub fn connection(&self, spec: SpecId) -> &Connection {
+        self.specs[spec.index()].connection()
     }
 
     /// The virtual server of a checker; `None` for a list.

@@ -51,7 +51,7 @@ pub struct Summary {
     pub free_retries: u64,
     /// Sends repeated because another target's ICMP error had hit them.
     pub soft_send_errors: u64,
-    /// Milliseconds the shards were found not running, added up.
+    /// Milliseconds that the shard which lost most of them was found not running.
     pub stalled_ms: f64,
     /// What the feeder did with the input.
     #[serde(flatten)]

@@ -88,17 +88,35 @@ impl Problems {
     /// The text for people: each problem with file, line, column, the line itself and a caret under
     /// the words, separated by blank lines. Empty where there is nothing to say.
     pub fn render(&self, colour: bool) -> String {
-        let mut text = String::new();
-        for problem in &self.list {
-            text.push_str(&problem.render(colour));
-            text.push_str("\n\n");
-        }
-        let hidden = (self.errors + self.warnings + self.notes) - self.list.len() as u64;
-        if hidden > 0 {
-            text.push_str(&format!("{hidden} more problems are not shown\n\n"));
-        }
-        text
+        let total = self.errors + self.warnings + self.notes;
+        rendered(self.list.iter(), total, "problems", colour)
     }
+
+    /// The same of the errors alone.
+    pub fn render_errors(&self, colour: bool) -> String {
+        let errors = self.list.iter().filter(|problem| problem.code.severity() == Severity::Error);
+        rendered(errors, self.errors, "errors", colour)
+    }
+}
+
+/// Each of `kept`, and how many of the `total` are not among them.
+fn rendered<'a>(
+    kept: impl Iterator<Item = &'a Problem>,
+    total: u64,
+    noun: &str,
+    colour: bool,
+) -> String {
+    let mut text = String::new();
+    let mut shown = 0;
+    for problem in kept {
+        text.push_str(&problem.render(colour));
+        text.push_str("\n\n");
+        shown += 1;
+    }
+    if total > shown {
+        text.push_str(&format!("{} more {noun} are not shown\n\n", total - shown));
+    }
+    text
 }
 
 impl Problem {

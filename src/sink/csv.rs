@@ -62,7 +62,8 @@ impl CsvSink {
             rows.write_field(record.outcome.name())?;
             rows.write_field(record.outcome.reason())?;
             field.clear();
-            if let Some(detail) = Detail::of(record) {
+            let connection = context.catalog.connection(record.spec);
+            if let Some(detail) = Detail::with_options(record, connection) {
                 write!(field, "{detail}")?;
             }
             rows.write_field(&field)?;

@@ -1,25 +1,31 @@
-//! The free text beside a reason: which RCODE, which errno, what kind of reply was ignored.
+//! The free text beside a reason: which RCODE, what trouble was ours and what ends it, what kind of
+//! reply was ignored.
 
 use std::fmt;
 
 use nix::errno::Errno;
 
+use crate::fleet::Connection;
 use crate::outcome::{Failure, LocalFault, Outcome, Record, Strange};
 
 /// What a record has to say beyond its reason. Never holds characters that JSON or CSV must escape.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum Detail {
+pub enum Detail<'a> {
     /// A DNS response code.
     Rcode(u8),
     /// The kernel's refusal.
     Errno(i32),
+    /// The kernel's refusal of a socket with these options.
+    Refused(i32, &'a Connection),
+    /// No local port for a socket with these options.
+    NoPort(&'a Connection),
     /// The last reply that came and did not count.
     Ignored(Strange),
 }
 
-impl Detail {
+impl<'a> Detail<'a> {
     /// The detail of a record, if it has one.
-    pub fn of(record: &Record) -> Option<Detail> {
+    pub fn of(record: &Record) -> Option<Detail<'a>> {
         match record.outcome {
             Outcome::Fail(Failure::Rcode(code)) => Some(Detail::Rcode(code)),
             Outcome::Unknown(LocalFault::Socket(errno) | LocalFault::Memory(errno)) => {
@@ -32,9 +38,18 @@ impl Detail {
             Outcome::Pass | Outcome::Fail(_) | Outcome::Unknown(LocalFault::Port) => None,
         }
     }
+
+    /// The same, with the option that is to blame for local trouble where there is one.
+    pub fn with_options(record: &Record, connection: &'a Connection) -> Option<Detail<'a>> {
+        match record.outcome {
+            Outcome::Unknown(LocalFault::Socket(errno)) => Some(Detail::Refused(errno, connection)),
+            Outcome::Unknown(LocalFault::Port) => Some(Detail::NoPort(connection)),
+            _ => Detail::of(record),
+        }
+    }
 }
 
-impl fmt::Display for Detail {
+impl fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Detail::Rcode(code) => match rcode_name(code) {
@@ -45,8 +60,40 @@ impl fmt::Display for Detail {
                 Errno::UnknownErrno => write!(f, "errno {errno}"),
                 known => write!(f, "{known:?}: {}", known.desc()),
             },
+            Detail::Refused(errno, connection) => write_refusal(f, errno, connection),
+            Detail::NoPort(Connection { bindto: Some(source), bind_port: Some(port), .. }) => {
+                write!(f, "port {port} of bindto {source} is taken")
+            }
+            Detail::NoPort(_) => {
+                f.write_str("no free local port: see net.ipv4.ip_local_port_range")
+            }
             Detail::Ignored(kind) => write!(f, "last ignored reply: {}", kind.name()),
         }
+    }
+}
+
+/// Names the option that the kernel refused, or the limit that was hit, and what to do about it.
+fn write_refusal(f: &mut fmt::Formatter<'_>, errno: i32, connection: &Connection) -> fmt::Result {
+    match (Errno::from_raw(errno), connection) {
+        (Errno::EMFILE, _) => f.write_str("out of file descriptors: raise ulimit -n (EMFILE)"),
+        (Errno::ENFILE, _) => f.write_str("out of file descriptors: raise fs.file-max (ENFILE)"),
+        // The kernel says the same where a firewall of this host refuses a packet.
+        (Errno::EPERM, Connection { fwmark: mark @ 1.., .. }) => {
+            write!(f, "fwmark {mark} needs CAP_NET_ADMIN; or a firewall here refused (EPERM)")
+        }
+        (Errno::EADDRNOTAVAIL, Connection { bindto: Some(source), .. }) => {
+            write!(f, "bindto {source} is not an address of this machine (EADDRNOTAVAIL)")
+        }
+        (Errno::ENODEV, Connection { bind_if: Some(name), .. }) => {
+            f.write_str("no interface ")?;
+            // The kernel allows any character but a slash and a blank.
+            for character in name.chars() {
+                let is_plain = character.is_ascii_alphanumeric() || "-_.:@+#".contains(character);
+                write!(f, "{}", if is_plain { character } else { '?' })?;
+            }
+            f.write_str(" (ENODEV)")
+        }
+        _ => write!(f, "{}", Detail::Errno(errno)),
     }
 }
 
@@ -72,6 +119,7 @@ fn rcode_name(code: u8) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::testing::record;
 
     #[test]
     fn details_speak_the_words_of_their_field() {
@@ -84,10 +132,54 @@ mod tests {
     }
 
     #[test]
+    fn local_trouble_names_the_option_and_the_remedy() {
+        let plain = Connection::default();
+        let full = Connection {
+            bindto: Some("10.99.99.99".parse().expect("an address")),
+            bind_port: Some(7777),
+            bind_if: Some("eth9".into()),
+            fwmark: 5,
+            ..Connection::default()
+        };
+        let socket = LocalFault::Socket;
+        for (fault, connection, text) in [
+            (
+                socket(libc::EPERM),
+                &full,
+                "fwmark 5 needs CAP_NET_ADMIN; or a firewall here refused (EPERM)",
+            ),
+            (socket(libc::EPERM), &plain, "EPERM: Operation not permitted"),
+            (
+                socket(libc::EADDRNOTAVAIL),
+                &full,
+                "bindto 10.99.99.99 is not an address of this machine (EADDRNOTAVAIL)",
+            ),
+            (socket(libc::ENODEV), &full, "no interface eth9 (ENODEV)"),
+            (socket(libc::ENODEV), &plain, "ENODEV: No such device"),
+            (socket(libc::EMFILE), &plain, "out of file descriptors: raise ulimit -n (EMFILE)"),
+            (LocalFault::Port, &plain, "no free local port: see net.ipv4.ip_local_port_range"),
+            (LocalFault::Port, &full, "port 7777 of bindto 10.99.99.99 is taken"),
+            (LocalFault::Memory(libc::ENOBUFS), &full, "ENOBUFS: No buffer space available"),
+        ] {
+            let record = record(0, Outcome::Unknown(fault));
+            let detail = Detail::with_options(&record, connection).expect("there is something");
+            assert_eq!(detail.to_string(), text);
+        }
+    }
+
+    #[test]
     fn no_errno_text_needs_escaping() {
+        let named = Connection {
+            bindto: Some("::1".parse().expect("an address")),
+            bind_if: Some("\"e\\,\n\u{1}".into()),
+            fwmark: u32::MAX,
+            ..Connection::default()
+        };
         for errno in 0..200 {
-            let text = Detail::Errno(errno).to_string();
-            assert!(!text.contains(['"', '\\', ',', '\n']), "{text}");
+            for detail in [Detail::Errno(errno), Detail::Refused(errno, &named)] {
+                let text = detail.to_string();
+                assert!(!text.contains(['"', '\\', ',', '\n', '\u{1}']), "{text}");
+            }
         }
     }
 }

@@ -57,7 +57,7 @@ impl NdjsonSink {
         lines.extend_from_slice(record.outcome.name().as_bytes());
         lines.extend_from_slice(br#"","reason":""#);
         lines.extend_from_slice(record.outcome.reason().as_bytes());
-        match Detail::of(record) {
+        match Detail::with_options(record, context.catalog.connection(record.spec)) {
             // A detail never needs escaping, and writing to a vector cannot fail.
             Some(detail) => drop(write!(lines, r#"","detail":"{detail}","attempts":"#)),
             None => lines.extend_from_slice(br#"","detail":null,"attempts":"#),
@@ -146,7 +146,7 @@ mod tests {
             "target": record.target.to_string(),
             "outcome": record.outcome.name(),
             "reason": record.outcome.reason(),
-            "detail": Detail::of(record).map(|detail| detail.to_string()),
+            "detail": Detail::with_options(record, context.catalog.connection(record.spec)).map(|detail| detail.to_string()),
             "attempts": record.attempts,
             "latency_us": record.latency_ns.map(|ns| ((ns + 50) / 100) as f64 / 10.0),
             "at": rfc3339(context.wall.unix_ns(record.at)),

@@ -11,12 +11,16 @@ use super::execute::{Ended, refuse};
 use crate::aggregate::Summary;
 use crate::cli::{exit, respond};
 use crate::outcome::Record;
-use crate::respond::{Faults, Options, Running, start};
+use crate::respond::{Faults, Options, RespondError, Running, start};
 use crate::sink::{Context, RunInfo, Sink, SinkError, counted, grouped};
 
 /// A little of everything; the rest is healthy.
 const FAULTS: &str = "refuse=1%,silent=1%,servfail=1%,empty=1%,slow=1%:80ms,wrong_id=1%,\
                       wrong_question=1%,foreign_port=1%,truncated=1%";
+/// Base ports that are tried, one after the other: a port of the first may be somebody's.
+const PORTS: std::ops::Range<u16> = 5300..6300;
+/// From one base port to the next; a fleet needs three.
+const PORT_STEP: usize = 10;
 /// Differences named in full.
 const SHOWN: usize = 20;
 
@@ -28,14 +32,20 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) fn start() -> Result<Demo, Ended> {
         let faults: Faults = FAULTS.parse().map_err(|error| refuse(exit::ENGINE, error))?;
-        let options = Options { faults, ..Options::default() };
-        match start(&options) {
-            Ok(running) => Ok(Demo { running }),
-            Err(error) => {
-                let code = respond::exit_code(&error);
-                Err(refuse(code, format_args!("the embedded fleet cannot start: {error}")))
+        for port in PORTS.step_by(PORT_STEP) {
+            match start(&Options { faults, port, ..Options::default() }) {
+                Ok(running) => return Ok(Demo { running }),
+                Err(RespondError::PortTaken { .. }) => {}
+                Err(error) => {
+                    let code = respond::exit_code(&error);
+                    let why = format_args!("the embedded fleet cannot start: {error}");
+                    return Err(refuse(code, why));
+                }
             }
         }
+        let (first, last) = (PORTS.start, PORTS.end - 1);
+        let why = format_args!("the embedded fleet cannot start: ports {first}-{last} are in use");
+        Err(refuse(exit::ENGINE, why))
     }
 
     /// The fleet's keepalived.conf. It stays in memory: a demo leaves no files.
@@ -204,6 +214,14 @@ mod tests {
     #[test]
     fn the_faults_can_be_parsed() {
         FAULTS.parse::<Faults>().expect("all of them exist");
+    }
+
+    #[test]
+    fn a_demo_goes_around_ports_in_use() {
+        let start = || Demo::start().unwrap_or_else(|_| panic!("there are free ports"));
+        let port = |demo: &Demo| demo.running.fleet().server(0).port / 10;
+        let (first, second) = (start(), start());
+        assert!(port(&first) < port(&second));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::demo::{Demo, Verdicts};
 use super::flags::{Form, SweepArgs, When};
 use super::{files, input, progress};
-use crate::aggregate::Summary;
+use crate::aggregate::{ShardFailure, Summary};
 use crate::cli::{Terminal, exit, process, say};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
@@ -66,7 +66,10 @@ fn try_sweep(args: &SweepArgs, terminal: Terminal) -> Result<u8, Ended> {
     );
     let result = sweep::run(request, stop, progress.as_mut(), &mut tee);
     let code = match &result {
-        Ok(summary) => exit_code(summary),
+        Ok(summary) => {
+            say_failures(summary, args);
+            exit_code(summary)
+        }
         Err(error) => failed(error, args, terminal),
     };
     let Some(verdicts) = verdicts else { return Ok(code) };
@@ -108,6 +111,7 @@ fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
         SweepError::Output { summary, .. } if !args.quiet && summary.counts.probed > 0 => {
             say(crate::sink::short_text(summary, terminal.colours_stderr()).trim_end());
         }
+        SweepError::Target { summary, .. } => say_failures(summary, args),
         _ => {}
     }
     say(format_args!("ringprobe: {error}"));
@@ -119,6 +123,25 @@ fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
             exit::ENGINE
         }
     }
+}
+
+/// Says which shards failed while others went on, unless the summary on standard error did.
+fn say_failures(summary: &Summary, args: &SweepArgs) {
+    if has_summary(args) && args.out.is_none() {
+        return;
+    }
+    for failure in &summary.shard_failures {
+        say(failure_in_words(failure));
+    }
+}
+
+fn failure_in_words(failure: &ShardFailure) -> String {
+    format!("ringprobe: shard {} failed: {}", failure.shard, failure.error)
+}
+
+/// Whether people get a summary beside the records.
+fn has_summary(args: &SweepArgs) -> bool {
+    args.output != Form::Text && !args.quiet
 }
 
 /// A reader that went away is the reader's business; anything else is an error.
@@ -199,7 +222,7 @@ fn open_sinks(
     if let Some(path) = &args.hdr {
         tee.push(HdrSink::new(Output::file(path)?));
     }
-    if args.output != Form::Text && !args.quiet {
+    if has_summary(args) {
         tee.push(match out {
             Some(path) => {
                 let rest = Rest::File(path.display().to_string());
@@ -227,7 +250,7 @@ fn stderr() -> Result<Output, SinkError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::{Counts, ShardFailure};
+    use crate::aggregate::Counts;
 
     #[test]
     fn the_exit_code_says_the_worst_that_can_be_said() {

@@ -49,7 +49,13 @@ fn judged(
         }
         Err(rejected) => {
             if let Rejected::Invalid { problems, .. } = &rejected {
-                say(problems.render(terminal.colours_stderr()).trim_end());
+                let is_coloured = terminal.colours_stderr();
+                let text = if args.quiet {
+                    problems.render_errors(is_coloured)
+                } else {
+                    problems.render(is_coloured)
+                };
+                say(text.trim_end());
             }
             Err(refuse(exit::USAGE, rejected))
         }
