@@ -176,6 +176,11 @@ fn a_bad_line_is_2_with_its_number() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("stdin:2: \"nonsense\""), "{}", text(&output.stderr));
 
+    let output = sweep_list("127.0.0.1\n::1\n", &["--check", "dns", "--bindto", "127.0.0.1"]);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("stdin:2: \"::1\": no --bindto address is of its family"), "{errors}");
+
     let output = sweep_list("127.0.0.1\n", &["--check", "tcp"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("port"), "{}", text(&output.stderr));

@@ -155,8 +155,9 @@ fn output_failed(error: &SinkError) -> u8 {
 
 fn open_input(args: &SweepArgs, terminal: Terminal) -> Result<(Input, Option<Demo>), Ended> {
     if let Some(path) = &args.targets {
-        let addresses = input::targets(path, args.default_port())?;
-        return Ok((Input::Targets { addresses, specs: Box::new(args.list_specs()) }, None));
+        let specs = Box::new(args.list_specs());
+        let addresses = input::targets(path, args.default_port(), &specs)?;
+        return Ok((Input::Targets { addresses, specs }, None));
     }
     let (fleet, path, demo) = match &args.use_file {
         Some(path) => (input::fleet_of_file(path, args, terminal)?, path.clone(), None),

@@ -28,7 +28,8 @@ Examples:
   ringprobe sweep --demo
 
 A target list has one target a line: ADDR, ADDR:PORT, [ADDR6]:PORT, a prefix (10.0.0.0/8) or a range
-(10.0.0.1-10.0.0.99). It is streamed, so its length does not matter.
+(10.0.0.1-10.0.0.99). Prefixes and ranges take a port too (10.0.0.0/24:53, [2001:db8::/120]:53), and #
+begins a comment. It is streamed, so its length does not matter.
 
 Exit codes:
   0  all passed, or part I of a --shard I/N has no target

@@ -10,7 +10,7 @@ use crate::cli::{Terminal, exit, say};
 use crate::fleet::{
     self, ExcludeList, Fleet, LoadOptions, Loaded, Rejected, TargetError, TargetList, TargetProblem,
 };
-use crate::sweep::{Addresses, BadTarget, Exclude};
+use crate::sweep::{Addresses, BadTarget, Exclude, ListSpecs};
 
 /// Reads a configuration; says on standard error what is to be said about it.
 pub(crate) fn fleet_of_file(
@@ -63,9 +63,16 @@ fn judged(
 }
 
 /// Opens a target list; `-` is standard input.
-pub(crate) fn targets(path: &Path, default_port: Option<u16>) -> Result<Addresses, Ended> {
+pub(crate) fn targets(
+    path: &Path,
+    default_port: Option<u16>,
+    specs: &ListSpecs,
+) -> Result<Addresses, Ended> {
     match TargetList::open(path, default_port) {
-        Ok(list) => Ok(Box::new(Streamed { list, has_paused: false })),
+        Ok(list) => {
+            let list = list.with_families(specs.ipv4.is_some(), specs.ipv6.is_some());
+            Ok(Box::new(Streamed { list, has_paused: false }))
+        }
         Err(error) => Err(refuse(exit::USAGE, error)),
     }
 }
