@@ -45,8 +45,8 @@ Exit codes:
 #[command(after_long_help = EXAMPLES, after_help = "See --help for examples and exit codes.")]
 #[command(group = ArgGroup::new("input").required(true).args(["use_file", "targets", "demo"]))]
 pub(crate) struct SweepArgs {
-    /// Probe every checker of a keepalived.conf
-    #[arg(short = 'f', long, value_name = "FILE", help_heading = "Input")]
+    /// Probe every checker of a keepalived.conf; - for standard input
+    #[arg(short = 'f', long, value_name = "FILE|-", help_heading = "Input")]
     pub(crate) use_file: Option<PathBuf>,
     /// Probe the addresses of a list; - for standard input
     #[arg(long, value_name = "FILE|-", requires = "check", help_heading = "Input")]
@@ -138,11 +138,11 @@ pub(crate) struct SweepArgs {
         help_heading = "Probing"
     )]
     pub(crate) window: u32,
-    /// Threads that probe, each with a ring of its own [default: one per available core]
+    /// Threads that probe, each with a ring of its own, up to 256 [default: one per available core]
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1024),
+        value_parser = value::shards,
         help_heading = "Probing"
     )]
     pub(crate) shards: Option<u32>,
@@ -165,7 +165,7 @@ pub(crate) struct SweepArgs {
     pub(crate) receive_buffer: Option<u32>,
     /// Seed of transaction ids; repeats a run, but lets a peer guess them [default: from the
     /// operating system]
-    #[arg(long, value_name = "N", help_heading = "Probing")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Probing")]
     pub(crate) seed: Option<u64>,
 
     /// Form of the result
@@ -376,6 +376,7 @@ mod tests {
             "-f x.conf",
             "--use-file x.conf --timeout 500ms --retries 0",
             "--demo",
+            "--demo --shards 256",
             "--targets - --check dns",
             "--targets x --check tcp --port 80 --tcp-handshake full",
             "--targets x --check dns --type aaaa --name example.com --bindto ::1 --bind-port 4000",
@@ -393,6 +394,8 @@ mod tests {
             "-f x.conf --name a.",
             "-f x.conf --port 53",
             "-f x.conf --bindto ::1",
+            "--demo --shards 0",
+            "--demo --shards 257",
             "-f x.conf --bind-if lo",
             "-f x.conf --fwmark 1",
             "-f x.conf --skip-bad",
