@@ -74,12 +74,56 @@ fn help_is_no_error_and_wrong_flags_are_2() {
         &["sweep", "-f", "x", "--check", "dns"],
         &["sweep", "--targets", "x"],
         &["respond", "--net", "10.0.0.0/8"],
+        &["respond", "--connect-timeout", "0s"],
+        &["respond", "--conf", "/tmp/ringprobe-same", "--truth", "/tmp/../tmp/ringprobe-same"],
+        &["sweep", "--demo", "--shards", "300"],
         &["nonsense"],
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
     }
+}
+
+#[test]
+fn a_seed_below_zero_is_a_bad_value() {
+    for args in [&["respond", "--seed", "-1"][..], &["sweep", "--demo", "--seed", "-1"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2));
+        let errors = text(&output.stderr);
+        assert!(errors.contains("invalid value '-1' for '--seed <N>'"), "{errors}");
+    }
+}
+
+#[test]
+fn respond_says_when_it_is_ready_and_its_help_knows_every_fault() {
+    let args = ["respond", "--servers", "300", "--port", "5880", "--for", "10ms"];
+    let output = run(&args);
+    assert_eq!(output.status.code(), Some(0));
+    let errors = text(&output.stderr);
+    let ready = "serving 300 servers on 127.64.0.0/16, ports 5880-5882\n0 queries, ";
+    assert!(errors.starts_with(ready), "{errors}");
+    let help = run(&["respond", "--help"]);
+    for fault in respond::Fault::ALL {
+        assert!(text(&help.stdout).contains(fault.name()), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_configuration_may_come_through_standard_input() {
+    let fleet = Fleet::start(5890, 100, "");
+    let open = || fs::File::open(fleet.path("fleet.conf")).expect("readable");
+    let mut command = ringprobe(&["sweep", "-f", "-", "-o", "ndjson", "-q"]);
+    let output = command.stdin(open()).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 102);
+    assert!(text(&output.stdout).contains(r#""config":"stdin""#), "{}", text(&output.stdout));
+
+    let out = fleet.path("fleet.conf");
+    let mut command = ringprobe(&["sweep", "-f", "-", "--out", &out]);
+    let output = command.stdin(open()).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(2), "it would be emptied");
+    assert!(text(&output.stderr).contains("standard input"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -175,6 +219,11 @@ fn a_bad_line_is_2_with_its_number() {
     let output = sweep_list("127.0.0.1\nnonsense\n", &["--check", "dns"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("stdin:2: \"nonsense\""), "{}", text(&output.stderr));
+
+    let output = sweep_list("127.0.0.1\n::1\n", &["--check", "dns", "--bindto", "127.0.0.1"]);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("stdin:2: \"::1\": no --bindto address is of its family"), "{errors}");
 
     let output = sweep_list("127.0.0.1\n", &["--check", "tcp"]);
     assert_eq!(output.status.code(), Some(2));
@@ -349,7 +398,7 @@ fn a_closed_pipe_ends_quietly() {
 #[test]
 fn an_interrupt_reports_what_is_known() {
     let fleet = Fleet::start(5860, 2_000, "");
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let mut child = slow_sweep(&fleet, &[]);
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -367,6 +416,23 @@ fn an_interrupt_reports_what_is_known() {
         assert_eq!(output.status.code(), Some(130), "{signal}");
         assert!(text(&output.stderr).starts_with("INTERRUPTED: "), "{}", text(&output.stderr));
     }
+}
+
+#[test]
+fn a_hangup_that_is_ignored_stays_ignored() {
+    let fleet = Fleet::start(5900, 800, "");
+    let script = "trap '' HUP; exec \"$0\" sweep -f \"$1\" --rate 400 -o ndjson -q";
+    let mut child = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_ringprobe"), &fleet.path("fleet.conf")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    lines.next().expect("a line").expect("readable");
+    kill(pid, Signal::SIGHUP).expect("it is there");
+    assert_eq!(lines.count(), 801);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

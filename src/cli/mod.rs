@@ -22,7 +22,7 @@ pub(crate) mod exit {
     pub(crate) const UNKNOWN: u8 = 3;
     /// The engine could not run, or its output could not be written.
     pub(crate) const ENGINE: u8 = 4;
-    /// Interrupted by SIGINT or SIGTERM.
+    /// Interrupted by SIGINT, SIGTERM or SIGHUP.
     pub(crate) const INTERRUPTED: u8 = 130;
     /// The reader of a pipe went away: what a shell reports for death by SIGPIPE.
     pub(crate) const CLOSED_PIPE: u8 = 141;

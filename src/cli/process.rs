@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::exit;
@@ -20,13 +20,18 @@ pub(crate) fn raise_descriptor_limit() {
     }
 }
 
-/// A flag that the first SIGINT or SIGTERM sets; the second ends the process at once.
+/// A flag that the first SIGINT, SIGTERM or SIGHUP sets; the second ends the process at once. SIGHUP stays
+/// ignored where it is, as under nohup.
 ///
 /// # Errors
 /// The kernel refused a handler.
 pub(crate) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    let is_hangup_ignored = is_ignored(SIGHUP);
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        if signal == SIGHUP && is_hangup_ignored {
+            continue;
+        }
         // In this order, so that the first signal finds the flag still down.
         flag::register_conditional_shutdown(
             signal,
@@ -36,4 +41,12 @@ pub(crate) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
         flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)
+}
+
+/// Whether whoever started this process made it ignore a signal; proc(5) tells without `unsafe`.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::Ipv4Net;
 
+use super::sweep::{is_same, timeout};
 use super::{exit, process, say};
 use crate::respond::{self, DelayEvery, Faults, Options, RespondError, Share};
+use crate::sink::grouped;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,7 +17,8 @@ Examples:
   ringprobe respond --net 127.64.0.0/16 --servers 60000 --tcp-share 0% --conf fleet.conf --for 60s
   ringprobe respond --delay-every 50:800ms --connect-timeout 500ms --conf f.conf --truth f.ndjson
 
-Serves until Ctrl-C, SIGTERM or --for; then says on standard error what it did.
+Says on standard error when it is ready, serves until Ctrl-C, SIGTERM, SIGHUP or --for, then says what it
+did.
 
 Exit codes: 0 served · 2 the flags make no fleet · 4 a port is taken or a file cannot be written";
 
@@ -31,10 +34,16 @@ pub(crate) struct RespondArgs {
     #[arg(long, value_name = "N", default_value_t = Options::default().servers)]
     servers: u32,
     /// Decides which server is what
-    #[arg(long, value_name = "N", default_value_t = Options::default().seed)]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = Options::default().seed
+    )]
     seed: u64,
-    /// Shares of servers with each fault: refuse, silent, servfail, empty, slow, wrong_id,
-    /// wrong_question, foreign_port, truncated, as in refuse=1%,slow=0.5%:80ms [default: none]
+    /// Shares of servers with each fault: refuse, silent, servfail, nxdomain, refused_rcode, empty,
+    /// truncated, slow, wrong_id, wrong_question, foreign_port, foreign_address, malformed,
+    /// duplicate, as in refuse=1%,slow=0.5%:80ms [default: none]
     #[arg(long, value_name = "LIST")]
     faults: Option<Faults>,
     /// The port that answers; the two above it are used too
@@ -50,7 +59,7 @@ pub(crate) struct RespondArgs {
     #[arg(
         long,
         value_name = "TIME",
-        value_parser = humantime::parse_duration,
+        value_parser = timeout,
         default_value = "1s"
     )]
     connect_timeout: Duration,
@@ -99,8 +108,19 @@ pub(crate) fn respond(args: &RespondArgs) -> u8 {
             return exit::ENGINE;
         }
     };
-    match respond::run(&args.options(), &stop, args.limit) {
-        Ok(counters) => {
+    if let (Some(conf), Some(truth)) = (&args.conf, &args.truth)
+        && is_same(conf, truth)
+    {
+        let file = conf.display();
+        say(format_args!("ringprobe: --conf and --truth are the same file, {file}"));
+        return exit::USAGE;
+    }
+    match respond::start(&args.options()) {
+        Ok(running) => {
+            let (servers, first) = (grouped(u64::from(args.servers)), args.port);
+            let (net, last) = (args.net.trunc(), args.port + 2);
+            say(format_args!("serving {servers} servers on {net}, ports {first}-{last}"));
+            let counters = running.serve(&stop, args.limit);
             say(format_args!(
                 "{} queries, {} answers, {} delayed, {} connections accepted, {} datagrams of \
                  others, {} errors",

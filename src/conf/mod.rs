@@ -23,5 +23,5 @@ pub mod tree;
 pub use code::{Code, Severity};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use problems::{Problem, Problems};
-pub use source::{FileId, Source, SourceTooLarge, Sources, Span};
+pub use source::{BYTE_ORDER_MARK, FileId, Source, SourceTooLarge, Sources, Span};
 pub use tree::{Directive, Parser, Tree};

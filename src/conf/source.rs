@@ -10,6 +10,9 @@ use thiserror::Error;
 /// Bytes a line may have before its line end. keepalived reads lines into a buffer of 1024.
 pub const LINE_BYTES_MAX: usize = 1022;
 
+/// U+FEFF in UTF-8: some editors put it at the start of a file, where it says nothing.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Which file of a configuration: position in [`Sources`].
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct FileId(pub u16);
@@ -73,10 +76,13 @@ impl Source {
     pub const BYTES_MAX: usize = u32::MAX as usize - 1;
 
     /// Takes a file's text. `name` is how diagnostics call it.
-    pub fn new(name: impl Into<String>, text: Vec<u8>) -> Result<Source, SourceTooLarge> {
+    pub fn new(name: impl Into<String>, mut text: Vec<u8>) -> Result<Source, SourceTooLarge> {
         let name = name.into();
         if text.len() > Self::BYTES_MAX {
             return Err(SourceTooLarge { name, bytes: text.len() });
+        }
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len());
         }
         Ok(Source { name, text, line_starts: OnceCell::new() })
     }
@@ -86,7 +92,7 @@ impl Source {
         &self.name
     }
 
-    /// All its bytes.
+    /// All its bytes but a byte order mark.
     pub fn text(&self) -> &[u8] {
         &self.text
     }
@@ -180,6 +186,13 @@ mod tests {
         assert_eq!(source.line(3), b"cd");
         assert_eq!(source.line(4), b"");
         assert_eq!(source.line(0), b"");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let text = |bytes: &[u8]| Source::new("x", bytes.to_vec()).expect("small").text().to_vec();
+        assert_eq!(text(b"\xef\xbb\xbfab"), b"ab");
+        assert_eq!(text(b"a\xef\xbb\xbfb"), b"a\xef\xbb\xbfb");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! with the networks in it.
 //!
 //! A line is `ADDR`, `ADDR:PORT`, `[ADDR6]:PORT`, `NET/PREFIX`, `A-B` or `A-N` (N replaces the last part);
-//! networks and ranges take a port too: `10.0.0.0/24:53`, `[2001:db8::/120]:53`. All addresses of a
-//! network are targets, the first and the last included. `#` begins a comment; blank lines are skipped.
+//! networks and ranges take a port too: `10.0.0.0/24:53`, `[2001:db8::/120]:53`, which may also be written
+//! `[2001:db8::]/120:53`. All addresses of a network are targets, the first and the last included. `#`
+//! begins a comment; blank lines and a byte order mark are skipped.
 
 use std::fmt;
 use std::fs::File;
@@ -16,6 +17,7 @@ use memchr::memchr;
 use thiserror::Error;
 
 use super::range::{AddressRange, RangeError};
+use crate::conf::BYTE_ORDER_MARK;
 
 /// Bytes a line may have. A longer one is an error and never held.
 pub const LINE_BYTES_MAX: usize = 4096;
@@ -51,9 +53,15 @@ pub enum TargetProblem {
     /// In a list of addresses that are never probed.
     #[error("a port cannot be excluded, only an address")]
     PortInExclude,
-    /// `[` without `]`, or something else than a port behind it.
+    /// `[` without `]`, or something else than a prefix length or a port behind it.
     #[error("not of the form [ADDRESS] or [ADDRESS]:PORT")]
     Bracket,
+    /// `%` and an interface behind an address.
+    #[error("an address stands here without its zone; name the interface with --bind-if")]
+    Zone,
+    /// Source addresses were given, but none for this family.
+    #[error("no --bindto address is of its family")]
+    Family,
     /// Neither the line nor the list says one.
     #[error("no port; give it here or with --port")]
     NoPort,
@@ -94,14 +102,21 @@ pub(super) struct Entry {
 impl Entry {
     /// Reads a line without blanks around it.
     fn parse(text: &str) -> Result<Entry, TargetProblem> {
+        if text.contains('%') && text.contains(':') {
+            return Err(TargetProblem::Zone);
+        }
         if let Some(rest) = text.strip_prefix('[') {
             let (inside, behind) = rest.split_once(']').ok_or(TargetProblem::Bracket)?;
-            let port = match behind.strip_prefix(':') {
-                Some(port) => Some(parse_port(port)?),
-                None if behind.is_empty() => None,
-                None => return Err(TargetProblem::Bracket),
+            let (prefix, port) = match behind.split_once(':') {
+                Some((prefix, port)) => (prefix, Some(parse_port(port)?)),
+                None => (behind, None),
             };
-            return Ok(Entry { range: AddressRange::parse(inside)?, port });
+            let range = match prefix {
+                "" => AddressRange::parse(inside)?,
+                _ if prefix.starts_with('/') => AddressRange::parse(&format!("{inside}{prefix}"))?,
+                _ => return Err(TargetProblem::Bracket),
+            };
+            return Ok(Entry { range, port });
         }
         // One colon cannot be IPv6, which has at least two.
         let (addresses, port) = match text.split_once(':') {
@@ -157,7 +172,7 @@ impl<R: BufRead> Lines<R> {
                 }
                 self.line += 1;
                 let line = std::mem::take(&mut self.part);
-                return self.entry(&line);
+                return self.entry(without_mark(&line, self.line));
             }
             let Some(end) = memchr(b'\n', buffer) else {
                 // One byte more than a line may have is enough to know that it is too long.
@@ -169,14 +184,15 @@ impl<R: BufRead> Lines<R> {
             };
             self.line += 1;
             let found = if self.part.is_empty() {
-                let found = parse_line(&buffer[..end]);
-                found.map(|found| found.map_err(|problem| (shown(&buffer[..end]), problem)))
+                let line = without_mark(&buffer[..end], self.line);
+                let found = parse_line(line);
+                found.map(|found| found.map_err(|problem| (shown(line), problem)))
             } else {
                 let room = LINE_BYTES_MAX + 1 - self.part.len();
                 self.part.extend_from_slice(&buffer[..end.min(room)]);
-                let found = parse_line(&self.part);
-                let found =
-                    found.map(|found| found.map_err(|problem| (shown(&self.part), problem)));
+                let line = without_mark(&self.part, self.line);
+                let found = parse_line(line);
+                let found = found.map(|found| found.map_err(|problem| (shown(line), problem)));
                 self.part.clear();
                 found
             };
@@ -201,6 +217,11 @@ impl<R: BufRead> Lines<R> {
     pub(super) fn error(&self, line: &[u8], problem: TargetProblem) -> TargetError {
         TargetError { name: Arc::clone(&self.name), line: self.line, text: shown(line), problem }
     }
+}
+
+/// The line without the byte order mark that some editors put before the first.
+fn without_mark(line: &[u8], number: u64) -> &[u8] {
+    if number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line }
 }
 
 /// What a line says; `None` for a blank one or a comment.
@@ -233,6 +254,8 @@ fn shown(line: &[u8]) -> String {
 pub struct TargetList<R> {
     lines: Lines<R>,
     default_port: Option<u16>,
+    /// Whether there is a way to probe IPv4, and IPv6.
+    can_probe: (bool, bool),
     rest: Rest,
 }
 
@@ -282,7 +305,14 @@ impl<R: BufRead> TargetList<R> {
     /// `None` they are errors.
     pub fn new(name: &str, reader: R, default_port: impl Into<Option<u16>>) -> TargetList<R> {
         let default_port = default_port.into();
-        TargetList { lines: Lines::new(name, reader), default_port, rest: Rest::None }
+        let lines = Lines::new(name, reader);
+        TargetList { lines, default_port, can_probe: (true, true), rest: Rest::None }
+    }
+
+    /// Says whether there is a way to probe IPv4, and IPv6; lines of a family without one are errors.
+    pub fn with_families(mut self, ipv4: bool, ipv6: bool) -> TargetList<R> {
+        self.can_probe = (ipv4, ipv6);
+        self
     }
 }
 
@@ -320,6 +350,11 @@ impl<R: BufRead> Iterator for TargetList<R> {
                 let text = entry.range.first().to_string();
                 return Some(Err(self.lines.error(text.as_bytes(), TargetProblem::NoPort)));
             };
+            let (ipv4, ipv6) = self.can_probe;
+            if !(if entry.range.first().is_ipv4() { ipv4 } else { ipv6 }) {
+                let text = entry.range.first().to_string();
+                return Some(Err(self.lines.error(text.as_bytes(), TargetProblem::Family)));
+            }
             self.rest = match (entry.range.first(), entry.range.last()) {
                 (IpAddr::V4(first), IpAddr::V4(last)) => {
                     Rest::V4 { next: first.to_bits(), last: last.to_bits(), port }

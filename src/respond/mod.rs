@@ -203,6 +203,19 @@ impl Running {
         self.join()
     }
 
+    /// Serves until `stop` is set or `limit` has passed, and says what was done.
+    pub fn serve(self, stop: &AtomicBool, limit: Option<Duration>) -> Counters {
+        let end = limit.map_or(Tick::NEVER, |limit| monotonic_now() + limit);
+        while !stop.load(Ordering::Relaxed) {
+            let left = end.since(monotonic_now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::park_timeout(left.min(Duration::from_millis(50)));
+        }
+        self.stop()
+    }
+
     fn join(&mut self) -> Counters {
         self.stop.store(true, Ordering::Relaxed);
         let mut counters = Counters::default();
@@ -294,16 +307,7 @@ pub fn run(
     stop: &AtomicBool,
     limit: Option<Duration>,
 ) -> Result<Counters, RespondError> {
-    let running = start(options)?;
-    let end = limit.map_or(Tick::NEVER, |limit| monotonic_now() + limit);
-    while !stop.load(Ordering::Relaxed) {
-        let left = end.since(monotonic_now());
-        if left.is_zero() {
-            break;
-        }
-        std::thread::park_timeout(left.min(Duration::from_millis(50)));
-    }
-    Ok(running.stop())
+    Ok(start(options)?.serve(stop, limit))
 }
 
 impl Running {

@@ -47,10 +47,11 @@ fn try_sweep(args: &SweepArgs, terminal: Terminal) -> Result<u8, Ended> {
     if let Some(clash) = files::clash(args) {
         return Err(refuse(exit::USAGE, format_args!("{clash}; it would be lost")));
     }
-    let stop = process::stop_flag()
-        .map_err(|error| refuse(exit::ENGINE, format_args!("no signal handler: {error}")))?;
     let exclude = args.exclude.as_deref().map(input::exclude).transpose()?;
     let (input, demo) = open_input(args, terminal)?;
+    // Not before: a configuration that is waited for has nothing to report when it is interrupted.
+    let stop = process::stop_flag()
+        .map_err(|error| refuse(exit::ENGINE, format_args!("no signal handler: {error}")))?;
     let (mut tee, verdicts) = open_sinks(args, terminal, demo.as_ref())?;
     let request = request(args, input, exclude);
     let mut progress = progress::choose(
@@ -155,11 +156,15 @@ fn output_failed(error: &SinkError) -> u8 {
 
 fn open_input(args: &SweepArgs, terminal: Terminal) -> Result<(Input, Option<Demo>), Ended> {
     if let Some(path) = &args.targets {
-        let addresses = input::targets(path, args.default_port())?;
-        return Ok((Input::Targets { addresses, specs: Box::new(args.list_specs()) }, None));
+        let specs = Box::new(args.list_specs());
+        let addresses = input::targets(path, args.default_port(), &specs)?;
+        return Ok((Input::Targets { addresses, specs }, None));
     }
     let (fleet, path, demo) = match &args.use_file {
-        Some(path) => (input::fleet_of_file(path, args, terminal)?, path.clone(), None),
+        Some(path) => {
+            let (fleet, path) = input::fleet_of_file(path, args, terminal)?;
+            (fleet, path, None)
+        }
         None => {
             let demo = Demo::start()?;
             let fleet = input::fleet_of_text("demo.conf", demo.conf()?, args, terminal)?;

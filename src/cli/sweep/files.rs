@@ -42,16 +42,19 @@ impl Identity {
     }
 }
 
+/// Whether both paths lead to one file whose content would be lost.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    Identity::of(one).is_some_and(|one| Identity::of(other) == Some(one))
+}
+
 /// The first output that is also something else, in words.
 pub(crate) fn clash(args: &SweepArgs) -> Option<String> {
-    let list = args.targets.as_deref();
-    let is_stdin = list.is_some_and(|path| path.as_os_str() == "-");
+    let is_dash = |path: &&Path| path.as_os_str() == "-";
+    let inputs = [("--use-file", args.use_file.as_deref()), ("--targets", args.targets.as_deref())];
+    let is_stdin = inputs.iter().any(|(_, path)| path.as_ref().is_some_and(is_dash));
     let mut known: Vec<(&str, Identity)> = Vec::new();
-    for (flag, path) in [
-        ("--use-file", args.use_file.as_deref()),
-        ("--targets", list.filter(|_| !is_stdin)),
-        ("--exclude", args.exclude.as_deref()),
-    ] {
+    for (flag, path) in inputs.into_iter().chain([("--exclude", args.exclude.as_deref())]) {
+        let path = path.filter(|path| flag == "--exclude" || !is_dash(path));
         known.extend(path.and_then(Identity::of).map(|identity| (flag, identity)));
     }
     if is_stdin {

@@ -28,7 +28,8 @@ Examples:
   ringprobe sweep --demo
 
 A target list has one target a line: ADDR, ADDR:PORT, [ADDR6]:PORT, a prefix (10.0.0.0/8) or a range
-(10.0.0.1-10.0.0.99). It is streamed, so its length does not matter.
+(10.0.0.1-10.0.0.99). Prefixes and ranges take a port too (10.0.0.0/24:53, [2001:db8::/120]:53), and #
+begins a comment. It is streamed, so its length does not matter.
 
 Exit codes:
   0  all passed, or part I of a --shard I/N has no target
@@ -44,8 +45,8 @@ Exit codes:
 #[command(after_long_help = EXAMPLES, after_help = "See --help for examples and exit codes.")]
 #[command(group = ArgGroup::new("input").required(true).args(["use_file", "targets", "demo"]))]
 pub(crate) struct SweepArgs {
-    /// Probe every checker of a keepalived.conf
-    #[arg(short = 'f', long, value_name = "FILE", help_heading = "Input")]
+    /// Probe every checker of a keepalived.conf; - for standard input
+    #[arg(short = 'f', long, value_name = "FILE|-", help_heading = "Input")]
     pub(crate) use_file: Option<PathBuf>,
     /// Probe the addresses of a list; - for standard input
     #[arg(long, value_name = "FILE|-", requires = "check", help_heading = "Input")]
@@ -137,11 +138,11 @@ pub(crate) struct SweepArgs {
         help_heading = "Probing"
     )]
     pub(crate) window: u32,
-    /// Threads that probe, each with a ring of its own [default: one per available core]
+    /// Threads that probe, each with a ring of its own, up to 256 [default: one per available core]
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1024),
+        value_parser = value::shards,
         help_heading = "Probing"
     )]
     pub(crate) shards: Option<u32>,
@@ -164,7 +165,7 @@ pub(crate) struct SweepArgs {
     pub(crate) receive_buffer: Option<u32>,
     /// Seed of transaction ids; repeats a run, but lets a peer guess them [default: from the
     /// operating system]
-    #[arg(long, value_name = "N", help_heading = "Probing")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Probing")]
     pub(crate) seed: Option<u64>,
 
     /// Form of the result

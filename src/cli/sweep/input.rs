@@ -1,8 +1,8 @@
 //! Where a sweep's input comes from: configurations, target lists, lists of exclusions.
 
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::execute::{Ended, refuse};
 use super::flags::SweepArgs;
@@ -10,15 +10,28 @@ use crate::cli::{Terminal, exit, say};
 use crate::fleet::{
     self, ExcludeList, Fleet, LoadOptions, Loaded, Rejected, TargetError, TargetList, TargetProblem,
 };
-use crate::sweep::{Addresses, BadTarget, Exclude};
+use crate::sweep::{Addresses, BadTarget, Exclude, ListSpecs};
 
-/// Reads a configuration; says on standard error what is to be said about it.
+/// What messages call standard input.
+const STDIN: &str = "stdin";
+
+/// Reads a configuration, `-` is standard input; says on standard error what is to be said about it.
+/// Returns also the path to call it by.
 pub(crate) fn fleet_of_file(
     path: &Path,
     args: &SweepArgs,
     terminal: Terminal,
-) -> Result<Fleet, Ended> {
-    judged(fleet::load(path, &options(args)), args, terminal)
+) -> Result<(Fleet, PathBuf), Ended> {
+    if path.as_os_str() != "-" {
+        let fleet = judged(fleet::load(path, &options(args)), args, terminal)?;
+        return Ok((fleet, path.to_owned()));
+    }
+    let mut text = Vec::new();
+    if let Err(error) = io::stdin().read_to_end(&mut text) {
+        let name = STDIN.to_owned();
+        return Err(refuse(exit::USAGE, Rejected::Read { name, error }));
+    }
+    Ok((fleet_of_text(STDIN, text, args, terminal)?, STDIN.into()))
 }
 
 /// The same for one that is in memory.
@@ -63,9 +76,16 @@ fn judged(
 }
 
 /// Opens a target list; `-` is standard input.
-pub(crate) fn targets(path: &Path, default_port: Option<u16>) -> Result<Addresses, Ended> {
+pub(crate) fn targets(
+    path: &Path,
+    default_port: Option<u16>,
+    specs: &ListSpecs,
+) -> Result<Addresses, Ended> {
     match TargetList::open(path, default_port) {
-        Ok(list) => Ok(Box::new(Streamed { list, has_paused: false })),
+        Ok(list) => {
+            let list = list.with_families(specs.ipv4.is_some(), specs.ipv6.is_some());
+            Ok(Box::new(Streamed { list, has_paused: false }))
+        }
         Err(error) => Err(refuse(exit::USAGE, error)),
     }
 }

@@ -9,4 +9,6 @@ mod progress;
 mod value;
 
 pub(crate) use self::execute::sweep;
+pub(crate) use self::files::is_same;
 pub(crate) use self::flags::SweepArgs;
+pub(crate) use self::value::timeout;

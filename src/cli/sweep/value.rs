@@ -19,12 +19,22 @@ pub(super) fn address(text: &str) -> Result<IpAddr, AddrParseError> {
     text.parse().map(|address: IpAddr| address.to_canonical())
 }
 
-pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(timeout) if timeout.is_zero() => Err("it must be longer than nothing".to_owned()),
         Ok(timeout) if timeout > Duration::from_secs(3600) => Err("at most an hour".to_owned()),
         Ok(timeout) => Ok(timeout),
         Err(error) => Err(format!("{error}; give a number with a unit, as in 500ms or 2s")),
+    }
+}
+
+/// Most shards: more than there are cores only take turns, and each costs a ring and its buffers.
+const SHARDS_MAX: u32 = 256;
+
+pub(super) fn shards(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(shards) if (1..=SHARDS_MAX).contains(&shards) => Ok(shards),
+        _ => Err(format!("give 1 to {SHARDS_MAX} threads; there is no use for more than cores")),
     }
 }
 

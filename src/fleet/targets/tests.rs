@@ -26,6 +26,11 @@ fn every_form_of_line() {
         ("10.0.0.255/31:80", vec!["10.0.0.254:80", "10.0.0.255:80"]),
         ("[2001:db8::/127]:80", vec!["[2001:db8::]:80", "[2001:db8::1]:80"]),
         ("2001:db8::/128", vec!["[2001:db8::]:53"]),
+        ("[::1]/127", vec!["[::]:53", "[::1]:53"]),
+        ("[2001:db8::]/127:80", vec!["[2001:db8::]:80", "[2001:db8::1]:80"]),
+        ("\u{feff}10.0.0.1\n10.0.0.2", vec!["10.0.0.1:53", "10.0.0.2:53"]),
+        ("\u{feff}10.0.0.1", vec!["10.0.0.1:53"]),
+        ("\u{feff}", vec![]),
         ("10.0.0.254-10.0.1.0", vec!["10.0.0.254:53", "10.0.0.255:53", "10.0.1.0:53"]),
         ("10.0.0.1-2:80", vec!["10.0.0.1:80", "10.0.0.2:80"]),
         ("2001:db8::f-10", vec!["[2001:db8::f]:53", "[2001:db8::10]:53"]),
@@ -47,7 +52,16 @@ fn a_bad_line_is_named_and_the_next_one_read() {
     for (line, error) in [
         ("10.0.0.300", "\"10.0.0.300\": not an address"),
         ("example.com", "\"example.com\": not an address"),
-        ("fe80::1%eth0", "\"fe80::1%eth0\": not an address"),
+        (
+            "fe80::1%eth0",
+            "\"fe80::1%eth0\": an address stands here without its zone; name the interface with --bind-if",
+        ),
+        (
+            "[fe80::1%3]:53",
+            "\"[fe80::1%3]:53\": an address stands here without its zone; name the interface with --bind-if",
+        ),
+        ("[::1/64]/127", "\"[::1/64]/127\": not a prefix length"),
+        ("\u{feff}10.0.0.1", "\"\\u{feff}10.0.0.1\": not an address"),
         ("10.0.0.1:0", "\"10.0.0.1:0\": not a port from 1 to 65535"),
         ("10.0.0.1:+80", "\"10.0.0.1:+80\": not a port from 1 to 65535"),
         ("10.0.0.1:", "\"10.0.0.1:\": not a port from 1 to 65535"),
@@ -66,6 +80,21 @@ fn a_bad_line_is_named_and_the_next_one_read() {
         list(b"\n10.0.0.\xff1\n2.2.2.2"),
         ["targets.txt:2: \"10.0.0.\u{fffd}1\": not UTF-8 text", "2.2.2.2:53"]
     );
+}
+
+#[test]
+fn a_family_that_cannot_be_probed_is_an_error_of_its_line() {
+    let lines = "10.0.0.1\n2001:db8::/64\n10.0.0.2\n";
+    let targets = |ipv4, ipv6| -> Vec<String> {
+        let list = TargetList::new("t", lines.as_bytes(), 53).with_families(ipv4, ipv6);
+        list.take(3)
+            .map(|target| target.map_or_else(|error| error.to_string(), |it| it.to_string()))
+            .collect()
+    };
+    let error = "t:2: \"2001:db8::\": no --bindto address is of its family";
+    assert_eq!(targets(true, false), ["10.0.0.1:53", error, "10.0.0.2:53"]);
+    let error = "t:1: \"10.0.0.1\": no --bindto address is of its family";
+    assert_eq!(targets(false, true), [error, "[2001:db8::]:53", "[2001:db8::1]:53"]);
 }
 
 #[test]

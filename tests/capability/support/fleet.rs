@@ -85,7 +85,9 @@ impl Fleet {
         assert_eq!(finished.code(), 0, "{}", finished.stderr);
         let counts: BTreeMap<&str, u64> = finished
             .stderr
-            .trim()
+            .lines()
+            .last()
+            .unwrap_or_default()
             .split(", ")
             .filter_map(|part| {
                 let (count, of) = part.split_once(' ')?;
