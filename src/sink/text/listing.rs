@@ -36,7 +36,8 @@ impl Page {
 
         let mut table = plain_table();
         for record in &listing.records {
-            let detail = Detail::of(record).map(|detail| detail.to_string());
+            let detail = Detail::with_options(record, catalog.connection(record.spec))
+                .map(|detail| detail.to_string());
             table.add_row(vec![
                 real_server(record, catalog),
                 catalog.keyword(record.spec).to_owned(),
