@@ -84,7 +84,7 @@ FAILED: 6 probed in 2.1 s: 2 passed, 3 failed, 1 unknown
 
 1 unknown (the trouble was ours, not theirs), in 1 virtual server:
  virtual_server 192.0.2.1:53/tcp (1 unknown)
-   10.0.0.2:53 at 10.9.0.2:53  TCP_CHECK  local_socket  EMFILE: Too many open files
+   10.0.0.2:53 at 10.9.0.2:53  TCP_CHECK  local_socket  out of file descriptors: raise ulimit -n (EMFILE)
 "
     );
 }
