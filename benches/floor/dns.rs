@@ -124,6 +124,21 @@ impl Window {
 pub(crate) fn socket() -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_recv_buffer_size(8 << 20)?;
+    // As the engine does: with DF set the kernel chooses no IP id for each datagram.
+    let probe: libc::c_int = libc::IP_PMTUDISC_PROBE;
+    // SAFETY: `probe` is a c_int that outlives the call, and its size is given.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            ptr::from_ref(&probe).cast(),
+            mem::size_of_val(&probe) as libc::socklen_t,
+        )
+    };
+    if set != 0 {
+        return Err(io::Error::last_os_error());
+    }
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
     Ok(socket.into())
 }

@@ -10,7 +10,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 const IDS: usize = 1 << 16;
-const NO_SLOT: u32 = u32::MAX;
+/// No slot has this number: a window is at most half as large.
+const NO_SLOT: u16 = u16::MAX;
 /// Marks a slot that waits for no datagram; hashes of peers never take this value.
 const NO_PEER: u32 = 0;
 /// Linear searches for a peer per turn: a flood of strange packets must not cost us the turn.
@@ -20,11 +21,18 @@ const SEARCHES_PER_TURN: u32 = 256;
 #[derive(Debug)]
 pub(super) struct Ids {
     random: StdRng,
-    slots: Box<[u32]>,
-    last_peers: Box<[u32]>,
+    uses: Box<[Use]>,
     /// By slot: hash of the peer it waits for, or [`NO_PEER`].
     peers: Box<[u32]>,
     searches_left: u32,
+}
+
+/// Who uses an id, and who used it last. Both in four bytes, so that all ids fit into a core's
+/// second-level cache and an attempt touches one line of it.
+#[derive(Copy, Clone, Debug)]
+struct Use {
+    slot: u16,
+    last_peer: u16,
 }
 
 /// What the id of a datagram leads to.
@@ -47,8 +55,7 @@ impl Ids {
         };
         Ids {
             random,
-            slots: vec![NO_SLOT; IDS].into(),
-            last_peers: vec![NO_PEER; IDS].into(),
+            uses: vec![Use { slot: NO_SLOT, last_peer: short(NO_PEER) }; IDS].into(),
             peers: vec![NO_PEER; slots as usize].into(),
             searches_left: SEARCHES_PER_TURN,
         }
@@ -59,8 +66,9 @@ impl Ids {
     pub(super) fn take(&mut self, slot: u32, peer: SocketAddr) -> u16 {
         loop {
             let id: u16 = self.random.random();
-            if self.slots[usize::from(id)] == NO_SLOT {
-                self.slots[usize::from(id)] = slot;
+            let entry = &mut self.uses[usize::from(id)];
+            if entry.slot == NO_SLOT {
+                entry.slot = slot as u16;
                 self.peers[slot as usize] = hash(peer);
                 return id;
             }
@@ -69,23 +77,23 @@ impl Ids {
 
     /// Frees the id of an attempt that ended.
     pub(super) fn release(&mut self, id: u16, slot: u32) {
-        self.slots[usize::from(id)] = NO_SLOT;
-        self.last_peers[usize::from(id)] = self.peers[slot as usize];
+        let last_peer = short(self.peers[slot as usize]);
+        self.uses[usize::from(id)] = Use { slot: NO_SLOT, last_peer };
         self.peers[slot as usize] = NO_PEER;
     }
 
     /// What an id leads to, in a datagram from (or about) `peer`.
     pub(super) fn find(&self, id: u16, peer: SocketAddr) -> Found {
-        match self.slots[usize::from(id)] {
-            NO_SLOT if self.last_peers[usize::from(id)] == hash(peer) => Found::Ended,
-            NO_SLOT => Found::Nothing,
-            slot => Found::Slot(slot),
+        match self.uses[usize::from(id)] {
+            Use { slot: NO_SLOT, last_peer } if last_peer == short(hash(peer)) => Found::Ended,
+            Use { slot: NO_SLOT, .. } => Found::Nothing,
+            Use { slot, .. } => Found::Slot(u32::from(slot)),
         }
     }
 
     /// Whether the last attempt that ended with this id was this peer's.
     pub(super) fn was_last(&self, id: u16, peer: SocketAddr) -> bool {
-        self.last_peers[usize::from(id)] == hash(peer)
+        self.uses[usize::from(id)].last_peer == short(hash(peer))
     }
 
     /// Slots that may be waiting for `peer`, first match first; the caller compares the address.
@@ -100,7 +108,7 @@ impl Ids {
     /// Whether this id leads to this slot, which waits for a peer.
     #[cfg(feature = "sim")]
     pub(super) fn is_taken_by(&self, id: u16, slot: u32) -> bool {
-        self.slots[usize::from(id)] == slot && self.is_asking(slot)
+        u32::from(self.uses[usize::from(id)].slot) == slot && self.is_asking(slot)
     }
 
     /// Whether this slot waits for a peer.
@@ -127,6 +135,11 @@ fn hash(peer: SocketAddr) -> u32 {
     };
     let mixed = (ip ^ (u64::from(peer.port()) << 48)).wrapping_mul(MULTIPLIER);
     ((mixed >> 32) as u32) | 1
+}
+
+/// The half of a hash that an id remembers.
+fn short(hash: u32) -> u16 {
+    (hash >> 16) as u16
 }
 
 #[cfg(test)]
