@@ -56,6 +56,13 @@ mod tests {
     }
 
     #[test]
+    fn a_prohibition_by_icmpv6_is_the_networks_word_and_a_local_one_is_ours() {
+        assert_eq!(outcome_of_icmp(libc::EACCES), Outcome::Fail(Failure::HostUnreachable));
+        assert!(matches!(outcome_of_connect(libc::EACCES), Outcome::Unknown(_)));
+        assert_eq!(outcome_of_icmp(libc::ECONNREFUSED), outcome_of_connect(libc::ECONNREFUSED));
+    }
+
+    #[test]
     fn the_networks_word_is_the_servers() {
         let table = [
             (libc::ECONNREFUSED, Failure::ConnectionRefused),

@@ -50,6 +50,9 @@ pub(super) struct Lanes {
     sockets_max: u32,
     /// Sockets of all lanes.
     open: u32,
+    /// Until then, what was closed to make room may not be free yet: the ring lets go of a file only
+    /// when its receives have ended, which takes a turn.
+    closing_until: Tick,
     receive_buffer: Option<usize>,
     /// By socket id: the kernel's drop counter as last seen; `None` for TCP and closed ones.
     drops_seen: Vec<Option<u32>>,
@@ -63,6 +66,7 @@ impl Lanes {
             sockets_per_lane: config.sockets_per_lane.clamp(1, 64),
             sockets_max: config.sockets_max,
             open: 0,
+            closing_until: Tick::default(),
             receive_buffer: config.receive_buffer,
             drops_seen: Vec::new(),
         }
@@ -128,7 +132,8 @@ impl Lanes {
         } else if self.lanes[index].sockets.is_empty() && self.may_open(ring.now(), index) {
             self.grow(ring, index);
         }
-        let others_may_end = self.lanes.iter().any(|lane| lane.in_use > 0);
+        let others_may_end =
+            ring.now() < self.closing_until || self.lanes.iter().any(|lane| lane.in_use > 0);
         let lane = &mut self.lanes[index];
         let socket = if is_udp {
             lane.next = (lane.next + 1) % lane.sockets.len().max(1);
@@ -299,6 +304,7 @@ impl Lanes {
     }
 
     fn close_one_of<R: Ring>(&mut self, ring: &mut R, index: usize) {
+        self.closing_until = ring.now() + 2 * REFUSAL_PAUSE;
         let lane = &mut self.lanes[index];
         if let Some(socket) = lane.sockets.pop() {
             lane.open -= 1;

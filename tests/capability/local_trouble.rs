@@ -245,3 +245,26 @@ fn a_missing_route_is_told_from_a_forbidden_one() {
         assert_eq!(after.since(&before, "Tcp.ActiveOpens"), 0);
     }
 }
+
+#[test]
+#[ignore = "needs root: SO_MARK"]
+fn lanes_that_share_a_source_port_wait_for_each_other() {
+    let fleet = Fleet::start(None, 20_480, 60, "--net 127.78.0.0/16 --tcp-share 0%");
+    let mut text = String::new();
+    for (at, targets) in fleet.targets("DNS_CHECK").chunks(20).enumerate() {
+        let head = "protocol UDP\n lvs_sched rr\n lvs_method NAT\n";
+        write!(text, "virtual_server 10.0.0.{} 53 {{\n {head}", at + 1).expect("a string");
+        for target in targets {
+            let server = target.replace(':', " ");
+            let source = format!("bindto 127.78.255.1\n bind_port 17777\n fwmark {}\n", at + 1);
+            write!(text, " real_server {server} {{\n DNS_CHECK {{\n {source} }}\n }}\n")
+                .expect("a string");
+        }
+        text.push_str("}\n");
+    }
+    let conf = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(conf.path(), text).expect("room");
+    let flags = format!("-f {} --retries 0 --timeout 5s", conf.path().display());
+    let (report, code) = Sweep::new(&flags).report();
+    assert_eq!((code, report.count("passed")), (0, 60), "{:?}", report.verdicts());
+}
