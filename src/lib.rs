@@ -26,6 +26,7 @@ pub mod checker;
 pub mod cli;
 pub mod conf;
 pub mod fleet;
+pub mod reaper;
 pub mod respond;
 pub mod ring;
 pub mod schedule;

@@ -4,6 +4,8 @@
 
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::SpecId;
 use crate::tick::Tick;
 
@@ -37,6 +39,10 @@ pub enum Failure {
     NoAnswer,
     /// DNS: TC set with an empty ANSWER section.
     Truncated,
+    /// Script: ended with this exit status, never 0.
+    ExitStatus(u8),
+    /// Script: died of this signal, and not by our hand.
+    Signal(u8),
 }
 
 /// Why nothing can be said about a server.
@@ -52,6 +58,62 @@ pub enum LocalFault {
     Port,
     /// The kernel had no memory or buffer for us; the errno says which (ENOMEM, ENOBUFS).
     Memory(i32),
+    /// A script could not be run, or not be watched to its end.
+    Script(ScriptFault),
+}
+
+/// Why a script has no exit status that says anything about its server.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum ScriptFault {
+    /// No such file; the errno says how (ENOENT, ENOTDIR, ELOOP).
+    NotFound(i32),
+    /// The file is there and its user may not execute it (EACCES), or it is no regular file.
+    NotExecutable(i32),
+    /// The interpreter that `#!` or the ELF header names is missing.
+    Interpreter,
+    /// A program for another machine, or a broken one (ENOEXEC).
+    Format,
+    /// Somebody who is not its owner could have changed it, and `enable_script_security` is set.
+    Insecure,
+    /// Another file stood in its place between the check and the start.
+    Changed,
+    /// User, group or supplementary groups could not be set; the errno says why.
+    User(i32),
+    /// The kernel gave no process, pipe or memory; the errno says why (EAGAIN, ENOMEM, EMFILE).
+    Spawn(i32),
+    /// Another step between the new process and the program failed; the errno says why.
+    Setup(SetupStep, i32),
+    /// It was not started in the time it has to run: its file system may hang.
+    Unstarted,
+    /// It ended where nobody saw how.
+    Lost,
+    /// It was never started: earlier scripts that cannot be killed hold all places.
+    Stuck,
+    /// The reaper process itself ended.
+    Reaper,
+}
+
+/// What the new process does before it becomes the program.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum SetupStep {
+    /// Its own process group.
+    Group,
+    /// Its control group.
+    Cgroup,
+    /// Standard input, output and error.
+    Streams,
+    /// Working directory.
+    Directory,
+    /// Resource limits.
+    Limits,
+    /// The signal it gets when the reaper dies.
+    ParentDeath,
+    /// Descriptors that are not its own.
+    Descriptors,
+    /// Signal dispositions and mask.
+    Signals,
+    /// The system call that starts the program, for a reason that has no name of its own.
+    Exec,
 }
 
 impl Outcome {
@@ -86,6 +148,8 @@ impl Failure {
             Failure::Rcode(_) => "rcode",
             Failure::NoAnswer => "no_answer",
             Failure::Truncated => "truncated",
+            Failure::ExitStatus(_) => "exit_status",
+            Failure::Signal(_) => "signal",
         }
     }
 }
@@ -109,6 +173,56 @@ impl LocalFault {
             LocalFault::Socket(_) => "local_socket",
             LocalFault::Port => "local_port",
             LocalFault::Memory(_) => "local_memory",
+            LocalFault::Script(fault) => fault.reason(),
+        }
+    }
+}
+
+impl ScriptFault {
+    /// One word of the closed set of reasons.
+    pub fn reason(self) -> &'static str {
+        match self {
+            ScriptFault::NotFound(_) => "script_not_found",
+            ScriptFault::NotExecutable(_) => "script_not_executable",
+            ScriptFault::Interpreter => "script_interpreter",
+            ScriptFault::Format => "script_format",
+            ScriptFault::Insecure => "script_insecure",
+            ScriptFault::Changed => "script_changed",
+            ScriptFault::User(_) => "script_user",
+            ScriptFault::Spawn(_) => "script_spawn",
+            ScriptFault::Setup(..) => "script_setup",
+            ScriptFault::Unstarted => "script_unstarted",
+            ScriptFault::Lost => "script_lost",
+            ScriptFault::Stuck => "script_stuck",
+            ScriptFault::Reaper => "script_reaper",
+        }
+    }
+
+    /// Whether another attempt right away could end differently.
+    pub fn is_passing(self) -> bool {
+        matches!(
+            self,
+            ScriptFault::Changed
+                | ScriptFault::Spawn(_)
+                | ScriptFault::Unstarted
+                | ScriptFault::Lost
+        )
+    }
+}
+
+impl SetupStep {
+    /// How reports say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SetupStep::Group => "process group",
+            SetupStep::Cgroup => "control group",
+            SetupStep::Streams => "standard streams",
+            SetupStep::Directory => "working directory",
+            SetupStep::Limits => "resource limits",
+            SetupStep::ParentDeath => "parent-death signal",
+            SetupStep::Descriptors => "descriptors",
+            SetupStep::Signals => "signals",
+            SetupStep::Exec => "exec",
         }
     }
 }
@@ -164,7 +278,7 @@ impl Strange {
 pub struct Assignment {
     /// Position in the input: index into `Fleet::checkers`, or number of the address in a list.
     pub seq: u64,
-    /// Where the probe goes.
+    /// Where the probe goes; for a script, the server it is about.
     pub target: SocketAddr,
     /// How to probe it.
     pub spec: SpecId,
@@ -185,7 +299,8 @@ pub struct Record {
     pub outcome: Outcome,
     /// Attempts made, those that cost no retry included; at least 1.
     pub attempts: u16,
-    /// From the send of the deciding attempt to its answer; `None` where nothing answered.
+    /// From the send of the deciding attempt to its answer, for a script from its start to its end by
+    /// itself; `None` where nothing answered.
     pub latency_ns: Option<u64>,
     /// When it was decided.
     pub at: Tick,

@@ -13,11 +13,11 @@ use super::snapshot::{
     Counts, FeedCounts, GroupCount, Listing, Percentiles, ReasonCount, ShardFailure, Summary,
 };
 use crate::id::{ShardId, VirtualServerId};
-use crate::outcome::{Failure, LocalFault, Outcome, Record, Strange};
+use crate::outcome::{Failure, LocalFault, Outcome, Record, ScriptFault, SetupStep, Strange};
 use crate::shard::link::{Limit, ShardStats};
 
 /// Every outcome that has a reason of its own; payloads do not matter here.
-const REASONS: [Outcome; 14] = [
+const REASONS: [Outcome; 29] = [
     Outcome::Pass,
     Outcome::Fail(Failure::Timeout),
     Outcome::Fail(Failure::ConnectionRefused),
@@ -27,11 +27,26 @@ const REASONS: [Outcome; 14] = [
     Outcome::Fail(Failure::Rcode(0)),
     Outcome::Fail(Failure::NoAnswer),
     Outcome::Fail(Failure::Truncated),
+    Outcome::Fail(Failure::ExitStatus(0)),
+    Outcome::Fail(Failure::Signal(0)),
     Outcome::Unknown(LocalFault::Late),
     Outcome::Unknown(LocalFault::Drop),
     Outcome::Unknown(LocalFault::Socket(0)),
     Outcome::Unknown(LocalFault::Port),
     Outcome::Unknown(LocalFault::Memory(0)),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::NotFound(0))),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::NotExecutable(0))),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::Interpreter)),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::Format)),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::Insecure)),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::Changed)),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::User(0))),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::Spawn(0))),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::Setup(SetupStep::Exec, 0))),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::Unstarted)),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::Lost)),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::Stuck)),
+    Outcome::Unknown(LocalFault::Script(ScriptFault::Reaper)),
 ];
 
 /// The running totals of one sweep.
@@ -248,11 +263,28 @@ fn reason_index(outcome: Outcome) -> usize {
         Outcome::Fail(Failure::Rcode(_)) => 6,
         Outcome::Fail(Failure::NoAnswer) => 7,
         Outcome::Fail(Failure::Truncated) => 8,
-        Outcome::Unknown(LocalFault::Late) => 9,
-        Outcome::Unknown(LocalFault::Drop) => 10,
-        Outcome::Unknown(LocalFault::Socket(_)) => 11,
-        Outcome::Unknown(LocalFault::Port) => 12,
-        Outcome::Unknown(LocalFault::Memory(_)) => 13,
+        Outcome::Fail(Failure::ExitStatus(_)) => 9,
+        Outcome::Fail(Failure::Signal(_)) => 10,
+        Outcome::Unknown(LocalFault::Late) => 11,
+        Outcome::Unknown(LocalFault::Drop) => 12,
+        Outcome::Unknown(LocalFault::Socket(_)) => 13,
+        Outcome::Unknown(LocalFault::Port) => 14,
+        Outcome::Unknown(LocalFault::Memory(_)) => 15,
+        Outcome::Unknown(LocalFault::Script(fault)) => match fault {
+            ScriptFault::NotFound(_) => 16,
+            ScriptFault::NotExecutable(_) => 17,
+            ScriptFault::Interpreter => 18,
+            ScriptFault::Format => 19,
+            ScriptFault::Insecure => 20,
+            ScriptFault::Changed => 21,
+            ScriptFault::User(_) => 22,
+            ScriptFault::Spawn(_) => 23,
+            ScriptFault::Setup(..) => 24,
+            ScriptFault::Unstarted => 25,
+            ScriptFault::Lost => 26,
+            ScriptFault::Stuck => 27,
+            ScriptFault::Reaper => 28,
+        },
     }
 }
 

@@ -40,8 +40,8 @@ impl Catalog {
         self.specs[spec.index()].keyword()
     }
 
-    /// The connection options of the checker.
-    pub fn connection(&self, spec: SpecId) -> &Connection {
+    /// The connection options of the checker; `None` for a script.
+    pub fn connection(&self, spec: SpecId) -> Option<&Connection> {
         self.specs[spec.index()].connection()
     }
 

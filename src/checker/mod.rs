@@ -20,6 +20,8 @@ pub enum Prepared {
     Dns(dns::DnsChecker),
     /// TCP_CHECK
     Tcp(tcp::TcpChecker),
+    /// MISC_CHECK, which is no shard's business: the reaper runs it.
+    Script,
 }
 
 impl Prepared {
@@ -31,6 +33,7 @@ impl Prepared {
         Ok(match spec {
             ProbeSpec::Dns(spec) => Prepared::Dns(dns::DnsChecker::new(spec)?),
             ProbeSpec::Tcp(spec) => Prepared::Tcp(tcp::TcpChecker::new(spec)),
+            ProbeSpec::Misc(_) => Prepared::Script,
         })
     }
 }

@@ -25,7 +25,7 @@ pub use exclude::ExcludeList;
 pub use label::RETRIES_DEFAULT;
 pub use load::{LoadOptions, Loaded, Rejected, load, load_text};
 pub use model::{
-    Checker, Connection, DnsRequire, DnsSpec, Fleet, Handshake, ProbeSpec, Protocol, RealServer,
-    Service, TcpSpec, Timing, VirtualServer,
+    Checker, Connection, DnsRequire, DnsSpec, Fleet, Handshake, MiscSpec, ProbeSpec, Protocol,
+    RealServer, ScriptCommand, ScriptUser, Service, TcpSpec, Timing, VirtualServer,
 };
 pub use targets::{TargetError, TargetList, TargetProblem};

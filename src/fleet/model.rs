@@ -25,6 +25,8 @@ pub struct Fleet {
     pub specs: Vec<ProbeSpec>,
     /// Each different set of timers, once.
     pub timings: Vec<Timing>,
+    /// `enable_script_security`.
+    pub script_security: bool,
     /// Recognised but not probed yet: keyword (`HTTP_GET`, `vrrp_instance`, ...) and how often.
     pub not_probed: BTreeMap<String, u32>,
     /// FNV-1a or better over the bytes of all files read, as 16 hex digits.
@@ -122,6 +124,8 @@ pub enum ProbeSpec {
     Dns(DnsSpec),
     /// TCP_CHECK
     Tcp(TcpSpec),
+    /// MISC_CHECK; the reaper runs it, never a shard.
+    Misc(MiscSpec),
 }
 
 impl ProbeSpec {
@@ -130,14 +134,34 @@ impl ProbeSpec {
         match self {
             ProbeSpec::Dns(_) => "DNS_CHECK",
             ProbeSpec::Tcp(_) => "TCP_CHECK",
+            ProbeSpec::Misc(_) => "MISC_CHECK",
         }
     }
 
-    /// The connection options.
-    pub fn connection(&self) -> &Connection {
+    /// The connection options; `None` for a script, which has none.
+    pub fn connection(&self) -> Option<&Connection> {
         match self {
-            ProbeSpec::Dns(spec) => &spec.connection,
-            ProbeSpec::Tcp(spec) => &spec.connection,
+            ProbeSpec::Dns(spec) => Some(&spec.connection),
+            ProbeSpec::Tcp(spec) => Some(&spec.connection),
+            ProbeSpec::Misc(_) => None,
+        }
+    }
+
+    /// How long one attempt may take: `connect_timeout` or `misc_timeout`.
+    pub fn timeout(&self) -> Duration {
+        match self {
+            ProbeSpec::Dns(spec) => spec.connection.timeout,
+            ProbeSpec::Tcp(spec) => spec.connection.timeout,
+            ProbeSpec::Misc(spec) => spec.timeout,
+        }
+    }
+
+    /// The same probe with another time for one attempt.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        match self {
+            ProbeSpec::Dns(spec) => spec.connection.timeout = timeout,
+            ProbeSpec::Tcp(spec) => spec.connection.timeout = timeout,
+            ProbeSpec::Misc(spec) => spec.timeout = timeout,
         }
     }
 }
@@ -211,4 +235,42 @@ pub enum Handshake {
     Full,
     /// SYN, SYN-ACK, ACK, FIN, as keepalived.
     Orderly,
+}
+
+/// MISC_CHECK.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct MiscSpec {
+    /// What is run.
+    pub command: ScriptCommand,
+    /// `misc_timeout`: how long the script may run before it is killed.
+    pub timeout: Duration,
+    /// `misc_dynamic`: exit statuses 2 to 255 pass, with a weight of the status less 2.
+    pub dynamic: bool,
+    /// Whom it runs as.
+    pub user: Arc<ScriptUser>,
+}
+
+/// A command as `misc_path` spells it. No argument has a NUL byte in it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum ScriptCommand {
+    /// Program and arguments; at least the program, which is not empty. Without a `/` in it, the
+    /// program is looked up in the PATH that scripts are given.
+    Argv(Arc<[Box<[u8]>]>),
+    /// `misc_path "</dev/tcp/..."`: the whole text goes to `sh -c`.
+    Shell(Box<[u8]>),
+}
+
+/// Whom a script runs as.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ScriptUser {
+    /// The user's name, for reports, HOME, USER and LOGNAME.
+    pub name: Box<str>,
+    /// The user's home directory.
+    pub home: Box<[u8]>,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups; none unless the configuration asks for them.
+    pub groups: Box<[u32]>,
 }

@@ -41,6 +41,8 @@ impl Attempts {
         match outcome {
             Outcome::Pass => Next::Report,
             Outcome::Fail(failure) if failure != Failure::Timeout => Next::Report,
+            // A script that is not there, or may not run, is not there the next time either.
+            Outcome::Unknown(LocalFault::Script(fault)) if !fault.is_passing() => Next::Report,
             Outcome::Unknown(LocalFault::Late | LocalFault::Drop) if self.free_left > 0 => {
                 self.free_left -= 1;
                 Next::FreeRetry

@@ -109,7 +109,7 @@ impl Core {
         let slot = self.slots.get_mut(index);
         let spec = &self.specs[slot.pending.assignment.spec.index()].spec;
         slot.started = self.now;
-        slot.deadline = self.now + spec.connection().timeout;
+        slot.deadline = self.now + spec.timeout();
         self.wheel.set(index, slot.deadline);
         self.launched.push(self.slots.token(index));
     }
@@ -134,6 +134,7 @@ impl Core {
                 self.stats.connects += u64::from(started);
                 started
             }
+            Prepared::Script => unreachable!("the feeder gives scripts to the reaper"),
         }
     }
 }

@@ -74,14 +74,14 @@ impl Lanes {
 
     /// The lane a probe of this spec uses for targets of this family. Opens nothing.
     pub(super) fn lane_for(&mut self, spec: &ProbeSpec, is_ipv6: bool) -> LaneId {
-        let connection = spec.connection();
-        let (kind, ends_with_fin) = match spec {
-            ProbeSpec::Dns(_) => (SocketKind::Udp, false),
+        let (connection, kind, ends_with_fin) = match spec {
+            ProbeSpec::Dns(spec) => (&spec.connection, SocketKind::Udp, false),
             ProbeSpec::Tcp(spec) => match spec.handshake {
-                Handshake::Half => (SocketKind::TcpHalf, false),
-                Handshake::Full => (SocketKind::TcpFull, false),
-                Handshake::Orderly => (SocketKind::TcpFull, true),
+                Handshake::Half => (&spec.connection, SocketKind::TcpHalf, false),
+                Handshake::Full => (&spec.connection, SocketKind::TcpFull, false),
+                Handshake::Orderly => (&spec.connection, SocketKind::TcpFull, true),
             },
+            ProbeSpec::Misc(_) => unreachable!("the feeder gives scripts to the reaper"),
         };
         let socket = SocketSpec {
             kind,

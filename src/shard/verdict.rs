@@ -53,7 +53,7 @@ impl Core {
         let slot = self.slots.get(index);
         let spec = &self.specs[slot.pending.assignment.spec.index()].spec;
         let stalled = Duration::from_nanos(self.stats.stalled_ns - slot.stalled_ns);
-        if stalled > spec.connection().timeout / 4 {
+        if stalled > spec.timeout() / 4 {
             return Outcome::Unknown(LocalFault::Late);
         }
         if slot.unsent_errno != 0 {

@@ -4,9 +4,10 @@
 use std::fmt;
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 
 use crate::fleet::Connection;
-use crate::outcome::{Failure, LocalFault, Outcome, Record, Strange};
+use crate::outcome::{Failure, LocalFault, Outcome, Record, ScriptFault, Strange};
 
 /// What a record has to say beyond its reason. Never holds characters that JSON or CSV must escape.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -21,6 +22,12 @@ pub enum Detail<'a> {
     NoPort(&'a Connection),
     /// The last reply that came and did not count.
     Ignored(Strange),
+    /// A script's exit status.
+    ExitStatus(u8),
+    /// The signal a script died of.
+    Signal(u8),
+    /// Why a script has no exit status.
+    Script(ScriptFault),
 }
 
 impl<'a> Detail<'a> {
@@ -31,19 +38,26 @@ impl<'a> Detail<'a> {
             Outcome::Unknown(LocalFault::Socket(errno) | LocalFault::Memory(errno)) => {
                 Some(Detail::Errno(errno))
             }
+            Outcome::Fail(Failure::ExitStatus(code)) => Some(Detail::ExitStatus(code)),
+            Outcome::Fail(Failure::Signal(signal)) => Some(Detail::Signal(signal)),
             Outcome::Fail(Failure::Timeout)
             | Outcome::Unknown(LocalFault::Late | LocalFault::Drop) => {
                 record.strange.map(Detail::Ignored)
             }
             Outcome::Pass | Outcome::Fail(_) | Outcome::Unknown(LocalFault::Port) => None,
+            Outcome::Unknown(LocalFault::Script(fault)) => Some(Detail::Script(fault)),
         }
     }
 
     /// The same, with the option that is to blame for local trouble where there is one.
-    pub fn with_options(record: &Record, connection: &'a Connection) -> Option<Detail<'a>> {
-        match record.outcome {
-            Outcome::Unknown(LocalFault::Socket(errno)) => Some(Detail::Refused(errno, connection)),
-            Outcome::Unknown(LocalFault::Port) => Some(Detail::NoPort(connection)),
+    pub fn with_options(record: &Record, connection: Option<&'a Connection>) -> Option<Detail<'a>> {
+        match (record.outcome, connection) {
+            (Outcome::Unknown(LocalFault::Socket(errno)), Some(connection)) => {
+                Some(Detail::Refused(errno, connection))
+            }
+            (Outcome::Unknown(LocalFault::Port), Some(connection)) => {
+                Some(Detail::NoPort(connection))
+            }
             _ => Detail::of(record),
         }
     }
@@ -68,6 +82,9 @@ impl fmt::Display for Detail<'_> {
                 f.write_str("no free local port: see net.ipv4.ip_local_port_range")
             }
             Detail::Ignored(kind) => write!(f, "last ignored reply: {}", kind.name()),
+            Detail::ExitStatus(code) => write!(f, "exit status {code}"),
+            Detail::Signal(signal) => write_signal(f, signal),
+            Detail::Script(fault) => write_script_fault(f, fault),
         }
     }
 }
@@ -94,6 +111,35 @@ fn write_refusal(f: &mut fmt::Formatter<'_>, errno: i32, connection: &Connection
             f.write_str(" (ENODEV)")
         }
         _ => write!(f, "{}", Detail::Errno(errno)),
+    }
+}
+
+/// The name of a signal: SIGKILL, or its number where it has no name.
+fn write_signal(f: &mut fmt::Formatter<'_>, signal: u8) -> fmt::Result {
+    match Signal::try_from(i32::from(signal)) {
+        Ok(known) => f.write_str(known.as_str()),
+        Err(_) => write!(f, "signal {signal}"),
+    }
+}
+
+/// What the reason of a script's fault leaves open.
+fn write_script_fault(f: &mut fmt::Formatter<'_>, fault: ScriptFault) -> fmt::Result {
+    match fault {
+        ScriptFault::NotFound(errno)
+        | ScriptFault::NotExecutable(errno)
+        | ScriptFault::User(errno)
+        | ScriptFault::Spawn(errno) => write!(f, "{}", Detail::Errno(errno)),
+        ScriptFault::Setup(step, errno) => {
+            write!(f, "{}: {}", step.name(), Detail::Errno(errno))
+        }
+        ScriptFault::Interpreter => f.write_str("the interpreter it names does not exist"),
+        ScriptFault::Format => f.write_str("no program for this machine"),
+        ScriptFault::Insecure => f.write_str("others may write to it or to its path"),
+        ScriptFault::Changed => f.write_str("replaced between check and start"),
+        ScriptFault::Unstarted => f.write_str("not started in time: does its file system hang?"),
+        ScriptFault::Lost => f.write_str("ended where its status could not be read"),
+        ScriptFault::Stuck => f.write_str("earlier scripts that cannot be killed hold every place"),
+        ScriptFault::Reaper => f.write_str("the process that runs scripts ended"),
     }
 }
 
@@ -162,7 +208,8 @@ mod tests {
             (LocalFault::Memory(libc::ENOBUFS), &full, "ENOBUFS: No buffer space available"),
         ] {
             let record = record(0, Outcome::Unknown(fault));
-            let detail = Detail::with_options(&record, connection).expect("there is something");
+            let detail =
+                Detail::with_options(&record, Some(connection)).expect("there is something");
             assert_eq!(detail.to_string(), text);
         }
     }

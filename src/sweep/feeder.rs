@@ -256,7 +256,7 @@ fn homes(specs: &[ProbeSpec], shards: usize) -> Vec<Option<usize>> {
     (0_usize..)
         .zip(specs)
         .map(|(position, spec)| {
-            let connection = spec.connection();
+            let connection = spec.connection()?;
             let source = (spec.keyword(), connection.bindto, connection.bind_port?);
             Some(*first.entry(source).or_insert(position) % shards)
         })

@@ -56,7 +56,7 @@ fn defaults_of_a_tcp_check() {
             alpha: false,
         }]
     );
-    let connection = spec(&fleet, 0).connection();
+    let connection = spec(&fleet, 0).connection().expect("a network check");
     assert_eq!(connection, &ringprobe::fleet::Connection::default());
     assert_eq!(connection.timeout, ms(5_000));
     assert_eq!(fleet.virtual_servers[0].quorum, 1);
@@ -115,7 +115,7 @@ fn timers_are_inherited_level_by_level() {
             alpha,
         };
         assert_eq!(timing(&fleet, checker), &expected, "checker {checker}");
-        let connection = spec(&fleet, checker).connection();
+        let connection = spec(&fleet, checker).connection().expect("a network check");
         assert_eq!(connection.timeout, Duration::from_micros(timeout), "checker {checker}");
     }
     assert_eq!(fleet.timings.len(), 3, "equal timers are one");
@@ -138,7 +138,7 @@ fn the_timeout_that_means_unset_is_inherited() {
             real_server 127.0.10.23 443 { TCP_CHECK { connect_timeout 4294.967295 } }
         }",
     );
-    assert_eq!(spec(&loaded.fleet, 0).connection().timeout, ms(7_000));
+    assert_eq!(spec(&loaded.fleet, 0).timeout(), ms(7_000));
     assert_eq!(
         loaded.problems.iter().map(|found| found.code.as_str()).collect::<Vec<_>>(),
         ["W046"]
@@ -223,13 +223,13 @@ fn connection_options() {
             DNS_CHECK { bindto 127.0.0.9 }
         }");
     assert_eq!(target(&fleet, 0), "[2001:db8::7]:81");
-    let connection = spec(&fleet, 0).connection();
+    let connection = spec(&fleet, 0).connection().expect("a network check");
     assert_eq!(connection.bindto, Some("2001:db8::8".parse().expect("an address")));
     assert_eq!(connection.bind_port, Some(1024));
     assert_eq!(connection.bind_if.as_deref(), Some("eth0"));
     assert_eq!(connection.fwmark, u32::MAX);
     assert_eq!(target(&fleet, 1), "[fe80::1]:80");
-    let dns = spec(&fleet, 2).connection();
+    let dns = spec(&fleet, 2).connection().expect("a network check");
     assert_eq!((dns.bindto, dns.bind_port), (Some("127.0.0.9".parse().expect("an address")), None));
 }
 
@@ -484,7 +484,7 @@ fn ipv4_mapped_addresses_are_ipv4() {
     let fleet = loaded.fleet;
     assert_eq!(fleet.real_servers[0].address.to_string(), "127.0.10.11:8080");
     assert_eq!(target(&fleet, 0), "127.0.10.12:8080");
-    let bindto = spec(&fleet, 0).connection().bindto;
+    let bindto = spec(&fleet, 0).connection().expect("a network check").bindto;
     assert_eq!(bindto, Some("127.0.0.9".parse().expect("an address")));
     assert_eq!(fleet.virtual_server_label(VirtualServerId(0)).to_string(), "127.0.10.1:80/tcp");
 }

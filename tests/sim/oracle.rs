@@ -79,12 +79,13 @@ fn allowed(
     peer: &Peer,
     spec: &ProbeSpec,
 ) -> Vec<Outcome> {
-    let timeout = spec.connection().timeout;
+    let timeout = spec.timeout();
     let (delay, ignores, is_silent) = match spec {
         ProbeSpec::Dns(_) => {
             (peer.dns.delay, peer.dns.ignores, peer.dns.reply == DnsReply::Nothing)
         }
         ProbeSpec::Tcp(_) => (peer.tcp.delay, peer.tcp.ignores, peer.tcp.reply.is_none()),
+        ProbeSpec::Misc(_) => panic!("a script in a shard"),
     };
     // Without a quote an error says which server it is about, but not which attempt.
     let is_icmp =
@@ -130,6 +131,7 @@ fn answer(peer: &Peer, spec: &ProbeSpec) -> Outcome {
             (DnsReply::Truncated, DnsRequire::Answer) => Outcome::Fail(Failure::Truncated),
             (DnsReply::Icmp { errno, .. }, _) => failed(errno),
         },
+        ProbeSpec::Misc(_) => panic!("a script in a shard"),
         ProbeSpec::Tcp(_) => match peer.tcp.reply {
             // A reset comes after the handshake.
             Some(0 | libc::ECONNRESET) => Outcome::Pass,
@@ -163,6 +165,7 @@ fn is_possible(scenario: &Scenario, run: &Run, fault: LocalFault) -> bool {
         LocalFault::Socket(_) => sends || is_late && tally.soft_failures > 0,
         LocalFault::Port => opens || tally.connects_refused > 0,
         LocalFault::Memory(_) => opens || sends || tally.connects_refused > 0,
+        LocalFault::Script(_) => false,
     }
 }
 
@@ -201,11 +204,12 @@ fn check_socket(scenario: &Scenario, run: &Run, record: &Record) -> Result<(), S
         return Ok(());
     };
     let spec = &scenario.specs[record.spec.index()];
-    let connection = spec.connection();
+    let connection = spec.connection().expect("a network check");
     let kind = match spec {
         ProbeSpec::Dns(_) => SocketKind::Udp,
         ProbeSpec::Tcp(spec) if spec.handshake == Handshake::Half => SocketKind::TcpHalf,
         ProbeSpec::Tcp(_) => SocketKind::TcpFull,
+        ProbeSpec::Misc(_) => panic!("a script in a shard"),
     };
     let expected = SocketSpec {
         kind,
@@ -230,7 +234,7 @@ fn check_times(
     peer: &Peer,
     spec: &ProbeSpec,
 ) -> Result<(), String> {
-    let timeout = spec.connection().timeout;
+    let timeout = spec.timeout();
     let is_prompt_weather = scenario.is_calm() && scenario.is_quick();
     let is_answer = matches!(record.outcome, Outcome::Pass | Outcome::Fail(_))
         && record.outcome != TIMEOUT
@@ -242,6 +246,7 @@ fn check_times(
         let delay = match spec {
             ProbeSpec::Dns(_) => peer.dns.delay,
             ProbeSpec::Tcp(_) => peer.tcp.delay,
+            ProbeSpec::Misc(_) => panic!("a script in a shard"),
         };
         // An ICMP error without a quote may be that of another attempt at the same target.
         let is_bare = matches!(peer.dns.reply, DnsReply::Icmp { quote: Quote::Nothing, .. });

@@ -203,7 +203,7 @@ pub(crate) fn make_with(seed: u64, change: impl FnOnce(&mut Faults)) -> Scenario
 
 /// Sources are IPv4, so their specs are for IPv4 targets.
 fn is_ipv6(spec: &ProbeSpec, prng: &mut Prng) -> bool {
-    spec.connection().bindto.is_none() && prng.chance(0.4)
+    spec.connection().is_some_and(|options| options.bindto.is_none()) && prng.chance(0.4)
 }
 
 fn specs(prng: &mut Prng, shortest: Duration) -> Vec<ProbeSpec> {
@@ -303,7 +303,7 @@ fn add_peers(scenario: &mut Scenario, health: f64, prng: &mut Prng) {
     }
     for target in targets {
         let asking = || scenario.assignments.iter().filter(|probe| probe.target == target);
-        let timeout = |probe: &Assignment| scenario.specs[probe.spec.index()].connection().timeout;
+        let timeout = |probe: &Assignment| scenario.specs[probe.spec.index()].timeout();
         let shortest = asking().map(timeout).min().expect("somebody asks");
         let longest = asking().map(timeout).max().expect("somebody asks");
         let retries = asking().map(|probe| probe.retries).min().expect("somebody asks");

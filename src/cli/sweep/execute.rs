@@ -10,7 +10,7 @@ use super::flags::{Form, SweepArgs, When};
 use super::{files, input, progress};
 use crate::aggregate::{ShardFailure, Summary};
 use crate::cli::{Terminal, exit, process, say};
-use crate::fleet::{Fleet, ProbeSpec};
+use crate::fleet::Fleet;
 use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
 use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest};
 
@@ -178,10 +178,7 @@ fn open_input(args: &SweepArgs, terminal: Terminal) -> Result<(Input, Option<Dem
 fn with_flags(mut fleet: Fleet, args: &SweepArgs) -> Fleet {
     if let Some(timeout) = args.timeout {
         for spec in &mut fleet.specs {
-            match spec {
-                ProbeSpec::Dns(spec) => spec.connection.timeout = timeout,
-                ProbeSpec::Tcp(spec) => spec.connection.timeout = timeout,
-            }
+            spec.set_timeout(timeout);
         }
     }
     fleet

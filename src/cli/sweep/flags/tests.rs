@@ -80,7 +80,7 @@ fn a_list_gets_a_spec_for_each_family_it_can_reach() {
     assert_eq!(args.default_port(), None);
     let specs = args.list_specs();
     assert!(specs.ipv6.is_none(), "no source address of that family");
-    let connection = specs.ipv4.expect("bound").connection().clone();
+    let connection = specs.ipv4.expect("bound").connection().expect("a network check").clone();
     assert_eq!(connection.bindto, Some("127.0.0.9".parse().expect("an address")));
     assert_eq!((connection.bind_port, connection.fwmark), (Some(4000), 7));
 

@@ -1,0 +1,1 @@
+//! One script from its start to its last process: a state machine without a clock or a system call.

@@ -1,0 +1,101 @@
+//! What goes into the reaper thread and what comes out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::report::ScriptRun;
+use crate::outcome::{Assignment, Record};
+
+/// Settings of the reaper.
+#[derive(Clone, Debug)]
+pub struct ReaperConfig {
+    /// The `ringprobe` program, or one that calls [`serve_if_asked`](super::serve_if_asked) first of
+    /// all; `None` for the running program.
+    pub program: Option<PathBuf>,
+    /// Most scripts at once, at least 1.
+    pub jobs: usize,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Soft and hard RLIMIT_NOFILE of scripts: what the engine was started with, before it raised its
+    /// own; `None` for the engine's own of now.
+    pub nofile: Option<(u64, u64)>,
+    /// Variables that scripts get beside the documented ones: name and value.
+    pub environment: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether and where scripts get control groups.
+    pub cgroup: CgroupMode,
+}
+
+/// Where the control groups of scripts are made.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum CgroupMode {
+    /// Below this process's own cgroup v2 where that was delegated to it; nowhere else.
+    #[default]
+    Auto,
+    /// Nowhere.
+    Off,
+    /// Below this directory, or not at all: an error where that does not work.
+    Below(PathBuf),
+}
+
+impl Default for ReaperConfig {
+    fn default() -> ReaperConfig {
+        ReaperConfig {
+            program: None,
+            jobs: 4 * std::thread::available_parallelism().map_or(1, usize::from),
+            grace: Duration::from_secs(2),
+            nofile: None,
+            environment: Vec::new(),
+            cgroup: CgroupMode::Auto,
+        }
+    }
+}
+
+/// The reaper thread's ends of its channels.
+#[derive(Debug)]
+pub struct ReaperLinks {
+    /// Scripts to run, from the feeder; disconnected when the input is at its end. Unbounded, so that
+    /// slow scripts never keep the feeder from feeding the shards.
+    pub assignments: Receiver<Vec<Assignment>>,
+    /// To the aggregator.
+    pub reports: Sender<ReaperReport>,
+    /// Set by Ctrl-C or a broken sink: start nothing more, end what runs, report nothing of it.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// What the reaper tells the aggregator.
+#[derive(Debug)]
+pub enum ReaperReport {
+    /// One probe ended.
+    Run(Box<(Record, ScriptRun)>),
+    /// The reaper ended; nothing more comes. What was assigned and not reported stays unfinished.
+    Ended(Result<(), ReaperError>),
+}
+
+/// Why there is no reaper.
+#[derive(Debug, thiserror::Error)]
+pub enum ReaperError {
+    /// The reaper process could not be started.
+    #[error("cannot start the process that runs scripts ({program}): {error}")]
+    Start {
+        /// The program that was to become it.
+        program: String,
+        /// The kernel's refusal.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The program that was started is no reaper of this version.
+    #[error("{program} is no reaper of ringprobe {version}: {answer}", version = env!("CARGO_PKG_VERSION"))]
+    Strange {
+        /// The program.
+        program: String,
+        /// What it said, or that it said nothing.
+        answer: String,
+    },
+    /// The reaper process could not be set up; the text says what it could not do.
+    #[error("the process that runs scripts: {0}")]
+    Setup(String),
+}
