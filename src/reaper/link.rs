@@ -99,4 +99,10 @@ pub enum ReaperError {
     /// The reaper process could not be set up; the text says what it could not do.
     #[error("the process that runs scripts: {0}")]
     Setup(String),
+    /// The reaper process ended while it was needed.
+    #[error("the process that runs scripts ended ({status}); what was left of its scripts was killed")]
+    Died {
+        /// How it ended.
+        status: String,
+    },
 }
