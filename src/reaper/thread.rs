@@ -29,6 +29,8 @@ const STOP_POLL: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Beside grace and the time an unkillable process gets, for a stop to be carried out.
 const STOP_SLACK: Duration = Duration::from_secs(2);
+/// Beside all that scripts may take, before a reaper process that says nothing is taken for stopped.
+const SILENCE_SLACK: Duration = Duration::from_secs(15);
 
 /// Runs scripts on the calling thread until the input ends or the sweep is stopped, and tells
 /// `links.reports` how it ended. No script is left when it returns.
@@ -70,6 +72,11 @@ struct Reaper<'l> {
     running: HashMap<RunId, Pending>,
     next_run: u64,
     is_input_at_end: bool,
+    /// How long this thread has waited for a word of the process. Not by the clock, which goes on
+    /// while this thread is stopped too.
+    silence: Duration,
+    /// The longest `misc_timeout` of what runs or ran.
+    longest: Duration,
 }
 
 impl<'l> Reaper<'l> {
@@ -110,6 +117,8 @@ impl<'l> Reaper<'l> {
             running: HashMap::new(),
             next_run: 0,
             is_input_at_end: false,
+            silence: Duration::ZERO,
+            longest: Duration::ZERO,
         };
         let reader = reaper.stream.try_clone().and_then(|mut stream| {
             Builder::new().name("reaper-replies".to_owned()).spawn(move || {
@@ -168,13 +177,22 @@ impl<'l> Reaper<'l> {
                 Ok(reply) => self.answered(reply),
                 Err(_) => return false,
             },
-            default(STOP_POLL) => {}
+            default(STOP_POLL) => {
+                self.silence += STOP_POLL;
+                return self.running.is_empty() || self.silence < self.patience();
+            }
         }
+        self.silence = Duration::ZERO;
         // Whatever else has come meanwhile, so that one turn fills every free place.
         while let Ok(reply) = self.replies.try_recv() {
             self.answered(reply);
         }
         true
+    }
+
+    /// How long nothing may be heard of scripts that run: one may have to wait for the places of others.
+    fn patience(&self) -> Duration {
+        2 * (self.longest + self.grace + UNKILLABLE_AFTER) + SILENCE_SLACK
     }
 
     fn take(&mut self, batch: &[Assignment]) {
@@ -200,16 +218,15 @@ impl<'l> Reaper<'l> {
             self.next_run += 1;
             let order = self.order(run, &pending.assignment);
             self.running.insert(run, pending);
-            if let Some(order) = order
-                && protocol::write(&mut self.stream, &Request::Run(Box::new(order))).is_err()
-            {
+            self.longest = self.longest.max(order.timeout);
+            if protocol::write(&mut self.stream, &Request::Run(Box::new(order))).is_err() {
                 return false;
             }
         }
         true
     }
 
-    fn order(&self, run: RunId, assignment: &Assignment) -> Option<Order> {
+    fn order(&self, run: RunId, assignment: &Assignment) -> Order {
         let ProbeSpec::Misc(spec) = &self.fleet.specs[assignment.spec.index()] else {
             unreachable!("the feeder gives network checks to the shards")
         };
@@ -223,14 +240,14 @@ impl<'l> Reaper<'l> {
             real_server: self.fleet.real_server_label(checker.real_server).to_string(),
             mark: strays::mark_of(&self.mark, run),
         };
-        Some(Order {
+        Order {
             run,
             command: spec.command.clone(),
             user: (*spec.user).clone(),
             timeout: spec.timeout,
             dynamic: spec.dynamic,
             environment: self.base.environment(&spec.user, &about),
-        })
+        }
     }
 
     fn answered(&mut self, reply: Reply) {
@@ -300,6 +317,8 @@ impl<'l> Reaper<'l> {
     /// that was to run that nothing is known.
     fn mourn(&mut self) -> ReaperError {
         let _ = self.stream.shutdown(Shutdown::Both);
+        // It has ended already, or does not react to anything else.
+        let _ = self.process.kill();
         let status = match self.process.wait() {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
@@ -328,8 +347,8 @@ impl<'l> Reaper<'l> {
         ReaperError::Died { status }
     }
 
-    /// Lets the process go and takes its status. It has nothing left to kill, or is killing what cannot
-    /// be killed and is left to it.
+    /// Lets the process go and takes its status. It has nothing left to kill, or only what cannot be killed;
+    /// or it is stopped itself.
     fn end(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
         let is_gone = loop {
@@ -339,12 +358,16 @@ impl<'l> Reaper<'l> {
                 Err(RecvTimeoutError::Timeout) => break false,
             }
         };
-        if is_gone {
-            // It closed its socket with its last breath.
-            let _ = self.process.wait();
-            if let Some(reader) = self.reader.take() {
-                let _ = reader.join();
-            }
+        if !is_gone {
+            let _ = self.process.kill();
+        }
+        // It closed its socket with its last breath, or was killed.
+        let _ = self.process.wait();
+        if !is_gone {
+            strays::kill_marked(&self.mark);
+        }
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
         }
     }
 }
