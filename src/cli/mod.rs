@@ -49,6 +49,7 @@ enum Command {
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
+    crate::reaper::serve_if_asked();
     // Only this makes clap's own texts follow --no-color: they are printed before it is parsed.
     let is_plain = std::env::args_os().any(|arg| arg == "--no-color");
     let color = if is_plain { ColorChoice::Never } else { ColorChoice::Auto };

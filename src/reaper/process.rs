@@ -166,9 +166,9 @@ impl Server {
     }
 
     fn is_over(&self) -> bool {
-        let is_stopped = self.stop_at_latest.is_some_and(|most| {
-            self.supervisor.is_idle() || monotonic_now() >= most
-        });
+        let is_stopped = self
+            .stop_at_latest
+            .is_some_and(|most| self.supervisor.is_idle() || monotonic_now() >= most);
         self.is_alone || (is_stopped && self.outbox.is_empty())
     }
 
