@@ -15,6 +15,7 @@ mod lower;
 pub mod model;
 pub mod range;
 mod real_server;
+pub mod script_file;
 mod settings;
 mod settle;
 pub mod targets;
