@@ -108,13 +108,18 @@ fn split(command: &[u8]) -> Result<Vec<Box<[u8]>>, CommandError> {
 /// What stands behind a backslash: the byte it means, and how many bytes say so.
 fn escape(text: &[u8]) -> Result<(u8, usize), CommandError> {
     let digits = |from: usize, base: u32, most: usize| -> usize {
-        text.iter().skip(from).take(most).take_while(|byte| char::from(**byte).is_digit(base)).count()
+        text.iter()
+            .skip(from)
+            .take(most)
+            .take_while(|byte| char::from(**byte).is_digit(base))
+            .count()
     };
     // Three octal digits go past a byte; keepalived keeps the low bits.
     let value = |digits: &[u8], base: u32| -> u8 {
-        digits.iter().filter_map(|digit| char::from(*digit).to_digit(base)).fold(0, |value, digit| {
-            value.wrapping_mul(base as u8).wrapping_add(digit as u8)
-        })
+        digits
+            .iter()
+            .filter_map(|digit| char::from(*digit).to_digit(base))
+            .fold(0, |value, digit| value.wrapping_mul(base as u8).wrapping_add(digit as u8))
     };
     let (byte, length) = match *text {
         [] => return Err(CommandError::LoneBackslash),
@@ -154,7 +159,8 @@ mod tests {
         match command(word.as_bytes())? {
             ScriptCommand::Argv(arguments) => {
                 // Latin-1, so that every byte is one character.
-                let text = |argument: &[u8]| argument.iter().map(|byte| char::from(*byte)).collect();
+                let text =
+                    |argument: &[u8]| argument.iter().map(|byte| char::from(*byte)).collect();
                 Ok(arguments.iter().map(|argument| text(argument)).collect())
             }
             ScriptCommand::Shell(text) => panic!("for the shell: {text:?}"),

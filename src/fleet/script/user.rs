@@ -90,7 +90,9 @@ impl UserName {
         let home = entry.as_ref().map_or(&b"/"[..], |entry| entry.dir.as_os_str().as_bytes());
         Ok(ScriptUser {
             home: home.into(),
-            name: entry.as_ref().map_or_else(|| self.user.clone(), |entry| entry.name.as_str().into()),
+            name: entry
+                .as_ref()
+                .map_or_else(|| self.user.clone(), |entry| entry.name.as_str().into()),
             uid: uid.as_raw(),
             gid: gid.as_raw(),
             groups: groups.into(),
