@@ -331,12 +331,7 @@ impl ListingBuilder {
         }
     }
 
-    fn add(
-        &mut self,
-        record: &Record,
-        run: Option<&ScriptRun>,
-        group: Option<VirtualServerId>,
-    ) {
+    fn add(&mut self, record: &Record, run: Option<&ScriptRun>, group: Option<VirtualServerId>) {
         self.total += 1;
         if let Some(count) = group.and_then(|group| self.groups.get_mut(group.index())) {
             *count = count.saturating_add(1);

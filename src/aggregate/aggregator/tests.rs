@@ -1,7 +1,7 @@
 use super::*;
 use crate::fleet::{Connection, Handshake, ProbeSpec, TcpSpec};
-use crate::reaper::Tail;
 use crate::id::SpecId;
+use crate::reaper::Tail;
 use crate::tick::Tick;
 
 fn catalog() -> Catalog {
