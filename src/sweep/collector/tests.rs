@@ -17,6 +17,9 @@ use crate::reaper::link::ReaperError;
 /// What a sink was given: `seq` and whether it was a script.
 type Given = Rc<RefCell<Vec<(u64, bool)>>>;
 
+/// What somebody says before his channel goes.
+type LastWord = Box<dyn FnOnce()>;
+
 struct Notes(Given);
 
 impl Sink for Notes {
@@ -122,7 +125,7 @@ fn it_ends_when_shards_and_reaper_have_both_ended_in_either_order() {
         to_reaper.send(script(2)).expect("open");
         let late = thread::spawn(move || {
             // Whoever is first is gone before the other says its last word.
-            let (early, late): (Box<dyn FnOnce() + Send>, Box<dyn FnOnce() + Send>) = (
+            let (early, late): (LastWord, LastWord) = (
                 Box::new(move || {
                     to_shards.send(Report::Ended(ShardId(0), Ok(()))).expect("open");
                     to_shards.send(probe(3)).expect("open");
