@@ -128,7 +128,7 @@ pub fn run_with(
     drop(ready_in);
     let _ = ready.recv();
 
-    let feeder = FeederThread::start(request, catalog.specs(), assignments, &halt);
+    let feeder = FeederThread::start(request, catalog.specs(), assignments, None, &halt);
     let feeder = match feeder {
         Ok(feeder) => feeder,
         Err(error) => {
@@ -140,7 +140,7 @@ pub fn run_with(
             return Err(SweepError::Thread(error));
         }
     };
-    let interrupted = collector.collect(&reports, &empties, &stop, &halt, progress);
+    let interrupted = collector.collect(&reports, None, &empties, &stop, &halt, progress);
     drop(reports);
     for (id, thread) in threads {
         let has_failed =

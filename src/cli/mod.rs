@@ -62,10 +62,10 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let terminal = Terminal { is_coloured: !cli.no_color && environment_allows_colour() };
-    process::raise_descriptor_limit();
+    let nofile = process::raise_descriptor_limit();
     let code = match cli.command {
         Command::Sweep(args) => match args.check() {
-            Ok(()) => sweep::sweep(&args, terminal),
+            Ok(()) => sweep::sweep(&args, nofile, terminal),
             Err((kind, text)) => {
                 let mut command = Cli::command().color(color);
                 command.build();
