@@ -148,7 +148,8 @@ impl Script {
                     }
                 }
                 self.decide(LOST, None);
-                self.phase = Phase::Ended { is_killed: false };
+                // Without a launch there is no group to signal; nothing should end so.
+                self.phase = Phase::Ended { is_killed: self.launched_at.is_none() };
             }
             (Event::Lost, _) => {
                 self.ended_at = Some(now);

@@ -3,7 +3,7 @@
 use super::behaviour::{Launch, OnTerm};
 use super::numbers::Owner;
 use super::process::{KILLED, Process, Role};
-use super::{Happening, Leader, ScriptWorld, Told};
+use super::{Happening, Leader, ScriptTrace, ScriptWorld, SimScript, Told};
 use crate::reaper::ScriptStatus;
 use crate::reaper::supervise::{End, Event, GroupSignal, Rest, RunId, World};
 use crate::tick::Tick;
@@ -39,6 +39,7 @@ impl World for ScriptWorld {
         let is_lost = heard(|event| *event == Event::Lost);
         // The leader's pidfd tells a loss that the supervisor has not heard of yet.
         if script.behaviour.is_lost && script.leader == Leader::Collected && !is_lost {
+            script.trace.note(signal, now);
             return Err(libc::ESRCH);
         }
         let is_its_own = script
@@ -53,12 +54,7 @@ impl World for ScriptWorld {
         if signal == GroupSignal::Kill {
             script.found_alive = script.alive();
         }
-        let first = match signal {
-            GroupSignal::Terminate => &mut script.trace.term_at,
-            GroupSignal::Kill => &mut script.trace.kill_at,
-        };
-        if first.is_none() {
-            *first = Some(now);
+        if script.trace.note(signal, now) {
             script.trace.others_lived =
                 script.processes[1..].iter().any(|process| process.is_alive());
         }
@@ -203,7 +199,20 @@ impl ScriptWorld {
     }
 }
 
-impl super::SimScript {
+impl ScriptTrace {
+    /// Notes a signal; whether it is the first of its kind.
+    fn note(&mut self, signal: GroupSignal, now: Tick) -> bool {
+        let first = match signal {
+            GroupSignal::Terminate => &mut self.term_at,
+            GroupSignal::Kill => &mut self.kill_at,
+        };
+        let is_first = first.is_none();
+        first.get_or_insert(now);
+        is_first
+    }
+}
+
+impl SimScript {
     fn refuses(&self, now: Tick) -> bool {
         self.trace.launched_at.is_some_and(|at| now < at + self.behaviour.refuses_for)
     }

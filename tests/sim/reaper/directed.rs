@@ -205,6 +205,17 @@ fn strays_that_breed_are_hunted_until_they_are_gone() {
 }
 
 #[test]
+fn a_stall_between_two_kills_makes_nothing_unkillable() {
+    let mut scenario = Scenario::plain();
+    // Its stray forks another one as it is killed; nobody is there to see that for five seconds.
+    scenario.add(S, Behaviour { strays: 1, breeds_for: MS, dying: MS, ..Behaviour::default() });
+    scenario.stalls_at = vec![(10 * MS + MS / 2, Duration::ZERO), (11 * MS + MS / 2, 5 * S)];
+    let run = run(&scenario);
+    assert!(run.stalled >= 5 * S);
+    assert_eq!((told(&run, 0).end.outcome, told(&run, 0).end.is_unkilled), (Outcome::Pass, false));
+}
+
+#[test]
 fn a_stopped_script_times_out_like_any_other() {
     for on_term in [OnTerm::Dies, OnTerm::Ignores, OnTerm::Exits(MS, 0)] {
         let stopped = Behaviour { stops_after: Some(MS), on_term, ..Behaviour::default() };
@@ -293,7 +304,8 @@ fn places_are_stuck_only_when_all_of_them_are() {
 
 #[test]
 fn a_stop_ends_everything_and_reports_nothing() {
-    for stop_after in 0..12 {
+    // The fifth turn is at the deadlines.
+    for stop_after in 0..5 {
         let mut scenario = Scenario::plain();
         scenario.jobs = 8;
         scenario.stop_after = Some(stop_after);

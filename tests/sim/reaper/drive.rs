@@ -95,6 +95,7 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
     };
     let mut give_up_at = None;
     let mut done_at = None;
+    start_due(&mut arrivals, &mut supervisor, &mut run, canary)?;
     for turn in 0.. {
         let before = run.world.now();
         let asked = supervisor.next_wake();
@@ -146,10 +147,11 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
         }
         if supervisor.running() > 0 || arrivals.next().is_some() {
             done_at = None;
-        } else if supervisor.is_idle() && run.world.is_still() {
-            break;
-        } else if now > *done_at.get_or_insert(now) + AFTERWARDS {
-            break;
+        } else {
+            let is_still = supervisor.is_idle() && run.world.is_still();
+            if is_still || now > *done_at.get_or_insert(now) + AFTERWARDS {
+                break;
+            }
         }
         run.world.pass(now + TURN_COSTS);
         if now.since(start()) > TIME_MAX {
