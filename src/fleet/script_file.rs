@@ -23,6 +23,7 @@ mod problem;
 
 pub use judge::{Weakness, Why};
 pub use problem::PathProblem;
+pub(crate) use problem::shown;
 
 use super::ScriptUser;
 
