@@ -38,6 +38,7 @@ fn options(port: u16, faults: &str) -> Options {
         port,
         servers: 300,
         faults: faults.parse().unwrap(),
+        script_share: Share::default(),
         tcp_share: Share::default(),
         ..Options::default()
     }
@@ -323,7 +324,8 @@ fn shares_are_what_was_asked_for() {
     let servers = 1_000_000;
     let net = "127.64.0.0/12".parse().unwrap();
     let faults: Faults = "refuse=1%,silent=0.1%,slow=20%,nxdomain=0.0100%".parse().unwrap();
-    let options = Options { net, servers, faults, ..Options::default() };
+    let script_share = Share::default();
+    let options = Options { net, servers, faults, script_share, ..Options::default() };
     let (mut tcp, mut of) = (0, HashMap::new());
     for server in Fleet::new(&options).unwrap().servers() {
         tcp += u32::from(server.kind == Kind::Tcp);
