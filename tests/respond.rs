@@ -384,6 +384,30 @@ fn the_papers_are_written_and_agree() {
     keepalived_accepts(&conf);
 }
 
+/// keepalived reads the script checks as they are meant, and only says what it says of all scripts
+/// without `enable_script_security`.
+#[test]
+fn keepalived_reads_the_script_checks() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("keepalived.conf");
+    let script_share = Share::percent(100);
+    let options = Options { script_share, servers: 20, ..options(5300, ALL_FAULTS) };
+    let mut file = std::fs::File::create(&conf).unwrap();
+    Fleet::new(&options).unwrap().write_conf(&mut file).unwrap();
+    match Command::new("keepalived").arg("-t").arg("-f").arg(&conf).output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let first = "SECURITY VIOLATION - check scripts are being executed but script_security";
+            assert!(said.starts_with(first) && said.lines().count() == 1, "{said}");
+            assert_eq!(output.status.code(), Some(6));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            eprintln!("keepalived is not installed: its judgement is left out");
+        }
+        Err(error) => panic!("keepalived: {error}"),
+    }
+}
+
 /// The configuration by the judgement of keepalived itself, where it is installed.
 fn keepalived_accepts(conf: &Path) {
     match Command::new("keepalived").arg("-t").arg("-f").arg(conf).output() {
