@@ -10,7 +10,7 @@ use crate::id::SpecId;
 use crate::tick::Tick;
 
 /// What one checker's probe found, after all its attempts.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Outcome {
     /// The server did what the checker asks for.
     Pass,
@@ -21,7 +21,7 @@ pub enum Outcome {
 }
 
 /// Why a server failed. Never a local fault.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Failure {
     /// Nothing that counts arrived by the deadline.
     Timeout,
@@ -46,7 +46,7 @@ pub enum Failure {
 }
 
 /// Why nothing can be said about a server.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum LocalFault {
     /// This process was not running for more than a quarter of the attempt's timeout.
     Late,

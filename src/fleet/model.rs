@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::rr::{Name, RecordType};
+use serde::{Deserialize, Serialize};
 
 use crate::id::{RealServerId, SpecId, VirtualServerId};
 
@@ -251,7 +252,7 @@ pub struct MiscSpec {
 }
 
 /// A command as `misc_path` spells it. No argument has a NUL byte in it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum ScriptCommand {
     /// Program and arguments; at least the program, which is not empty. Without a `/` in it, the
     /// program is looked up in the PATH that scripts are given.
@@ -261,7 +262,7 @@ pub enum ScriptCommand {
 }
 
 /// Whom a script runs as.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct ScriptUser {
     /// The user's name, for reports, HOME, USER and LOGNAME.
     pub name: Box<str>,

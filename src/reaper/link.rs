@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
+use serde::{Deserialize, Serialize};
 
 use super::report::ScriptRun;
 use crate::outcome::{Assignment, Record};
@@ -30,7 +31,7 @@ pub struct ReaperConfig {
 }
 
 /// Where the control groups of scripts are made.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum CgroupMode {
     /// Below this process's own cgroup v2 where that was delegated to it; nowhere else.
     #[default]
@@ -98,4 +99,10 @@ pub enum ReaperError {
     /// The reaper process could not be set up; the text says what it could not do.
     #[error("the process that runs scripts: {0}")]
     Setup(String),
+    /// The reaper process ended while it was needed.
+    #[error("the process that runs scripts ended ({status}); what was left of its scripts was killed")]
+    Died {
+        /// How it ended.
+        status: String,
+    },
 }

@@ -16,6 +16,7 @@
 pub mod escalate;
 pub mod exit;
 pub mod link;
+mod protocol;
 pub mod report;
 pub mod supervise;
 

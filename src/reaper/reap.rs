@@ -1,0 +1,459 @@
+//! The kernel's processes, as the supervisor sees them: groups, zombies, strays, control groups, output.
+//!
+//! Leaders are children of the launch thread. A process that lost its parent becomes a child of the main
+//! thread, because the reaper process is a subreaper: a *stray*. So `waitid(__WNOTHREAD)` of the main
+//! thread sees strays only, and says with one call that there is none. Whose stray it is, is written in its
+//! environment. One that has lost that mark is killed as soon as every script that ran when it was first
+//! seen has ended; a control group, where there is one, needs no mark at all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::{AsFd, OwnedFd};
+
+use crossbeam_channel::Sender;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use super::capture::{Capture, ReadBuffer};
+use super::cgroup::{Cgroup, Cgroups};
+use super::launch::{Command, Launched, pidfd, wait};
+use super::protocol::{Order, Reply};
+use super::report::{ScriptRun, ScriptStatus};
+use super::strays::{Mark, all_pids, group_of, mark_in, parent_of};
+use super::supervise::{End, GroupSignal, Rest, RunId, World};
+use crate::tick::{Tick, monotonic_now};
+
+/// What the launch thread is given.
+pub(super) type LaunchOrder = (RunId, Command);
+
+/// What an event of epoll is about.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Source {
+    /// The socket of the reaper thread.
+    Socket,
+    /// The launch thread has something to tell.
+    LaunchThread,
+    /// The leader of a run ended.
+    Leader(RunId),
+    /// Output of a run.
+    Output(RunId),
+}
+
+impl Source {
+    pub(super) fn token(self) -> u64 {
+        match self {
+            Source::Socket => 0,
+            Source::LaunchThread => 1,
+            Source::Leader(run) => 2 + run.0 * 2,
+            Source::Output(run) => 3 + run.0 * 2,
+        }
+    }
+
+    pub(super) fn of(token: u64) -> Source {
+        match token {
+            0 => Source::Socket,
+            1 => Source::LaunchThread,
+            leader if leader % 2 == 0 => Source::Leader(RunId(leader / 2 - 1)),
+            output => Source::Output(RunId(output / 2 - 1)),
+        }
+    }
+}
+
+/// All scripts of this process.
+pub(super) struct Children {
+    epoll: Epoll,
+    launches: Sender<LaunchOrder>,
+    nofile: Option<(u64, u64)>,
+    security: bool,
+    cgroups: Option<Cgroups>,
+    /// See [`super::strays`].
+    mark: String,
+    /// From [`Children::take`] to `launch`.
+    orders: HashMap<RunId, Order>,
+    children: BTreeMap<RunId, Child>,
+    strays: HashMap<i32, Stray>,
+    /// The number after the highest run so far.
+    runs_seen: u64,
+    buffer: ReadBuffer,
+    /// What is to be told to the reaper thread.
+    pub(super) replies: Vec<Reply>,
+}
+
+struct Child {
+    begun: Tick,
+    /// The launch thread has it and has not said how that went.
+    is_launching: bool,
+    leader: Option<Leader>,
+    stdout: Capture,
+    stderr: Capture,
+    cgroup: Option<Cgroup>,
+    explanation: Option<String>,
+    /// Processes of it that were taken away dead of SIGKILL, the leader left out, and were not told yet.
+    killed: u32,
+}
+
+struct Leader {
+    pid: i32,
+    pidfd: OwnedFd,
+    /// Its zombie was taken away, or somebody else did.
+    is_reaped: bool,
+}
+
+/// A child of the main thread.
+struct Stray {
+    owner: Mark,
+    /// The run that would have started next when it was first seen.
+    seen_before: u64,
+}
+
+impl Children {
+    pub(super) fn new(
+        epoll: Epoll,
+        launches: Sender<LaunchOrder>,
+        cgroups: Option<Cgroups>,
+        nofile: Option<(u64, u64)>,
+        security: bool,
+        mark: String,
+    ) -> Children {
+        Children {
+            epoll,
+            launches,
+            nofile,
+            security,
+            cgroups,
+            mark,
+            orders: HashMap::new(),
+            children: BTreeMap::new(),
+            strays: HashMap::new(),
+            runs_seen: 0,
+            buffer: ReadBuffer::default(),
+            replies: Vec::new(),
+        }
+    }
+
+    pub(super) fn epoll(&self) -> &Epoll {
+        &self.epoll
+    }
+
+    /// Keeps an order until the supervisor starts it.
+    pub(super) fn take(&mut self, order: Order) {
+        self.orders.insert(order.run, order);
+    }
+
+    /// The launch thread has started a script.
+    pub(super) fn launched(&mut self, run: RunId, launched: Launched) -> Tick {
+        let at = launched.launched_at;
+        let Some(child) = self.children.get_mut(&run) else { return at };
+        let _ = self.epoll.add(&launched.pidfd, leader_event(run));
+        watch(&self.epoll, &launched.stdout, Source::Output(run));
+        watch(&self.epoll, &launched.stderr, Source::Output(run));
+        child.is_launching = false;
+        child.stdout = Capture::of(launched.stdout);
+        child.stderr = Capture::of(launched.stderr);
+        child.leader =
+            Some(Leader { pid: launched.pid, pidfd: launched.pidfd, is_reaped: false });
+        at
+    }
+
+    /// The launch thread could not start a script.
+    pub(super) fn refused(&mut self, run: RunId, explanation: Option<String>) {
+        if let Some(child) = self.children.get_mut(&run) {
+            child.is_launching = false;
+            child.explanation = explanation;
+        }
+    }
+
+    /// All runs that were not forgotten.
+    pub(super) fn runs(&self) -> Vec<RunId> {
+        self.children.keys().copied().collect()
+    }
+
+    /// Whether the launch thread is at work.
+    pub(super) fn is_launching(&self) -> bool {
+        self.children.values().any(|child| child.is_launching)
+    }
+
+    /// How the leader of a run ended; `None` while it runs, or is not ours to ask about any more.
+    ///
+    /// # Errors
+    /// Somebody else has waited for it.
+    pub(super) fn peek(&self, run: RunId) -> Result<Option<ScriptStatus>, Errno> {
+        match self.children.get(&run).and_then(|child| child.leader.as_ref()) {
+            Some(leader) if !leader.is_reaped => {
+                let status = wait::peek(leader.pidfd.as_fd());
+                if status == Ok(None) {
+                    // A leader is told of once, so ask to be told again.
+                    let mut event = leader_event(run);
+                    let _ = self.epoll.modify(&leader.pidfd, &mut event);
+                }
+                status
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads what a script wrote.
+    pub(super) fn read_output(&mut self, run: RunId) {
+        let Some(child) = self.children.get_mut(&run) else { return };
+        child.stdout.read(&mut self.buffer);
+        child.stderr.read(&mut self.buffer);
+    }
+
+    /// Takes away dead strays, kills those that nobody may own any more. To be called now and then.
+    pub(super) fn look_after_strays(&mut self) {
+        if self.find_strays() == 0 {
+            return;
+        }
+        let oldest = self.children.keys().next().map_or(u64::MAX, |run| run.0);
+        for (pid, stray) in &self.strays {
+            let is_owned = match stray.owner {
+                Mark::Of(owner) => self.children.contains_key(&owner),
+                Mark::Unknown => oldest < stray.seen_before,
+            };
+            if !is_owned {
+                // It is our child, so its number is its own until we take it away.
+                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// Sends SIGKILL to everything and takes it away, whatever the supervisor thinks of it. True when
+    /// nothing is left.
+    pub(super) fn kill_everything(&mut self) -> bool {
+        for child in self.children.values_mut() {
+            if let Some(cgroup) = &child.cgroup {
+                let _ = cgroup.kill();
+            }
+            let Some(leader) = &mut child.leader else { continue };
+            let _ = signal_group_of(leader, Signal::SIGKILL);
+            if !leader.is_reaped {
+                let _ = pidfd::send(leader.pidfd.as_fd(), libc::SIGKILL);
+                leader.is_reaped = !matches!(wait::reap(leader.pidfd.as_fd()), Ok(None));
+            }
+        }
+        self.find_strays();
+        for pid in self.strays.keys() {
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        let is_quiet = |child: &Child| child.leader.as_ref().is_none_or(|leader| leader.is_reaped);
+        self.children.values().all(is_quiet) && self.strays.is_empty()
+    }
+
+    /// Takes a dead stray away and notes whose it was: that of the script in whose group it is, or whose
+    /// mark it carried while it lived.
+    fn take_away(&mut self, pid: i32, status: ScriptStatus) {
+        let group = group_of(pid);
+        let stray = self.strays.remove(&pid);
+        let _ = wait::reap_by_number(pid);
+        if status != ScriptStatus::Signaled(libc::SIGKILL as u8) {
+            return;
+        }
+        let owner = stray.map_or(Mark::Unknown, |stray| stray.owner);
+        let is_owner = |(run, child): &(&RunId, &mut Child)| {
+            owner == Mark::Of(**run) || child.leader.as_ref().map(|leader| leader.pid) == group
+        };
+        if let Some((_, child)) = self.children.iter_mut().find(is_owner) {
+            child.killed += 1;
+        }
+    }
+
+    /// Takes away dead strays and looks for new ones. Returns how many live, and fills in whose they are.
+    fn find_strays(&mut self) -> usize {
+        loop {
+            match wait::peek_at_any_of_this_thread() {
+                Ok(Some((pid, status))) => self.take_away(pid, status),
+                Ok(None) => break,
+                // There are none at all.
+                Err(_) => {
+                    self.strays.clear();
+                    return 0;
+                }
+            }
+        }
+        let own = std::process::id() as i32;
+        let leaders: Vec<i32> =
+            self.children.values().filter_map(|child| Some(child.leader.as_ref()?.pid)).collect();
+        for pid in all_pids() {
+            let is_known = self.strays.get(&pid).is_some_and(|s| s.owner != Mark::Unknown);
+            if is_known || parent_of(pid) != Some(own) || leaders.contains(&pid) {
+                continue;
+            }
+            let owner = mark_in(pid, &self.mark);
+            let seen_before = self.runs_seen;
+            self.strays.entry(pid).or_insert(Stray { owner, seen_before }).owner = owner;
+        }
+        self.strays.len()
+    }
+}
+
+/// The descriptor of a zombie that waits to be taken away stays readable, and one that was taken away too:
+/// it must not wake the loop again and again while the rest of its group is killed.
+fn leader_event(run: RunId) -> EpollEvent {
+    EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, Source::Leader(run).token())
+}
+
+/// Has the loop woken by a descriptor. The kernel refuses that only where it has no memory left; then the
+/// loop looks by itself now and then.
+pub(super) fn watch(epoll: &Epoll, fd: impl AsFd, source: Source) {
+    let _ = epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, source.token()));
+}
+
+/// Sends a signal to the group of a leader, dead or alive.
+fn signal_group_of(leader: &Leader, signal: Signal) -> Result<(), Errno> {
+    match pidfd::send_to_group(leader.pidfd.as_fd(), signal as i32) {
+        // Before kernel 6.9 there is the number only. It is the group's own while the leader has not been
+        // taken away, and after that for as long as anything is in the group.
+        Err(Errno::EINVAL) => killpg(Pid::from_raw(leader.pid), signal),
+        result => result,
+    }
+}
+
+impl World for Children {
+    fn launch(&mut self, run: RunId) {
+        let begun = monotonic_now();
+        self.runs_seen = self.runs_seen.max(run.0 + 1);
+        let cgroup = self.cgroups.as_mut().and_then(|cgroups| cgroups.take().ok());
+        if let Some(order) = self.orders.remove(&run) {
+            let command = Command {
+                command: order.command,
+                user: order.user,
+                environment: order.environment,
+                nofile: self.nofile,
+                security: self.security,
+                cgroup_procs: cgroup.as_ref().map(|cgroup| cgroup.procs.clone()),
+            };
+            // The launch thread ends with this process.
+            let _ = self.launches.send((run, command));
+        }
+        self.children.insert(
+            run,
+            Child {
+                begun,
+                is_launching: true,
+                leader: None,
+                stdout: Capture::default(),
+                stderr: Capture::default(),
+                cgroup,
+                explanation: None,
+                killed: 0,
+            },
+        );
+    }
+
+    fn signal_group(&mut self, run: RunId, signal: GroupSignal) -> Result<(), i32> {
+        let Some(leader) = self.children.get(&run).and_then(|child| child.leader.as_ref()) else {
+            return Err(libc::ESRCH);
+        };
+        let (first, then) = match signal {
+            GroupSignal::Terminate => (Signal::SIGTERM, Some(Signal::SIGCONT)),
+            GroupSignal::Kill => (Signal::SIGKILL, None),
+        };
+        let result = signal_group_of(leader, first);
+        // The leader may have moved to another group.
+        let to_leader = pidfd::send(leader.pidfd.as_fd(), first as i32);
+        if let Some(then) = then {
+            let _ = signal_group_of(leader, then);
+            let _ = pidfd::send(leader.pidfd.as_fd(), then as i32);
+        }
+        result.or(to_leader).map_err(|errno| errno as i32)
+    }
+
+    fn reap(&mut self, run: RunId) {
+        if let Some(leader) = self.children.get_mut(&run).and_then(|child| child.leader.as_mut()) {
+            leader.is_reaped = true;
+            // Whatever it says, there is nothing left to take away.
+            let _ = wait::reap(leader.pidfd.as_fd());
+        }
+    }
+
+    fn kill_rest(&mut self, run: RunId) -> Rest {
+        let mut rest = Rest::default();
+        self.find_strays();
+        for (pid, stray) in &self.strays {
+            if stray.owner == Mark::Of(run) {
+                rest.alive += 1;
+                if let Err(errno) = kill(Pid::from_raw(*pid), Signal::SIGKILL) {
+                    rest.refused = Some(errno as i32);
+                }
+            }
+        }
+        let Some(child) = self.children.get_mut(&run) else { return rest };
+        rest.killed = std::mem::take(&mut child.killed);
+        if let Some(leader) = &mut child.leader {
+            leader.is_reaped = true;
+            match signal_group_of(leader, Signal::SIGKILL) {
+                Ok(()) => rest.alive += 1,
+                Err(Errno::ESRCH) => {}
+                Err(errno) => {
+                    rest.alive += 1;
+                    rest.refused = Some(errno as i32);
+                }
+            }
+        }
+        if let Some(cgroup) = &child.cgroup
+            && cgroup.is_populated().unwrap_or(false)
+        {
+            rest.alive += 1;
+            if let Err(error) = cgroup.kill() {
+                rest.refused = error.raw_os_error();
+            }
+        }
+        rest
+    }
+
+    fn report(&mut self, run: RunId, end: End) {
+        let Some(child) = self.children.get_mut(&run) else { return };
+        // What it wrote last may not have been read yet.
+        child.stdout.read(&mut self.buffer);
+        child.stderr.read(&mut self.buffer);
+        let since = |from: Tick, to: Option<Tick>| to.map(|to| to.since(from).as_nanos() as u64);
+        let script = ScriptRun {
+            queued_ns: 0,
+            startup_ns: since(child.begun, end.launched_at),
+            run_ns: end.launched_at.and_then(|launched| since(launched, end.ended_at)),
+            status: end.status,
+            weight: end.weight,
+            stdout: std::mem::take(&mut child.stdout).into_tail(),
+            stderr: std::mem::take(&mut child.stderr).into_tail(),
+            left_processes: end.left_processes,
+            is_unkilled: end.is_unkilled,
+            explanation: child.explanation.take().or_else(|| refusal_in_words(end.refused)),
+        };
+        self.replies.push(Reply::Ended(run, end.outcome, Box::new(script)));
+    }
+
+    fn forget(&mut self, run: RunId) {
+        let Some(child) = self.children.remove(&run) else { return };
+        if let (Some(cgroup), Some(cgroups)) = (child.cgroup, &mut self.cgroups) {
+            // One that is not empty, which only a stop gives up, is not used again.
+            if !cgroup.is_populated().unwrap_or(true) {
+                cgroup.clear();
+                cgroups.give_back(cgroup);
+            }
+        }
+    }
+}
+
+fn refusal_in_words(refused: Option<i32>) -> Option<String> {
+    refused.map(|errno| format!("the kernel refused to kill it: {}", Errno::from_raw(errno).desc()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_read_back() {
+        for source in [
+            Source::Socket,
+            Source::LaunchThread,
+            Source::Leader(RunId(0)),
+            Source::Output(RunId(0)),
+            Source::Leader(RunId(1 << 40)),
+            Source::Output(RunId(1 << 40)),
+        ] {
+            assert_eq!(Source::of(source.token()), source);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Processes that are no leaders: found in /proc, known by the mark in their environment.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
+use memchr::memmem;
+use nix::errno::Errno;
+
+use super::launch::pidfd;
+use super::supervise::RunId;
+
+/// The variable in a script's environment by which its descendants are known.
+pub(super) const VARIABLE: &str = "RINGPROBE_SCRIPT";
+
+/// Between two looks for what was killed.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Looks before what cannot be killed is left alone: about two seconds.
+const LOOKS_MAX: u32 = 200;
+
+/// The value of [`VARIABLE`] for one run.
+pub(super) fn mark_of(mark: &str, run: RunId) -> String {
+    format!("{mark}.{}", run.0)
+}
+
+/// Process ids in /proc, as far as it can be read.
+pub(super) fn all_pids() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The parent of a process; `None` when the process is gone.
+pub(super) fn parent_of(pid: i32) -> Option<i32> {
+    number_after_name(pid, 1)
+}
+
+/// The group of a process, a zombie too; `None` when the process is gone.
+pub(super) fn group_of(pid: i32) -> Option<i32> {
+    number_after_name(pid, 2)
+}
+
+/// A field of /proc/PID/stat: `PID (NAME) STATE PARENT GROUP ...`, and the name may have anything in it.
+fn number_after_name(pid: i32, field: usize) -> Option<i32> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = memchr::memrchr(b')', &stat)? + 1;
+    let mut fields = stat[after_name..].split(|byte| *byte == b' ').filter(|f| !f.is_empty());
+    std::str::from_utf8(fields.nth(field)?).ok()?.parse().ok()
+}
+
+/// Whose mark a process carries.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Mark {
+    /// It descends from this run.
+    Of(RunId),
+    /// None, or one that cannot be read.
+    Unknown,
+}
+
+/// Reads the mark in a process's environment.
+pub(super) fn mark_in(pid: i32, mark: &str) -> Mark {
+    fs::read(format!("/proc/{pid}/environ"))
+        .ok()
+        .and_then(|environment| run_in(&environment, mark))
+        .map_or(Mark::Unknown, Mark::Of)
+}
+
+/// The run whose mark stands among NUL-ended `NAME=value` strings.
+fn run_in(environment: &[u8], mark: &str) -> Option<RunId> {
+    let prefix = format!("{VARIABLE}={mark}.");
+    environment.split(|byte| *byte == 0).find_map(|variable| {
+        let number = variable.strip_prefix(prefix.as_bytes())?;
+        std::str::from_utf8(number).ok()?.parse().ok().map(RunId)
+    })
+}
+
+/// Kills every process that carries this mark, whoever its parent is, until none is found. For when the
+/// reaper process is gone.
+pub(super) fn kill_marked(mark: &str) {
+    let needle = format!("{VARIABLE}={mark}.");
+    let (_nobody, pause) = bounded::<()>(0);
+    let mut was_found_none = false;
+    for _ in 0..LOOKS_MAX {
+        let mut found = false;
+        for pid in all_pids() {
+            let is_marked = || {
+                fs::read(format!("/proc/{pid}/environ"))
+                    .is_ok_and(|text| memmem::find(&text, needle.as_bytes()).is_some())
+            };
+            if !is_marked() {
+                continue;
+            }
+            // The number may be another's by now; the descriptor stays with what is looked at again.
+            match pidfd::open(pid) {
+                Ok(process) if is_marked() => {
+                    found = true;
+                    // A refusal leaves it to the next look, and at last to itself.
+                    let _ = pidfd::send(process.as_fd(), libc::SIGKILL);
+                }
+                Ok(_) | Err(Errno::ESRCH) => {}
+                Err(_) => found = true,
+            }
+        }
+        // Twice, because a process that is just becoming another program has no environment for a moment.
+        if !found && was_found_none {
+            return;
+        }
+        was_found_none = !found;
+        // Nobody sends, so this waits for the whole time.
+        let _ = pause.recv_timeout(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_of_a_run_is_read_back_and_no_other() {
+        let text = |value: &str| format!("PATH=/bin\0{VARIABLE}={value}\0HOME=/\0").into_bytes();
+        let mark = "00ff";
+        assert_eq!(run_in(&text(&mark_of(mark, RunId(42))), mark), Some(RunId(42)));
+        assert_eq!(run_in(&text("00fe.42"), mark), None);
+        assert_eq!(run_in(&text("00ff.x"), mark), None);
+        assert_eq!(run_in(&text("00ff"), mark), None);
+        assert_eq!(run_in(b"", mark), None);
+        assert_eq!(run_in(format!("X{VARIABLE}=00ff.1\0").as_bytes(), mark), None);
+    }
+
+    #[test]
+    fn this_process_has_its_parent() {
+        let own = std::process::id() as i32;
+        let parent = std::os::unix::process::parent_id() as i32;
+        assert_eq!(parent_of(own), Some(parent));
+        assert_eq!(group_of(own), Some(nix::unistd::getpgrp().as_raw()));
+        assert!(all_pids().any(|pid| pid == own));
+        assert_eq!(parent_of(i32::MAX), None);
+    }
+}

@@ -1,0 +1,373 @@
+//! The reaper thread: queues scripts, has them run by the reaper process, and reports how they ended.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, never, select, unbounded};
+use rand::RngExt;
+
+use super::launch::environment;
+use super::link::{ReaperConfig, ReaperError, ReaperLinks, ReaperReport};
+use super::protocol::{self, Configuration, Order, Reply, Request};
+use super::report::ScriptRun;
+use super::supervise::{RunId, UNKILLABLE_AFTER};
+use super::{spawn, strays};
+use crate::fleet::{Fleet, ProbeSpec};
+use crate::outcome::{Assignment, Failure, LocalFault, Outcome, Record, ScriptFault};
+use crate::schedule::attempt::{Attempts, Next};
+use crate::tick::{Tick, monotonic_now};
+
+/// How long a stop may go unnoticed.
+const STOP_POLL: Duration = Duration::from_millis(20);
+/// Before another attempt after a fault of ours: processes and memory come back slowly.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Beside grace and the time an unkillable process gets, for a stop to be carried out.
+const STOP_SLACK: Duration = Duration::from_secs(2);
+/// Beside all that scripts may take, before a reaper process that says nothing is taken for stopped.
+const SILENCE_SLACK: Duration = Duration::from_secs(15);
+
+/// Runs scripts on the calling thread until the input ends or the sweep is stopped, and tells
+/// `links.reports` how it ended. No script is left when it returns.
+pub fn run(fleet: Arc<Fleet>, config: ReaperConfig, links: ReaperLinks) {
+    let result = Reaper::start(fleet, config, &links).and_then(|mut reaper| {
+        let result = reaper.work();
+        reaper.end();
+        result
+    });
+    // The aggregator outlives the reaper; if it is gone, nobody is left to tell.
+    let _ = links.reports.send(ReaperReport::Ended(result));
+}
+
+/// A script that waits for its turn, or runs.
+struct Pending {
+    assignment: Assignment,
+    attempts: Attempts,
+    /// Since when it could have run.
+    due: Tick,
+    /// When it was handed to the process.
+    begun: Tick,
+}
+
+struct Reaper<'l> {
+    fleet: Arc<Fleet>,
+    links: &'l ReaperLinks,
+    jobs: usize,
+    grace: Duration,
+    mark: String,
+    /// What every script gets beside what depends on it.
+    base: environment::Base,
+    process: Child,
+    stream: UnixStream,
+    replies: Receiver<Reply>,
+    reader: Option<JoinHandle<()>>,
+    queue: VecDeque<Pending>,
+    /// Attempts that wait a little first, in the order of `due`.
+    later: VecDeque<Pending>,
+    running: HashMap<RunId, Pending>,
+    next_run: u64,
+    is_input_at_end: bool,
+    /// How long this thread has waited for a word of the process. Not by the clock, which goes on
+    /// while this thread is stopped too.
+    silence: Duration,
+    /// The longest `misc_timeout` of what runs or ran.
+    longest: Duration,
+}
+
+impl<'l> Reaper<'l> {
+    fn start(
+        fleet: Arc<Fleet>,
+        config: ReaperConfig,
+        links: &'l ReaperLinks,
+    ) -> Result<Reaper<'l>, ReaperError> {
+        // Nobody else's processes carry it, so what carries it may be killed.
+        let mark = format!("{:032x}", rand::rng().random::<u128>());
+        let jobs = config.jobs.max(1);
+        let (process, stream) = spawn::start(
+            &config,
+            Configuration {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                jobs,
+                grace: config.grace,
+                nofile: config.nofile,
+                security: fleet.script_security,
+                cgroup: config.cgroup.clone(),
+                mark: mark.clone(),
+            },
+        )?;
+        let (to_us, replies) = unbounded();
+        let mut reaper = Reaper {
+            base: environment::Base::of_this_process(&config.environment),
+            grace: config.grace,
+            fleet,
+            links,
+            jobs,
+            mark,
+            process,
+            stream,
+            replies,
+            reader: None,
+            queue: VecDeque::new(),
+            later: VecDeque::new(),
+            running: HashMap::new(),
+            next_run: 0,
+            is_input_at_end: false,
+            silence: Duration::ZERO,
+            longest: Duration::ZERO,
+        };
+        let reader = reaper.stream.try_clone().and_then(|mut stream| {
+            Builder::new().name("reaper-replies".to_owned()).spawn(move || {
+                // Any error is the end of the process as far as we are concerned.
+                while let Ok(Some(reply)) = protocol::read(&mut stream) {
+                    if to_us.send(reply).is_err() {
+                        return;
+                    }
+                }
+            })
+        });
+        match reader {
+            Ok(reader) => reaper.reader = Some(reader),
+            Err(error) => {
+                reaper.end();
+                return Err(ReaperError::Setup(format!("no thread for its replies: {error}")));
+            }
+        }
+        Ok(reaper)
+    }
+
+    fn work(&mut self) -> Result<(), ReaperError> {
+        loop {
+            if self.links.stop.load(Ordering::Relaxed) {
+                self.stop();
+                return Ok(());
+            }
+            let is_alive = self.start_scripts();
+            if self.is_done() {
+                return Ok(());
+            }
+            if !is_alive || !self.wait() {
+                return Err(self.mourn());
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_input_at_end
+            && self.queue.is_empty()
+            && self.later.is_empty()
+            && self.running.is_empty()
+    }
+
+    /// Waits for something to happen; false when the process has ended.
+    fn wait(&mut self) -> bool {
+        let nothing = never();
+        let assignments =
+            if self.is_input_at_end { &nothing } else { &self.links.assignments };
+        select! {
+            recv(assignments) -> batch => match batch {
+                Ok(batch) => self.take(&batch),
+                Err(_) => self.is_input_at_end = true,
+            },
+            recv(self.replies) -> reply => match reply {
+                Ok(reply) => self.answered(reply),
+                Err(_) => return false,
+            },
+            default(STOP_POLL) => {
+                self.silence += STOP_POLL;
+                return self.running.is_empty() || self.silence < self.patience();
+            }
+        }
+        self.silence = Duration::ZERO;
+        // Whatever else has come meanwhile, so that one turn fills every free place.
+        while let Ok(reply) = self.replies.try_recv() {
+            self.answered(reply);
+        }
+        true
+    }
+
+    /// How long nothing may be heard of scripts that run: one may have to wait for the places of others.
+    fn patience(&self) -> Duration {
+        2 * (self.longest + self.grace + UNKILLABLE_AFTER) + SILENCE_SLACK
+    }
+
+    fn take(&mut self, batch: &[Assignment]) {
+        let due = monotonic_now();
+        self.queue.extend(batch.iter().map(|assignment| Pending {
+            assignment: *assignment,
+            attempts: Attempts::new(assignment.retries),
+            due,
+            begun: due,
+        }));
+    }
+
+    /// Hands over as many scripts as may run; false when the process does not take them.
+    fn start_scripts(&mut self) -> bool {
+        let now = monotonic_now();
+        while self.later.front().is_some_and(|pending| pending.due <= now) {
+            self.queue.extend(self.later.pop_front());
+        }
+        while self.running.len() < self.jobs {
+            let Some(mut pending) = self.queue.pop_front() else { break };
+            pending.begun = monotonic_now();
+            let run = RunId(self.next_run);
+            self.next_run += 1;
+            let order = self.order(run, &pending.assignment);
+            self.running.insert(run, pending);
+            self.longest = self.longest.max(order.timeout);
+            if protocol::write(&mut self.stream, &Request::Run(Box::new(order))).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn order(&self, run: RunId, assignment: &Assignment) -> Order {
+        let ProbeSpec::Misc(spec) = &self.fleet.specs[assignment.spec.index()] else {
+            unreachable!("the feeder gives network checks to the shards")
+        };
+        let checker = usize::try_from(assignment.seq)
+            .ok()
+            .and_then(|seq| self.fleet.checkers.get(seq))
+            .expect("a script is a checker of the fleet");
+        let real_server = &self.fleet.real_servers[checker.real_server.index()];
+        let about = environment::About {
+            virtual_server: self.fleet.virtual_server_label(real_server.virtual_server).to_string(),
+            real_server: self.fleet.real_server_label(checker.real_server).to_string(),
+            mark: strays::mark_of(&self.mark, run),
+        };
+        Order {
+            run,
+            command: spec.command.clone(),
+            user: (*spec.user).clone(),
+            timeout: spec.timeout,
+            dynamic: spec.dynamic,
+            environment: self.base.environment(&spec.user, &about),
+        }
+    }
+
+    fn answered(&mut self, reply: Reply) {
+        // Nothing else comes after the introduction.
+        let Reply::Ended(run, outcome, script) = reply else { return };
+        let Some(pending) = self.running.remove(&run) else { return };
+        self.ended(pending, outcome, *script);
+    }
+
+    fn ended(&mut self, mut pending: Pending, outcome: Outcome, mut script: ScriptRun) {
+        let now = monotonic_now();
+        match pending.attempts.after(outcome) {
+            Next::Report => {
+                let waited = pending.begun.since(pending.due).as_nanos() as u64;
+                script.queued_ns = script.queued_ns.saturating_add(waited);
+                self.report(&pending, outcome, script, now);
+            }
+            Next::Retry | Next::FreeRetry if matches!(outcome, Outcome::Unknown(_)) => {
+                pending.due = now + PAUSE;
+                self.later.push_back(pending);
+            }
+            Next::Retry | Next::FreeRetry => {
+                pending.due = now;
+                self.queue.push_back(pending);
+            }
+        }
+    }
+
+    fn report(&self, pending: &Pending, outcome: Outcome, script: ScriptRun, at: Tick) {
+        let ended_by_itself = matches!(
+            outcome,
+            Outcome::Pass | Outcome::Fail(Failure::ExitStatus(_) | Failure::Signal(_))
+        );
+        let latency_ns = match (script.startup_ns, script.run_ns) {
+            (Some(startup), Some(run)) if ended_by_itself => Some(startup.saturating_add(run)),
+            _ => None,
+        };
+        let record = Record {
+            seq: pending.assignment.seq,
+            target: pending.assignment.target,
+            spec: pending.assignment.spec,
+            outcome,
+            attempts: pending.attempts.made,
+            latency_ns,
+            at,
+            strange: None,
+        };
+        // A lost output stops the sweep, and we are told.
+        let _ = self.links.reports.send(ReaperReport::Run(Box::new((record, script))));
+    }
+
+    /// Ends what runs. Nothing of it is reported.
+    fn stop(&mut self) {
+        if protocol::write(&mut self.stream, &Request::Stop).is_err() {
+            return;
+        }
+        let most = monotonic_now() + self.grace + UNKILLABLE_AFTER + STOP_SLACK;
+        loop {
+            match self.replies.recv_timeout(most.since(monotonic_now())) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => return,
+            }
+        }
+    }
+
+    /// The reaper process has ended and nobody asked it to. Kills what it left, and says of everything
+    /// that was to run that nothing is known.
+    fn mourn(&mut self) -> ReaperError {
+        let _ = self.stream.shutdown(Shutdown::Both);
+        // It has ended already, or does not react to anything else.
+        let _ = self.process.kill();
+        let status = match self.process.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        strays::kill_marked(&self.mark);
+        let lost = Outcome::Unknown(LocalFault::Script(ScriptFault::Reaper));
+        let running: Vec<Pending> = self.running.drain().map(|(_, pending)| pending).collect();
+        let waiting = self.queue.drain(..).chain(self.later.drain(..)).collect::<Vec<_>>();
+        for mut pending in running.into_iter().chain(waiting) {
+            pending.attempts.after(lost);
+            self.report(&pending, lost, ScriptRun::default(), monotonic_now());
+        }
+        while !self.is_input_at_end && !self.links.stop.load(Ordering::Relaxed) {
+            match self.links.assignments.recv_timeout(STOP_POLL) {
+                Ok(batch) => {
+                    self.take(&batch);
+                    for mut pending in std::mem::take(&mut self.queue) {
+                        pending.attempts.after(lost);
+                        self.report(&pending, lost, ScriptRun::default(), monotonic_now());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.is_input_at_end = true,
+            }
+        }
+        ReaperError::Died { status }
+    }
+
+    /// Lets the process go and takes its status. It has nothing left to kill, or only what cannot be killed;
+    /// or it is stopped itself.
+    fn end(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+        let is_gone = loop {
+            match self.replies.recv_timeout(STOP_SLACK) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break true,
+                Err(RecvTimeoutError::Timeout) => break false,
+            }
+        };
+        if !is_gone {
+            let _ = self.process.kill();
+        }
+        // It closed its socket with its last breath, or was killed.
+        let _ = self.process.wait();
+        if !is_gone {
+            strays::kill_marked(&self.mark);
+        }
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
