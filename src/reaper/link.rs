@@ -100,7 +100,9 @@ pub enum ReaperError {
     #[error("the process that runs scripts: {0}")]
     Setup(String),
     /// The reaper process ended while it was needed.
-    #[error("the process that runs scripts ended ({status}); what was left of its scripts was killed")]
+    #[error(
+        "the process that runs scripts ended ({status}); what was left of its scripts was killed"
+    )]
     Died {
         /// How it ended.
         status: String,

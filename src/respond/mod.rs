@@ -1,8 +1,9 @@
 //! The embedded fleet: up to millions of servers on 127.0.0.0/8, each good or faulty by its seed.
 //!
 //! For demos, benches and tests: it answers DNS queries and TCP connects as a real fleet would, and
-//! says on paper what a checker must find. Script checks are on paper only: whoever checks runs them. A handful of sockets serve all addresses, and nothing
-//! is stored per server but one bit (see [`Fleet`]). All sockets are bound to the loopback interface.
+//! says on paper what a checker must find. Scripts are on paper only: whoever checks runs them. A
+//! handful of sockets serve all addresses, and nothing is stored per server but one bit (see
+//! [`Fleet`]). All sockets are bound to the loopback interface.
 //!
 //! ```text
 //! Options ─▶ Fleet ┬▶ keepalived.conf, truth        (listing)
