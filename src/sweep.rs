@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! Input ─▶ feeder thread ─▶ shard-0 ─┐
-//!               └─────────▶ shard-1 ─┴▶ aggregator (the caller's thread) ─▶ Sink, Progress
+//!               ├─────────▶ shard-1 ─┼▶ aggregator (the caller's thread) ─▶ Sink, Progress
+//!               └─────────▶ reaper ──┘
 //! ```
 //!
-//! All channels are bounded, so a slow sink slows the shards, and slow shards slow the feeder: memory
+//! All channels but the one to the reaper are bounded, so a slow sink slows the shards, and slow shards slow the feeder: memory
 //! stays the same whatever the input's length. Every thread has ended when [`run`] returns, but for
 //! a feeder that hangs in a read of the input when the sweep was stopped: it ends with that read.
 
@@ -14,6 +15,7 @@ mod collector;
 mod feeder;
 mod feeder_thread;
 mod request;
+mod scripts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +31,7 @@ use self::feeder_thread::FeederThread;
 pub use self::request::{
     Addresses, BadTarget, Exclude, Input, ListSpecs, Progress, Standing, SweepError, SweepRequest,
 };
+use self::scripts::Scripts;
 use crate::aggregate::{Catalog, Summary};
 use crate::id::ShardId;
 use crate::shard;
@@ -93,6 +96,11 @@ pub fn run_with(
 
     // Ours alone: it is also set by what goes wrong inside, and the caller's flag is the caller's.
     let halt = Arc::new(AtomicBool::new(false));
+    // Before the shards take descriptors: it needs a few of its own.
+    let (scripts, scripts_in) = match scripts::start(catalog.fleet(), &request.scripts, &halt) {
+        Ok(started) => started.unzip(),
+        Err(error) => return Err(SweepError::Thread(error)),
+    };
     let (reports_in, reports) = bounded(shards * REPORTS_IN_FLIGHT);
     let mut threads = Vec::with_capacity(shards);
     let mut assignments = Vec::with_capacity(shards);
@@ -128,7 +136,7 @@ pub fn run_with(
     drop(ready_in);
     let _ = ready.recv();
 
-    let feeder = FeederThread::start(request, catalog.specs(), assignments, &halt);
+    let feeder = FeederThread::start(request, catalog.specs(), assignments, scripts_in, &halt);
     let feeder = match feeder {
         Ok(feeder) => feeder,
         Err(error) => {
@@ -137,11 +145,16 @@ pub fn run_with(
                 // The senders are gone, so every shard sees the end of its input.
                 let _ = thread.join();
             }
+            scripts.map(Scripts::join);
             return Err(SweepError::Thread(error));
         }
     };
-    let interrupted = collector.collect(&reports, &empties, &stop, &halt, progress);
+    let script_reports = scripts.as_ref().map(|scripts| &scripts.reports);
+    let interrupted = collector.collect(&reports, script_reports, &empties, &stop, &halt, progress);
     drop(reports);
+    if scripts.is_some_and(|scripts| !scripts.join()) {
+        collector.aggregator.reaper_failed("the reaper panicked".to_owned());
+    }
     for (id, thread) in threads {
         let has_failed =
             collector.aggregator.failures().iter().any(|failure| failure.shard == id.0);

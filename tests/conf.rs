@@ -8,6 +8,8 @@ use ringprobe::fleet::{LoadOptions, Loaded, Rejected, load_text};
 mod damage;
 #[path = "conf/model.rs"]
 mod model;
+#[path = "conf/scripts.rs"]
+mod scripts;
 
 fn rendered(name: &str) -> (bool, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conf").join(name);
@@ -86,6 +88,16 @@ fn names_and_types_of_dns_checks() {
 #[test]
 fn groups_and_their_uses() {
     golden("groups", false);
+}
+
+#[test]
+fn commands_and_users_of_scripts() {
+    golden("scripts", false);
+}
+
+#[test]
+fn files_of_scripts_are_only_warned_of() {
+    golden("script_files", true);
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Adds up what the shards report.
+//! Adds up what the shards and the reaper report.
 //!
 //! Memory does not grow with the number of records: counters, one histogram per shard, at most
-//! [`Listing::ROOM`] records per listing, and one 4-byte count per virtual server and listing.
+//! [`Listing::ROOM`] records and script runs per listing, and one 4-byte count per virtual server and listing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,11 +9,13 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::catalog::Catalog;
+use super::scripts::ScriptTotals;
 use super::snapshot::{
     Counts, FeedCounts, GroupCount, Listing, Percentiles, ReasonCount, ShardFailure, Summary,
 };
 use crate::id::{ShardId, VirtualServerId};
 use crate::outcome::{Failure, LocalFault, Outcome, Record, ScriptFault, SetupStep, Strange};
+use crate::reaper::ScriptRun;
 use crate::shard::link::{Limit, ShardStats};
 
 /// Every outcome that has a reason of its own; payloads do not matter here.
@@ -65,6 +67,8 @@ pub struct Aggregator {
     /// The last cumulative counters of each shard.
     stats: Vec<Option<Box<ShardStats>>>,
     failures: Vec<ShardFailure>,
+    scripts: ScriptTotals,
+    reaper_failure: Option<String>,
 }
 
 impl Aggregator {
@@ -96,6 +100,8 @@ impl Aggregator {
             unclear: ListingBuilder::new(groups),
             stats: (0..shards).map(|_| None).collect(),
             failures: Vec::new(),
+            scripts: ScriptTotals::new(),
+            reaper_failure: None,
         }
     }
 
@@ -112,27 +118,34 @@ impl Aggregator {
     /// Counts a batch.
     pub fn add_records(&mut self, records: &[Record]) {
         for record in records {
-            self.attempts += u64::from(record.attempts);
-            self.reasons[reason_index(record.outcome)] += 1;
-            let checker = usize::from(self.checker_of_spec[record.spec.index()]);
-            for counts in [&mut self.counts, &mut self.checkers[checker].1] {
-                counts.probed += 1;
-                match record.outcome {
-                    Outcome::Pass => counts.passed += 1,
-                    Outcome::Fail(_) => counts.failed += 1,
-                    Outcome::Unknown(_) => counts.unknown += 1,
-                }
-            }
+            self.count(record, None);
+        }
+    }
+
+    /// Counts a script. Its times are kept apart from the latencies of the network.
+    pub fn add_script(&mut self, record: &Record, run: &ScriptRun) {
+        self.scripts.add(record, run);
+        self.count(record, Some(run));
+    }
+
+    fn count(&mut self, record: &Record, run: Option<&ScriptRun>) {
+        self.attempts += u64::from(record.attempts);
+        self.reasons[reason_index(record.outcome)] += 1;
+        let checker = usize::from(self.checker_of_spec[record.spec.index()]);
+        for counts in [&mut self.counts, &mut self.checkers[checker].1] {
+            counts.probed += 1;
             match record.outcome {
-                Outcome::Pass => {}
-                Outcome::Fail(_) => {
-                    self.failing.add(record, self.catalog.virtual_server(record.seq));
-                }
-                Outcome::Unknown(_) => {
-                    self.unclear.add(record, self.catalog.virtual_server(record.seq));
-                }
+                Outcome::Pass => counts.passed += 1,
+                Outcome::Fail(_) => counts.failed += 1,
+                Outcome::Unknown(_) => counts.unknown += 1,
             }
         }
+        let listing = match record.outcome {
+            Outcome::Pass => return,
+            Outcome::Fail(_) => &mut self.failing,
+            Outcome::Unknown(_) => &mut self.unclear,
+        };
+        listing.add(record, run, self.catalog.virtual_server(record.seq));
     }
 
     /// Takes a shard's cumulative counters in place of its earlier ones.
@@ -145,6 +158,11 @@ impl Aggregator {
     /// Notes that a shard ended with an error.
     pub fn shard_failed(&mut self, shard: ShardId, error: String) {
         self.failures.push(ShardFailure { shard: shard.0, error });
+    }
+
+    /// Notes that the reaper ended with an error. The first error is the one that counts.
+    pub fn reaper_failed(&mut self, error: String) {
+        self.reaper_failure.get_or_insert(error);
     }
 
     /// Shards that ended with an error so far.
@@ -203,6 +221,7 @@ impl Aggregator {
                 .collect(),
             checkers: self.checkers.iter().copied().collect(),
             latency_us: self.latency().as_ref().and_then(Percentiles::of),
+            scripts: self.scripts.summary(),
             elapsed_s: rounded(elapsed_s, 1e6),
             probes_per_second: if elapsed_s > 0.0 {
                 rounded(self.counts.probed as f64 / elapsed_s, 10.0)
@@ -237,6 +256,7 @@ impl Aggregator {
             interrupted: false,
             cut_short: false,
             shard_failures: self.failures.clone(),
+            reaper_failure: self.reaper_failure.clone(),
             failing: self.failing.listing(&self.catalog),
             unclear: self.unclear.listing(&self.catalog),
         }
@@ -293,6 +313,8 @@ fn reason_index(outcome: Outcome) -> usize {
 struct ListingBuilder {
     /// Sorted by `seq`, at most [`Listing::ROOM`].
     records: Vec<Record>,
+    /// Of the scripts among them, by `seq`.
+    runs: BTreeMap<u64, ScriptRun>,
     total: u64,
     /// By virtual server. Counted for all of them, because which ones will be listed is only known
     /// at the end.
@@ -303,12 +325,13 @@ impl ListingBuilder {
     fn new(groups: usize) -> ListingBuilder {
         ListingBuilder {
             records: Vec::with_capacity(Listing::ROOM),
+            runs: BTreeMap::new(),
             total: 0,
             groups: vec![0; groups],
         }
     }
 
-    fn add(&mut self, record: &Record, group: Option<VirtualServerId>) {
+    fn add(&mut self, record: &Record, run: Option<&ScriptRun>, group: Option<VirtualServerId>) {
         self.total += 1;
         if let Some(count) = group.and_then(|group| self.groups.get_mut(group.index())) {
             *count = count.saturating_add(1);
@@ -317,10 +340,15 @@ impl ListingBuilder {
             if self.records.last().is_some_and(|last| last.seq < record.seq) {
                 return;
             }
-            self.records.pop();
+            if let Some(unlisted) = self.records.pop() {
+                self.runs.remove(&unlisted.seq);
+            }
         }
         let place = self.records.partition_point(|listed| listed.seq < record.seq);
         self.records.insert(place, *record);
+        if let Some(run) = run {
+            self.runs.insert(record.seq, run.clone());
+        }
     }
 
     fn listing(&self, catalog: &Catalog) -> Listing {
@@ -329,6 +357,7 @@ impl ListingBuilder {
         ids.dedup();
         Listing {
             records: self.records.clone(),
+            runs: self.runs.clone(),
             total: self.total,
             groups: ids
                 .into_iter()

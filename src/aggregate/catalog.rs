@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::fleet::{Connection, Fleet, ProbeSpec};
+use crate::fleet::{Connection, Fleet, MiscSpec, ProbeSpec};
 use crate::id::{SpecId, VirtualServerId};
 
 /// Turns `seq` and `spec` of a record back into words. Shared by reference counting, never changed.
@@ -43,6 +43,15 @@ impl Catalog {
     /// The connection options of the checker; `None` for a script.
     pub fn connection(&self, spec: SpecId) -> Option<&Connection> {
         self.specs[spec.index()].connection()
+    }
+
+    /// What a script checker runs; `None` for a checker that contacts its server itself, and for a spec
+    /// that is not in here.
+    pub fn script(&self, spec: SpecId) -> Option<&MiscSpec> {
+        match self.specs.get(spec.index())? {
+            ProbeSpec::Misc(script) => Some(script),
+            ProbeSpec::Dns(_) | ProbeSpec::Tcp(_) => None,
+        }
     }
 
     /// The virtual server of a checker; `None` for a list.

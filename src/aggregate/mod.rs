@@ -1,4 +1,4 @@
-//! Stage 7: the outcomes of all shards become numbers.
+//! Stage 7: the outcomes of all shards and of the reaper become numbers.
 //!
 //! One thread, the caller's, owns every result. Shards hand over batches of records and, about once
 //! a second, their cumulative counters; [`Aggregator`] adds them up and [`Summary`] is what everyone
@@ -6,10 +6,12 @@
 
 mod aggregator;
 mod catalog;
+mod scripts;
 mod snapshot;
 
 pub use aggregator::Aggregator;
 pub use catalog::Catalog;
+pub use scripts::ScriptSummary;
 pub use snapshot::{
     Counts, FeedCounts, GroupCount, Listing, Percentiles, ReasonCount, ShardFailure, Summary,
 };

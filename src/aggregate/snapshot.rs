@@ -6,8 +6,10 @@ use hdrhistogram::Histogram;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::scripts::ScriptSummary;
 use crate::id::VirtualServerId;
 use crate::outcome::Record;
+use crate::reaper::ScriptRun;
 
 /// The result of a sweep. Its serde form is the `summary` record of the NDJSON output.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -24,8 +26,11 @@ pub struct Summary {
     pub reasons: Vec<ReasonCount>,
     /// The same outcomes by checker keyword.
     pub checkers: BTreeMap<&'static str, Counts>,
-    /// Latency of answered attempts, in microseconds; `None` where nothing answered.
+    /// Latency of answered attempts, scripts not among them, in microseconds; `None` where nothing
+    /// answered.
     pub latency_us: Option<Percentiles>,
+    /// How the scripts ran; `None` where none ended.
+    pub scripts: Option<ScriptSummary>,
     /// From the start of the shards to the last record, in seconds.
     pub elapsed_s: f64,
     /// Probes that ended, per second of `elapsed_s`.
@@ -56,7 +61,7 @@ pub struct Summary {
     /// What the feeder did with the input.
     #[serde(flatten)]
     pub feed: FeedCounts,
-    /// Probes given to a shard that did not report them, because it stopped or broke.
+    /// Probes given to a shard or to the reaper and not reported, because it stopped or broke.
     pub unfinished: u64,
     /// Checkers and blocks recognised but not probed yet, by keyword.
     pub not_probed: BTreeMap<String, u32>,
@@ -66,6 +71,8 @@ pub struct Summary {
     pub cut_short: bool,
     /// Shards that ended with an error.
     pub shard_failures: Vec<ShardFailure>,
+    /// Why the reaper ended with an error, or could not begin.
+    pub reaper_failure: Option<String>,
     /// The first failed probes.
     #[serde(skip)]
     pub failing: Listing,
@@ -121,7 +128,7 @@ pub struct FeedCounts {
     /// Targets read from the input, those of other parts included.
     #[serde(skip)]
     pub seen: u64,
-    /// Targets given to a shard.
+    /// Targets given to a shard or to the reaper.
     #[serde(skip)]
     pub dealt: u64,
     /// Targets left out by `--exclude`.
@@ -144,6 +151,8 @@ pub struct ShardFailure {
 pub struct Listing {
     /// At most [`Listing::ROOM`], by `seq`: neighbours share their virtual server.
     pub records: Vec<Record>,
+    /// How the scripts among them ran, by `seq`.
+    pub runs: BTreeMap<u64, ScriptRun>,
     /// Probes with this outcome, listed or not.
     pub total: u64,
     /// The virtual servers of `records`, with the count of all their probes of this outcome.
@@ -159,6 +168,13 @@ pub struct GroupCount {
     pub virtual_server: VirtualServerId,
     /// Its probes of this outcome, listed or not.
     pub count: u64,
+}
+
+impl Summary {
+    /// Whether a part of the engine ended with an error, so that not everything was probed.
+    pub fn is_incomplete(&self) -> bool {
+        !self.shard_failures.is_empty() || self.reaper_failure.is_some()
+    }
 }
 
 impl Listing {
@@ -233,6 +249,8 @@ mod tests {
         assert_eq!(json["reasons"]["timeout"], 2);
         assert_eq!(json["skipped_lines"], 0);
         assert_eq!(json["cut_short"], false);
+        assert_eq!(json["scripts"], serde_json::Value::Null, "none ended");
+        assert_eq!(json["reaper_failure"], serde_json::Value::Null);
         assert_eq!(json["latency_us"], serde_json::Value::Null);
         assert!(json.get("failing").is_none(), "the records themselves stand above the summary");
     }

@@ -49,6 +49,7 @@ enum Command {
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
+    crate::reaper::serve_if_asked();
     // Only this makes clap's own texts follow --no-color: they are printed before it is parsed.
     let is_plain = std::env::args_os().any(|arg| arg == "--no-color");
     let color = if is_plain { ColorChoice::Never } else { ColorChoice::Auto };
@@ -61,10 +62,10 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let terminal = Terminal { is_coloured: !cli.no_color && environment_allows_colour() };
-    process::raise_descriptor_limit();
+    let nofile = process::raise_descriptor_limit();
     let code = match cli.command {
         Command::Sweep(args) => match args.check() {
-            Ok(()) => sweep::sweep(&args, terminal),
+            Ok(()) => sweep::sweep(&args, nofile, terminal),
             Err((kind, text)) => {
                 let mut command = Cli::command().color(color);
                 command.build();

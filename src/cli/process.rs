@@ -10,14 +10,15 @@ use signal_hook::flag;
 
 use super::exit;
 
-/// Raises the soft limit of descriptors to the hard one: lanes of recycled sockets need many.
-pub(crate) fn raise_descriptor_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
+/// Raises the soft limit of descriptors to the hard one: lanes of recycled sockets need many. Returns the
+/// soft and the hard limit of before, which scripts are given back; `None` where they cannot be read.
+pub(crate) fn raise_descriptor_limit() -> Option<(u64, u64)> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    if soft < hard {
         // A refusal leaves the limit as it was, and a socket that does not fit says so itself.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+    Some((soft, hard))
 }
 
 /// A flag that the first SIGINT, SIGTERM or SIGHUP sets; the second ends the process at once. SIGHUP stays

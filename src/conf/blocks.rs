@@ -16,6 +16,8 @@ pub enum BlockKind {
     RealServer,
     /// `DNS_CHECK`
     DnsCheck,
+    /// `MISC_CHECK`
+    MiscCheck,
     /// `TCP_CHECK`
     TcpCheck,
     /// `HTTP_GET` and `SSL_GET`: skipped, but `url` must open a block.
@@ -44,19 +46,11 @@ pub const ROOT_OPAQUE: &[&str] = &[
 ];
 
 /// Checkers that are read.
-pub const CHECKERS_PROBED: &[&str] = &["DNS_CHECK", "TCP_CHECK"];
+pub const CHECKERS_PROBED: &[&str] = &["DNS_CHECK", "MISC_CHECK", "TCP_CHECK"];
 
 /// Checkers that are recognised and skipped.
-pub const CHECKERS_OPAQUE: &[&str] = &[
-    "BFD_CHECK",
-    "FILE_CHECK",
-    "HTTP_GET",
-    "MISC_CHECK",
-    "PING_CHECK",
-    "SMTP_CHECK",
-    "SSL_GET",
-    "UDP_CHECK",
-];
+pub const CHECKERS_OPAQUE: &[&str] =
+    &["BFD_CHECK", "FILE_CHECK", "HTTP_GET", "PING_CHECK", "SMTP_CHECK", "SSL_GET", "UDP_CHECK"];
 
 /// The block that `keyword` opens in a block of kind `parent`; `None` where it opens none there.
 pub fn block_of(parent: BlockKind, keyword: &[u8]) -> Option<BlockKind> {
@@ -70,6 +64,7 @@ pub fn block_of(parent: BlockKind, keyword: &[u8]) -> Option<BlockKind> {
         (BlockKind::VirtualServer, b"real_server") => Some(BlockKind::RealServer),
         (BlockKind::RealServer, b"HTTP_GET" | b"SSL_GET") => Some(BlockKind::Http),
         (BlockKind::RealServer, b"DNS_CHECK") => Some(BlockKind::DnsCheck),
+        (BlockKind::RealServer, b"MISC_CHECK") => Some(BlockKind::MiscCheck),
         (BlockKind::RealServer, b"TCP_CHECK") => Some(BlockKind::TcpCheck),
         (BlockKind::RealServer, _) if is_in(CHECKERS_OPAQUE) => Some(BlockKind::Opaque),
         (BlockKind::Http, b"url") => Some(BlockKind::Opaque),

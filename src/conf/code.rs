@@ -99,6 +99,14 @@ codes! {
     BadGroupMember = "E027" Error,
     /// Text that must be UTF-8 and is not.
     NotUtf8 = "E028" Error,
+    /// Not a command that can be run.
+    BadCommand = "E029" Error,
+    /// A checker that runs a script, without one.
+    NoCommand = "E030" Error,
+    /// No such user or group.
+    UnknownUser = "E031" Error,
+    /// Nothing says whom scripts run as.
+    NoScriptUser = "E032" Error,
 
     /// No `lvs_sched`: wlc.
     NoScheduler = "W031" Warning,
@@ -136,6 +144,16 @@ codes! {
     UnknownScheduler = "W047" Warning,
     /// No checker that can be probed in the whole configuration.
     NothingToProbe = "W048" Warning,
+    /// A script or its interpreter is not there.
+    ScriptNotFound = "W049" Warning,
+    /// A script or its interpreter is there and its user may not execute it.
+    ScriptNotExecutable = "W050" Warning,
+    /// A script with the rights of root that others than root may change.
+    ScriptInsecure = "W051" Warning,
+    /// A script with the rights of root, without `enable_script_security`.
+    ScriptAsRoot = "W052" Warning,
+    /// A script without its full path.
+    ScriptPath = "W053" Warning,
 
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,

@@ -335,7 +335,7 @@ impl<'s> Lexer<'s> {
 }
 
 /// Blanks that separate words.
-pub(super) fn is_blank(byte: u8) -> bool {
+pub(crate) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\x0c' | b'\n' | b'\r' | b'\x0b')
 }
 

@@ -60,7 +60,7 @@ const GLOBAL_DEFS: &[(&str, Shape)] = &[
     ("disable_local_igmp", Any),
     ("dynamic_interfaces", OptionalText),
     ("enable_dbus", Any),
-    ("enable_script_security", Flag),
+    ("enable_script_security", Own),
     ("enable_snmp_checker", Any),
     ("enable_snmp_keepalived", Any),
     ("enable_snmp_rfc", Any),
@@ -116,8 +116,8 @@ const GLOBAL_DEFS: &[(&str, Shape)] = &[
     ("reload_time_file", Text),
     ("router_id", Text),
     ("rs_init_notifies", Boolean),
-    ("script_user", Texts),
-    ("set_supplementary_groups", Boolean),
+    ("script_user", Own),
+    ("set_supplementary_groups", Own),
     ("shutdown_script", Texts),
     ("shutdown_script_timeout", Number(1, 1000)),
     ("smtp_alert", Boolean),
@@ -233,6 +233,19 @@ const DNS_CHECK: &[(&str, Shape)] = &[
     ("warmup", Own),
 ];
 
+const MISC_CHECK: &[(&str, Shape)] = &[
+    ("alpha", Own),
+    ("delay_before_retry", Own),
+    ("delay_loop", Own),
+    ("log_all_failures", Boolean),
+    ("misc_dynamic", Own),
+    ("misc_path", Own),
+    ("misc_timeout", Own),
+    ("retry", Own),
+    ("user", Own),
+    ("warmup", Own),
+];
+
 /// The values of a keyword; `None` where the block does not know it.
 pub(super) fn shape(block: BlockKind, keyword: &[u8]) -> Option<Shape> {
     let table = table(block);
@@ -255,6 +268,7 @@ fn table(block: BlockKind) -> &'static [(&'static str, Shape)] {
         BlockKind::VirtualServer => VIRTUAL_SERVER,
         BlockKind::RealServer => REAL_SERVER,
         BlockKind::DnsCheck => DNS_CHECK,
+        BlockKind::MiscCheck => MISC_CHECK,
         BlockKind::TcpCheck => TCP_CHECK,
         BlockKind::Values | BlockKind::Http | BlockKind::Opaque => &[],
     }
@@ -281,6 +295,7 @@ pub(super) fn place(block: BlockKind) -> &'static str {
         BlockKind::VirtualServer => "in `virtual_server`",
         BlockKind::RealServer => "in `real_server`",
         BlockKind::DnsCheck => "in `DNS_CHECK`",
+        BlockKind::MiscCheck => "in `MISC_CHECK`",
         BlockKind::TcpCheck => "in `TCP_CHECK`",
         BlockKind::Values | BlockKind::Http | BlockKind::Opaque => "in a block",
     }
@@ -294,6 +309,7 @@ pub(super) fn homes(keyword: &str) -> Vec<BlockKind> {
         BlockKind::VirtualServer,
         BlockKind::RealServer,
         BlockKind::DnsCheck,
+        BlockKind::MiscCheck,
         BlockKind::TcpCheck,
     ]
     .into_iter()
@@ -335,7 +351,9 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_for_the_search() {
-        for table in [ROOT, GLOBAL_DEFS, VIRTUAL_SERVER, REAL_SERVER, DNS_CHECK, TCP_CHECK] {
+        for table in
+            [ROOT, GLOBAL_DEFS, VIRTUAL_SERVER, REAL_SERVER, DNS_CHECK, MISC_CHECK, TCP_CHECK]
+        {
             assert!(table.is_sorted_by(|one, next| one.0 < next.0), "{:?}", table[0]);
         }
     }

@@ -3,14 +3,14 @@
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
-use super::model::{Fleet, Protocol, RealServer, Service, VirtualServer};
+use super::model::{Fleet, ProbeSpec, Protocol, RealServer, Service, VirtualServer};
 use crate::id::{RealServerId, VirtualServerId};
 
 /// Attempts after the first of a sweep, where neither command line nor configuration says.
 pub const RETRIES_DEFAULT: u16 = 2;
 
 impl Fleet {
-    /// `DNS_CHECK` or `TCP_CHECK`: the keyword of the checker at position `seq`.
+    /// `DNS_CHECK`, `MISC_CHECK` or `TCP_CHECK`: the keyword of the checker at position `seq`.
     pub fn checker_keyword(&self, seq: u64) -> &'static str {
         self.specs[self.checkers[seq as usize].spec.index()].keyword()
     }
@@ -26,13 +26,17 @@ impl Fleet {
     }
 
     /// Attempts after the first for the checker at position `seq`: what the command line says, else the
-    /// `retry` written in the file, else 2.
+    /// `retry` written in the file, else 2; for a script else 0, as one that timed out is no lost packet.
     pub fn retries(&self, seq: u64, command_line: Option<u16>) -> u16 {
-        let timing = &self.timings[self.checkers[seq as usize].timing as usize];
+        let checker = &self.checkers[seq as usize];
+        let timing = &self.timings[checker.timing as usize];
         match command_line {
             Some(retries) => retries,
             None if timing.retry_is_written => u16::try_from(timing.retry).unwrap_or(u16::MAX),
-            None => RETRIES_DEFAULT,
+            None => match self.specs[checker.spec.index()] {
+                ProbeSpec::Misc(_) => 0,
+                _ => RETRIES_DEFAULT,
+            },
         }
     }
 }

@@ -8,15 +8,21 @@ use thiserror::Error;
 
 use super::lower::Lowering;
 use super::model::{DnsRequire, Fleet, Handshake};
+use super::script::user::UserName;
 use crate::conf::{Parser, Problems, Severity, Source, SourceTooLarge, Sources, Tree};
 
 /// What the command line says about every checker.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LoadOptions {
     /// What passes a DNS_CHECK.
     pub dns_require: DnsRequire,
     /// What the peer sees of a TCP_CHECK.
     pub handshake: Handshake,
+    /// Whom scripts run as where neither their checker nor `script_user` says so; `None` for
+    /// `keepalived_script`.
+    pub script_user: Option<UserName>,
+    /// MISC_CHECK is not probed: its users are not looked up, its files not looked at.
+    pub no_scripts: bool,
 }
 
 /// A configuration that can be probed.
@@ -67,7 +73,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Rejected> {
 pub fn load_text(name: &str, text: Vec<u8>, options: &LoadOptions) -> Result<Loaded, Rejected> {
     let mut sources = Sources::default();
     let file = sources.add(Source::new(name, text)?).unwrap_or_default();
-    let mut lowering = Lowering::new(&sources, *options);
+    let mut lowering = Lowering::new(&sources, options.clone());
     let mut parser = Parser::new(&sources, file);
     let mut tree = Tree::for_source(sources.file(file));
     while parser.next(&mut tree, &mut lowering.reader.diagnostics) {

@@ -10,6 +10,7 @@ use super::group::{Group, GroupUse};
 use super::keywords::{Shape, homes, known, nearest, place, shape};
 use super::load::LoadOptions;
 use super::model::{Fleet, ProbeSpec, Timing};
+use super::script::Scripts;
 use super::value::Reader;
 use crate::conf::blocks::{BlockKind, ROOT_OPAQUE};
 use crate::conf::{Code, Diagnostic, Diagnostics, Directive, Severity, Sources, Span};
@@ -26,6 +27,7 @@ pub(super) struct Lowering<'s> {
     pub(super) groups: BTreeMap<Arc<str>, Group>,
     /// Virtual servers that name a group; the group may be defined after them.
     pub(super) group_uses: Vec<GroupUse>,
+    pub(super) scripts: Scripts,
     specs: FastMap<ProbeSpec, SpecId>,
     timings: FastMap<Timing, u32>,
     interfaces: BTreeSet<Arc<str>>,
@@ -48,6 +50,7 @@ impl<'s> Lowering<'s> {
             fleet,
             groups: BTreeMap::new(),
             group_uses: Vec::new(),
+            scripts: Scripts::default(),
             specs: FastMap::default(),
             timings: FastMap::default(),
             interfaces: BTreeSet::new(),
@@ -66,8 +69,8 @@ impl<'s> Lowering<'s> {
                 for child in directive.children() {
                     if self.reader.bytes(child.keyword()) == b"notification_email" {
                         self.reader.ignored_after(child, 0);
-                    } else {
-                        self.value(child, BlockKind::GlobalDefs);
+                    } else if !self.value(child, BlockKind::GlobalDefs) {
+                        self.script_global(child);
                     }
                 }
             }
@@ -81,6 +84,7 @@ impl<'s> Lowering<'s> {
     /// Settles what needs the whole configuration, and gives the fleet and all that is to be said.
     pub(super) fn finish(mut self) -> (Fleet, Diagnostics) {
         self.settle_groups();
+        self.settle_scripts();
         for (keyword, (first, count)) in std::mem::take(&mut self.skipped) {
             let keyword = String::from_utf8_lossy(keyword).into_owned();
             let is_checker = keyword.ends_with("_CHECK") || keyword.ends_with("_GET");
@@ -90,10 +94,12 @@ impl<'s> Lowering<'s> {
                 (false, 1) => "block",
                 (false, _) => "blocks",
             };
+            // The one kind that is skipped only on demand.
+            let why = if keyword == "MISC_CHECK" { "with --no-scripts" } else { "yet" };
             self.reader.report(
                 Diagnostic::new(
                     Code::NotProbed,
-                    format!("{keyword} is not probed yet: {count} {noun}"),
+                    format!("{keyword} is not probed {why}: {count} {noun}"),
                 )
                 .at(first, "first here"),
             );
@@ -167,6 +173,12 @@ impl<'s> Lowering<'s> {
     /// The one spec equal to `spec`.
     pub(super) fn intern_spec(&mut self, spec: ProbeSpec) -> SpecId {
         SpecId(intern(&mut self.fleet.specs, &mut self.specs, spec, SpecId, |id| id.0))
+    }
+
+    /// All specs, to be interned again.
+    pub(super) fn take_specs(&mut self) -> Vec<ProbeSpec> {
+        self.specs.clear();
+        std::mem::take(&mut self.fleet.specs)
     }
 
     /// The one set of timers equal to `timing`.

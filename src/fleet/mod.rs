@@ -15,6 +15,8 @@ mod lower;
 pub mod model;
 pub mod range;
 mod real_server;
+pub mod script;
+pub mod script_file;
 mod settings;
 mod settle;
 pub mod targets;
@@ -28,4 +30,5 @@ pub use model::{
     Checker, Connection, DnsRequire, DnsSpec, Fleet, Handshake, MiscSpec, ProbeSpec, Protocol,
     RealServer, ScriptCommand, ScriptUser, Service, TcpSpec, Timing, VirtualServer,
 };
+pub use script::user::UserName;
 pub use targets::{TargetError, TargetList, TargetProblem};

@@ -1,6 +1,7 @@
 //! `real_server`: its options first, wherever they stand, then its checkers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use super::forwarding::{Family, Method};
 use super::lower::Lowering;
@@ -20,6 +21,8 @@ pub(super) struct Server {
     pub(super) header: Span,
     /// Those of the virtual server included.
     pub(super) settings: Settings,
+    /// `delay_loop` of the virtual server.
+    pub(super) service_delay_loop: Duration,
 }
 
 impl Lowering<'_> {
@@ -70,6 +73,7 @@ impl Lowering<'_> {
             address,
             header,
             settings: settings.over(&vs.settings),
+            service_delay_loop: vs.settings.delay_loop(),
         };
         vs.headers.push(header);
         self.fleet.real_servers.push(RealServer {
@@ -83,6 +87,8 @@ impl Lowering<'_> {
             let keyword = self.reader.bytes(child.keyword());
             match keyword {
                 b"DNS_CHECK" | b"TCP_CHECK" => self.checker(child, &server),
+                b"MISC_CHECK" if self.options.no_scripts => self.skip(child),
+                b"MISC_CHECK" => self.script(child, &server),
                 _ if CHECKERS_OPAQUE.iter().any(|known| known.as_bytes() == keyword) => {
                     self.skip(child)
                 }

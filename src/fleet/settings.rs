@@ -82,7 +82,7 @@ impl Settings {
 
     /// The timers of a checker, with what its type says where nothing was written.
     pub(super) fn timing(&self, defaults: Defaults) -> Timing {
-        let delay_loop = self.delay_loop.unwrap_or(DELAY_LOOP_DEFAULT);
+        let delay_loop = self.delay_loop_micros();
         let delay_before_retry =
             self.delay_before_retry.or(defaults.delay_before_retry).unwrap_or(delay_loop);
         Timing {
@@ -93,6 +93,15 @@ impl Settings {
             retry_is_written: self.retry.is_some(),
             alpha: self.alpha.unwrap_or(false),
         }
+    }
+
+    /// `delay_loop`.
+    pub(super) fn delay_loop(&self) -> Duration {
+        Duration::from_micros(self.delay_loop_micros())
+    }
+
+    fn delay_loop_micros(&self) -> Micros {
+        self.delay_loop.unwrap_or(DELAY_LOOP_DEFAULT)
     }
 
     /// `connect_timeout`.

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use super::report::{TAIL_BYTES, Tail};
 
@@ -25,11 +25,6 @@ impl Capture {
     /// Reads from this end of a pipe, which must not block.
     pub(super) fn of(pipe: OwnedFd) -> Capture {
         Capture { pipe: Some(pipe.into()), ..Capture::default() }
-    }
-
-    /// The pipe, while it is open.
-    pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(File::as_fd)
     }
 
     /// Reads what is there. False when nothing more can come.
@@ -104,7 +99,7 @@ mod tests {
         writer.write_all(b"hello").expect("room");
         drop(writer);
         assert!(!capture.read(&mut buffer), "it is at its end");
-        assert!(capture.pipe().is_none());
+        assert!(capture.pipe.is_none());
         assert_eq!(capture.into_tail(), Tail { bytes: b"hello".to_vec(), total: 5 });
     }
 }

@@ -162,9 +162,9 @@ fn delegated() -> Option<PathBuf> {
     let path = path.lines().find_map(|line| line.strip_prefix("0::"))?.to_owned();
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let directory = mounts.lines().find_map(|line| place_in_mount(line, &path))?;
-    let is_marked = ["trusted.delegate", "user.delegate"].iter().any(|name| {
-        xattr::get(&directory, name).is_ok_and(|value| value.as_deref() == Some(b"1"))
-    });
+    let is_marked = ["trusted.delegate", "user.delegate"]
+        .iter()
+        .any(|name| xattr::get(&directory, name).is_ok_and(|value| value.as_deref() == Some(b"1")));
     let owner = fs::metadata(&directory).ok()?.uid();
     let is_ours = owner != 0 && owner == geteuid().as_raw();
     (is_marked || is_ours).then_some(directory)

@@ -153,11 +153,8 @@ impl Server {
                 Some(wake) => timeout_of(wake.since(before)),
                 None => EpollTimeout::NONE,
             };
-            let count = match self.children.epoll().wait(&mut events, timeout) {
-                Ok(count) => count,
-                // Nothing is lost: the next turn sees it again.
-                Err(_) => 0,
-            };
+            // Where it was interrupted, nothing is lost: the next turn sees it again.
+            let count = self.children.epoll().wait(&mut events, timeout).unwrap_or(0);
             let now = monotonic_now();
             // One who was woken by nothing, or by something long after its time, was not running.
             let late = wake.map_or(Duration::ZERO, |wake| now.since(wake.max(before)));
@@ -166,9 +163,9 @@ impl Server {
     }
 
     fn is_over(&self) -> bool {
-        let is_stopped = self.stop_at_latest.is_some_and(|most| {
-            self.supervisor.is_idle() || monotonic_now() >= most
-        });
+        let is_stopped = self
+            .stop_at_latest
+            .is_some_and(|most| self.supervisor.is_idle() || monotonic_now() >= most);
         self.is_alone || (is_stopped && self.outbox.is_empty())
     }
 

@@ -151,8 +151,7 @@ impl Children {
         child.is_launching = false;
         child.stdout = Capture::of(launched.stdout);
         child.stderr = Capture::of(launched.stderr);
-        child.leader =
-            Some(Leader { pid: launched.pid, pidfd: launched.pidfd, is_reaped: false });
+        child.leader = Some(Leader { pid: launched.pid, pidfd: launched.pidfd, is_reaped: false });
         at
     }
 

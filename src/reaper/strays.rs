@@ -8,21 +8,14 @@ use crossbeam_channel::bounded;
 use memchr::memmem;
 use nix::errno::Errno;
 
+use super::launch::environment::MARK;
 use super::launch::pidfd;
 use super::supervise::RunId;
-
-/// The variable in a script's environment by which its descendants are known.
-pub(super) const VARIABLE: &str = "RINGPROBE_SCRIPT";
 
 /// Between two looks for what was killed.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Looks before what cannot be killed is left alone: about two seconds.
 const LOOKS_MAX: u32 = 200;
-
-/// The value of [`VARIABLE`] for one run.
-pub(super) fn mark_of(mark: &str, run: RunId) -> String {
-    format!("{mark}.{}", run.0)
-}
 
 /// Process ids in /proc, as far as it can be read.
 pub(super) fn all_pids() -> impl Iterator<Item = i32> {
@@ -67,7 +60,7 @@ pub(super) fn mark_in(pid: i32, mark: &str) -> Mark {
 
 /// The run whose mark stands among NUL-ended `NAME=value` strings.
 fn run_in(environment: &[u8], mark: &str) -> Option<RunId> {
-    let prefix = format!("{VARIABLE}={mark}.");
+    let prefix = format!("{MARK}={mark}.");
     environment.split(|byte| *byte == 0).find_map(|variable| {
         let number = variable.strip_prefix(prefix.as_bytes())?;
         std::str::from_utf8(number).ok()?.parse().ok().map(RunId)
@@ -77,7 +70,7 @@ fn run_in(environment: &[u8], mark: &str) -> Option<RunId> {
 /// Kills every process that carries this mark, whoever its parent is, until none is found. For when the
 /// reaper process is gone.
 pub(super) fn kill_marked(mark: &str) {
-    let needle = format!("{VARIABLE}={mark}.");
+    let needle = format!("{MARK}={mark}.");
     let (_nobody, pause) = bounded::<()>(0);
     let mut was_found_none = false;
     for _ in 0..LOOKS_MAX {
@@ -114,17 +107,18 @@ pub(super) fn kill_marked(mark: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reaper::launch::environment;
 
     #[test]
     fn the_mark_of_a_run_is_read_back_and_no_other() {
-        let text = |value: &str| format!("PATH=/bin\0{VARIABLE}={value}\0HOME=/\0").into_bytes();
+        let text = |value: &str| format!("PATH=/bin\0{MARK}={value}\0HOME=/\0").into_bytes();
         let mark = "00ff";
-        assert_eq!(run_in(&text(&mark_of(mark, RunId(42))), mark), Some(RunId(42)));
+        assert_eq!(run_in(&text(&environment::mark(mark, RunId(42))), mark), Some(RunId(42)));
         assert_eq!(run_in(&text("00fe.42"), mark), None);
         assert_eq!(run_in(&text("00ff.x"), mark), None);
         assert_eq!(run_in(&text("00ff"), mark), None);
         assert_eq!(run_in(b"", mark), None);
-        assert_eq!(run_in(format!("X{VARIABLE}=00ff.1\0").as_bytes(), mark), None);
+        assert_eq!(run_in(format!("X{MARK}=00ff.1\0").as_bytes(), mark), None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The reaper thread: queues scripts, has them run by the reaper process, and reports how they ended.
 
 use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
 use std::net::Shutdown;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, never, select, unbounded};
 use rand::RngExt;
+use rand::rngs::StdRng;
 
 use super::launch::environment;
 use super::link::{ReaperConfig, ReaperError, ReaperLinks, ReaperReport};
@@ -60,8 +63,8 @@ struct Reaper<'l> {
     jobs: usize,
     grace: Duration,
     mark: String,
-    /// What every script gets beside what depends on it.
-    base: environment::Base,
+    /// Variables that scripts get beside the documented ones.
+    environment: Vec<(Vec<u8>, Vec<u8>)>,
     process: Child,
     stream: UnixStream,
     replies: Receiver<Reply>,
@@ -86,7 +89,7 @@ impl<'l> Reaper<'l> {
         links: &'l ReaperLinks,
     ) -> Result<Reaper<'l>, ReaperError> {
         // Nobody else's processes carry it, so what carries it may be killed.
-        let mark = format!("{:032x}", rand::rng().random::<u128>());
+        let mark = format!("{:032x}", rand::make_rng::<StdRng>().random::<u128>());
         let jobs = config.jobs.max(1);
         let (process, stream) = spawn::start(
             &config,
@@ -102,7 +105,7 @@ impl<'l> Reaper<'l> {
         )?;
         let (to_us, replies) = unbounded();
         let mut reaper = Reaper {
-            base: environment::Base::of_this_process(&config.environment),
+            environment: config.environment,
             grace: config.grace,
             fleet,
             links,
@@ -166,8 +169,7 @@ impl<'l> Reaper<'l> {
     /// Waits for something to happen; false when the process has ended.
     fn wait(&mut self) -> bool {
         let nothing = never();
-        let assignments =
-            if self.is_input_at_end { &nothing } else { &self.links.assignments };
+        let assignments = if self.is_input_at_end { &nothing } else { &self.links.assignments };
         select! {
             recv(assignments) -> batch => match batch {
                 Ok(batch) => self.take(&batch),
@@ -235,18 +237,24 @@ impl<'l> Reaper<'l> {
             .and_then(|seq| self.fleet.checkers.get(seq))
             .expect("a script is a checker of the fleet");
         let real_server = &self.fleet.real_servers[checker.real_server.index()];
+        let virtual_server =
+            self.fleet.virtual_server_label(real_server.virtual_server).to_string();
+        let real_server = self.fleet.real_server_label(checker.real_server).to_string();
         let about = environment::About {
-            virtual_server: self.fleet.virtual_server_label(real_server.virtual_server).to_string(),
-            real_server: self.fleet.real_server_label(checker.real_server).to_string(),
-            mark: strays::mark_of(&self.mark, run),
+            user: &spec.user,
+            virtual_server: Some(&virtual_server),
+            real_server: Some(&real_server),
+            token: &self.mark,
+            run,
         };
+        let of_ours = |name: &str| std::env::var_os(name).map(OsString::into_vec);
         Order {
             run,
             command: spec.command.clone(),
             user: (*spec.user).clone(),
             timeout: spec.timeout,
             dynamic: spec.dynamic,
-            environment: self.base.environment(&spec.user, &about),
+            environment: environment::environment(&about, of_ours, &self.environment),
         }
     }
 

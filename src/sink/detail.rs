@@ -114,17 +114,32 @@ fn write_refusal(f: &mut fmt::Formatter<'_>, errno: i32, connection: &Connection
     }
 }
 
-/// The name of a signal: SIGKILL, or its number where it has no name.
+/// The name of a signal: SIGKILL, SIGRTMIN+2, or its number where it has no name.
 fn write_signal(f: &mut fmt::Formatter<'_>, signal: u8) -> fmt::Result {
-    match Signal::try_from(i32::from(signal)) {
-        Ok(known) => f.write_str(known.as_str()),
-        Err(_) => write!(f, "signal {signal}"),
+    match (Signal::try_from(i32::from(signal)), signal) {
+        (Ok(known), _) => f.write_str(known.as_str()),
+        // signal(7): the C library keeps 32 and 33 to itself.
+        (Err(_), 34) => f.write_str("SIGRTMIN"),
+        (Err(_), 35..=64) => write!(f, "SIGRTMIN+{}", signal - 34),
+        (Err(_), _) => write!(f, "signal {signal}"),
     }
 }
 
 /// What the reason of a script's fault leaves open.
 fn write_script_fault(f: &mut fmt::Formatter<'_>, fault: ScriptFault) -> fmt::Result {
     match fault {
+        ScriptFault::User(libc::EPERM) => {
+            f.write_str("another user needs CAP_SETUID and CAP_SETGID (EPERM)")
+        }
+        ScriptFault::User(libc::EAGAIN) => {
+            f.write_str("the user has as many processes as it may: see its ulimit -u (EAGAIN)")
+        }
+        ScriptFault::Spawn(libc::EAGAIN) => {
+            f.write_str("no process to be had: see ulimit -u and pids.max of the cgroup (EAGAIN)")
+        }
+        ScriptFault::Spawn(errno @ (libc::EMFILE | libc::ENFILE)) => {
+            write_refusal(f, errno, &Connection::default())
+        }
         ScriptFault::NotFound(errno)
         | ScriptFault::NotExecutable(errno)
         | ScriptFault::User(errno)
@@ -133,12 +148,12 @@ fn write_script_fault(f: &mut fmt::Formatter<'_>, fault: ScriptFault) -> fmt::Re
             write!(f, "{}: {}", step.name(), Detail::Errno(errno))
         }
         ScriptFault::Interpreter => f.write_str("the interpreter it names does not exist"),
-        ScriptFault::Format => f.write_str("no program for this machine"),
+        ScriptFault::Format => f.write_str("neither a program for this machine nor begun with #!"),
         ScriptFault::Insecure => f.write_str("others may write to it or to its path"),
-        ScriptFault::Changed => f.write_str("replaced between check and start"),
+        ScriptFault::Changed => f.write_str("another file took its place between check and start"),
         ScriptFault::Unstarted => f.write_str("not started in time: does its file system hang?"),
-        ScriptFault::Lost => f.write_str("ended where its status could not be read"),
-        ScriptFault::Stuck => f.write_str("earlier scripts that cannot be killed hold every place"),
+        ScriptFault::Lost => f.write_str("it ended and nobody saw how"),
+        ScriptFault::Stuck => f.write_str("scripts that cannot be killed hold every --script-jobs"),
         ScriptFault::Reaper => f.write_str("the process that runs scripts ended"),
     }
 }
@@ -165,6 +180,7 @@ fn rcode_name(code: u8) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::SetupStep;
     use crate::sink::testing::record;
 
     #[test]
@@ -211,6 +227,77 @@ mod tests {
             let detail =
                 Detail::with_options(&record, Some(connection)).expect("there is something");
             assert_eq!(detail.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn scripts_say_how_they_ended_or_what_to_do() {
+        let script = |fault| Outcome::Unknown(LocalFault::Script(fault));
+        for (outcome, text) in [
+            (Outcome::Fail(Failure::ExitStatus(2)), "exit status 2"),
+            (Outcome::Fail(Failure::Signal(9)), "SIGKILL"),
+            (Outcome::Fail(Failure::Signal(33)), "signal 33"),
+            (Outcome::Fail(Failure::Signal(36)), "SIGRTMIN+2"),
+            (script(ScriptFault::NotFound(libc::ENOENT)), "ENOENT: No such file or directory"),
+            (
+                script(ScriptFault::User(libc::EPERM)),
+                "another user needs CAP_SETUID and CAP_SETGID (EPERM)",
+            ),
+            (
+                script(ScriptFault::Spawn(libc::EMFILE)),
+                "out of file descriptors: raise ulimit -n (EMFILE)",
+            ),
+            (
+                script(ScriptFault::Setup(SetupStep::Cgroup, libc::EBUSY)),
+                "control group: EBUSY: Device or resource busy",
+            ),
+        ] {
+            let detail = Detail::of(&record(0, outcome)).expect("there is something");
+            assert_eq!(detail.to_string(), text);
+        }
+    }
+
+    /// Every variant with that errno, status or signal in it.
+    fn script_details(number: u8) -> Vec<Detail<'static>> {
+        let errno = i32::from(number);
+        let steps = [
+            SetupStep::Group,
+            SetupStep::Cgroup,
+            SetupStep::Streams,
+            SetupStep::Directory,
+            SetupStep::Limits,
+            SetupStep::ParentDeath,
+            SetupStep::Descriptors,
+            SetupStep::Signals,
+            SetupStep::Exec,
+        ];
+        let faults = [
+            ScriptFault::NotFound(errno),
+            ScriptFault::NotExecutable(errno),
+            ScriptFault::Interpreter,
+            ScriptFault::Format,
+            ScriptFault::Insecure,
+            ScriptFault::Changed,
+            ScriptFault::User(errno),
+            ScriptFault::Spawn(errno),
+            ScriptFault::Unstarted,
+            ScriptFault::Lost,
+            ScriptFault::Stuck,
+            ScriptFault::Reaper,
+        ];
+        let faults = faults.into_iter().chain(steps.map(|step| ScriptFault::Setup(step, errno)));
+        let ends = [Detail::ExitStatus(number), Detail::Signal(number)];
+        ends.into_iter().chain(faults.map(Detail::Script)).collect()
+    }
+
+    #[test]
+    fn no_word_about_a_script_needs_escaping() {
+        for number in 0..=u8::MAX {
+            for detail in script_details(number) {
+                let text = detail.to_string();
+                let is_plain = |c: char| c.is_ascii_graphic() && !"\"\\,".contains(c) || c == ' ';
+                assert!(!text.is_empty() && text.chars().all(is_plain), "{text}");
+            }
         }
     }
 

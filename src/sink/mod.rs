@@ -9,6 +9,7 @@ mod hdr;
 mod labels;
 mod ndjson;
 mod output;
+mod script;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -31,10 +32,11 @@ pub use self::timestamp::rfc3339;
 
 use crate::aggregate::{Catalog, Summary};
 use crate::outcome::Record;
+use crate::reaper::ScriptRun;
 use crate::tick::WallClock;
 
 /// Somewhere results go. Called from one thread, in this order: `begin`, any number of `records`,
-/// `interval` and `flush`, `finish`. After an error nothing more is called.
+/// `script`, `interval` and `flush`, `finish`. After an error nothing more is called.
 pub trait Sink {
     /// The sweep is about to start.
     ///
@@ -47,6 +49,19 @@ pub trait Sink {
     /// # Errors
     /// The output did not take it.
     fn records(&mut self, batch: &[Record], context: &Context<'_>) -> Result<(), SinkError>;
+
+    /// A script ended: its record, which is in no batch, and how it ran.
+    ///
+    /// # Errors
+    /// The output did not take it.
+    fn script(
+        &mut self,
+        record: &Record,
+        _run: &ScriptRun,
+        context: &Context<'_>,
+    ) -> Result<(), SinkError> {
+        self.records(std::slice::from_ref(record), context)
+    }
 
     /// The latencies (nanoseconds) recorded in the interval that began `start` after the sweep did.
     /// Only called where [`Sink::wants_intervals`] says so.
@@ -156,6 +171,15 @@ impl Sink for Tee {
         self.0.iter_mut().try_for_each(|sink| sink.records(batch, context))
     }
 
+    fn script(
+        &mut self,
+        record: &Record,
+        run: &ScriptRun,
+        context: &Context<'_>,
+    ) -> Result<(), SinkError> {
+        self.0.iter_mut().try_for_each(|sink| sink.script(record, run, context))
+    }
+
     fn interval(
         &mut self,
         start: Duration,
@@ -175,5 +199,32 @@ impl Sink for Tee {
 
     fn finish(&mut self, summary: &Summary, context: &Context<'_>) -> Result<(), SinkError> {
         self.0.iter_mut().try_for_each(|sink| sink.finish(summary, context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{script_catalog, script_record, wall};
+    use super::*;
+    use crate::outcome::Outcome;
+
+    #[test]
+    fn every_sink_gets_the_script_and_those_that_care_the_run() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let paths = ["ndjson", "csv", "ndjson.2"].map(|name| directory.path().join(name));
+        let output = |at: usize| Output::file(&paths[at]).expect("a file");
+        let mut tee = Tee::default();
+        tee.push(NdjsonSink::new(output(0)));
+        tee.push(CsvSink::new(output(1)));
+        tee.push(NdjsonSink::new(output(2)));
+        let (catalog, wall) = (script_catalog(), wall());
+        let context = Context { catalog: &catalog, wall: &wall };
+        let run = ScriptRun { weight: Some(7), ..ScriptRun::default() };
+        tee.script(&script_record(4, Outcome::Pass), &run, &context).expect("room");
+        tee.flush().expect("room");
+        let [ndjson, csv, second] = paths.map(|path| std::fs::read_to_string(path).expect("UTF-8"));
+        assert!(ndjson.contains(r#""weight":7"#), "{ndjson}");
+        assert!(csv.contains(",pass,ok,weight 7,1,"), "{csv}");
+        assert_eq!(second, ndjson);
     }
 }

@@ -1,19 +1,22 @@
 //! One JSON object a line: `run`, then a `probe` per checker, last `summary`.
 //!
 //! Fields of a probe record: `type checker virtual_server real_server target outcome reason detail
-//! attempts latency_us at`, as DESIGN section 4 lists them. Probe records are written by hand into
-//! one reused buffer, because a general serializer would cost more than the probe itself; a test
-//! holds them against serde_json.
+//! attempts latency_us at`, and for a script `script`, which tells how it ran; its `target` is
+//! null, because nothing was contacted from here. All but `script` is written by hand into one reused
+//! buffer, because a general serializer would cost more than the probe itself; a test holds it against
+//! serde_json.
 
 use std::io::Write;
 
 use serde::Serialize;
 
 use super::labels::{LabelCache, write_address, write_server, write_tenths_of_us};
+use super::script::ScriptFields;
 use super::timestamp::TimestampWriter;
 use super::{Context, Detail, Output, RunInfo, Sink, SinkError};
 use crate::aggregate::Summary;
 use crate::outcome::Record;
+use crate::reaper::ScriptRun;
 
 /// Writes NDJSON to an [`Output`].
 pub struct NdjsonSink {
@@ -38,7 +41,9 @@ impl NdjsonSink {
         }
     }
 
-    fn write_record(&mut self, record: &Record, context: &Context<'_>) {
+    /// Everything but the closing brace. An `explanation` stands in place of the usual detail.
+    fn write_fields(&mut self, record: &Record, explanation: Option<&str>, context: &Context<'_>) {
+        let connection = context.catalog.connection(record.spec);
         let lines = self.output.lines();
         lines.extend_from_slice(br#"{"type":"probe","checker":""#);
         lines.extend_from_slice(context.catalog.keyword(record.spec).as_bytes());
@@ -48,19 +53,30 @@ impl NdjsonSink {
                 lines.extend_from_slice(self.labels.get(virtual_server, context.catalog));
                 lines.extend_from_slice(br#","real_server":""#);
                 write_server(real_server, lines);
-                lines.extend_from_slice(br#"","target":""#);
+                lines.extend_from_slice(br#"","target":"#);
             }
-            None => lines.extend_from_slice(br#"null,"real_server":null,"target":""#),
+            None => lines.extend_from_slice(br#"null,"real_server":null,"target":"#),
         }
-        write_address(record.target, lines);
-        lines.extend_from_slice(br#"","outcome":""#);
+        if connection.is_some() {
+            lines.push(b'"');
+            write_address(record.target, lines);
+            lines.push(b'"');
+        } else {
+            lines.extend_from_slice(b"null");
+        }
+        lines.extend_from_slice(br#","outcome":""#);
         lines.extend_from_slice(record.outcome.name().as_bytes());
         lines.extend_from_slice(br#"","reason":""#);
         lines.extend_from_slice(record.outcome.reason().as_bytes());
-        match Detail::with_options(record, context.catalog.connection(record.spec)) {
+        match (explanation, Detail::with_options(record, connection)) {
+            (Some(explanation), _) => {
+                lines.extend_from_slice(br#"","detail":"#);
+                encode_string(explanation, lines);
+                lines.extend_from_slice(br#","attempts":"#);
+            }
             // A detail never needs escaping, and writing to a vector cannot fail.
-            Some(detail) => drop(write!(lines, r#"","detail":"{detail}","attempts":"#)),
-            None => lines.extend_from_slice(br#"","detail":null,"attempts":"#),
+            (None, Some(detail)) => drop(write!(lines, r#"","detail":"{detail}","attempts":"#)),
+            (None, None) => lines.extend_from_slice(br#"","detail":null,"attempts":"#),
         }
         lines.extend_from_slice(itoa::Buffer::new().format(record.attempts).as_bytes());
         lines.extend_from_slice(br#","latency_us":"#);
@@ -70,7 +86,7 @@ impl NdjsonSink {
         }
         lines.extend_from_slice(br#","at":""#);
         self.timestamps.write(context.wall.unix_ns(record.at), lines);
-        lines.extend_from_slice(b"\"}\n");
+        lines.push(b'"');
     }
 
     fn write_other<T: Serialize>(&mut self, kind: &'static str, body: &T) -> Result<(), SinkError> {
@@ -102,9 +118,26 @@ impl Sink for NdjsonSink {
 
     fn records(&mut self, batch: &[Record], context: &Context<'_>) -> Result<(), SinkError> {
         for record in batch {
-            self.write_record(record, context);
+            self.write_fields(record, None, context);
+            self.output.lines().extend_from_slice(b"}\n");
         }
         self.output.appended(batch.len() as u64)
+    }
+
+    fn script(
+        &mut self,
+        record: &Record,
+        run: &ScriptRun,
+        context: &Context<'_>,
+    ) -> Result<(), SinkError> {
+        self.write_fields(record, run.explanation.as_deref(), context);
+        let fields = ScriptFields::of(run, context.catalog.script(record.spec));
+        let lines = self.output.lines();
+        lines.extend_from_slice(br#","script":"#);
+        // Text and numbers always serialize, and writing to a vector cannot fail.
+        let _ = serde_json::to_writer(&mut *lines, &fields);
+        lines.extend_from_slice(b"}\n");
+        self.output.appended(1)
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
@@ -131,9 +164,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::outcome::{Failure, LocalFault, Outcome, Strange};
+    use crate::outcome::{Failure, LocalFault, Outcome, ScriptFault, Strange};
+    use crate::reaper::{ScriptStatus, Tail};
     use crate::sink::rfc3339;
-    use crate::sink::testing::{fleet_catalog, list_catalog, record, run_info, wall};
+    use crate::sink::testing::{
+        fleet_catalog, list_catalog, record, run_info, script_catalog, script_record, wall,
+    };
 
     /// What a plain serialisation of the record gives.
     fn by_serde(record: &Record, context: &Context<'_>) -> Value {
@@ -222,6 +258,75 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn a_script_is_told_whole_whatever_bytes_it_wrote() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("out");
+        let mut sink = NdjsonSink::new(Output::file(&path).expect("a file"));
+        let (catalog, wall) = (script_catalog(), wall());
+        let context = Context { catalog: &catalog, wall: &wall };
+        let every_byte: Vec<u8> = (0..=u8::MAX).collect();
+        let stderr = b"\0 \"quoted\" \\ \xff\xfe \x1b[31m\r\n".to_vec();
+        let mut run = ScriptRun {
+            queued_ns: 12_340,
+            startup_ns: Some(81_249),
+            run_ns: Some(1_000_000_000),
+            status: Some(ScriptStatus::Exited(2)),
+            stdout: Tail { bytes: every_byte.clone(), total: 10_485_760 },
+            stderr: Tail { bytes: stderr, total: 22 },
+            ..ScriptRun::default()
+        };
+        let failed = script_record(4, Outcome::Fail(Failure::ExitStatus(2)));
+        sink.script(&failed, &run, &context).expect("room");
+        run.explanation = Some("\"/opt\\x\"\u{1}\n is writable by others".into());
+        run.status = None;
+        run.startup_ns = None;
+        run.weight = Some(253);
+        run.left_processes = true;
+        let insecure = LocalFault::Script(ScriptFault::Insecure);
+        sink.script(&script_record(5, Outcome::Unknown(insecure)), &run, &context).expect("room");
+        sink.records(&[script_record(5, Outcome::Pass)], &context).expect("room");
+        sink.flush().expect("room");
+
+        let text = fs::read_to_string(&path).expect("UTF-8");
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("a whole record")).collect();
+        assert_eq!(lines.len(), 3);
+        assert!(!text.contains(|c: char| c < ' ' && c != '\n'), "raw control characters");
+        let mut expected = by_serde(&failed, &context);
+        expected["target"] = Value::Null;
+        expected["script"] = json!({
+            "command": "/opt/check --say '\"it'\\''s\"\u{1b}\u{fffd}'",
+            "user": "nobody",
+            "queued_us": 12.3,
+            "startup_us": 81.2,
+            "run_us": 1_000_000.0,
+            "exit_status": 2,
+            "signal": null,
+            "weight": null,
+            "left_processes": false,
+            "is_unkilled": false,
+            "stdout": String::from_utf8_lossy(&every_byte),
+            "stdout_bytes": 10_485_760,
+            "stderr": "\0 \"quoted\" \\ \u{fffd}\u{fffd} \u{1b}[31m\r\n",
+            "stderr_bytes": 22,
+            "explanation": null,
+        });
+        assert_eq!(lines[0], expected);
+        assert_eq!(expected["detail"], "exit status 2");
+        assert_eq!(lines[1]["detail"], "\"/opt\\x\"\u{1}\n is writable by others");
+        assert_eq!(lines[1]["detail"], lines[1]["script"]["explanation"]);
+        assert_eq!(lines[1]["script"]["exit_status"], Value::Null);
+        assert_eq!(lines[1]["script"]["weight"], 253);
+        assert_eq!(lines[2]["target"], Value::Null);
+        let first = text.lines().next().expect("three lines");
+        let fields =
+            [r#""type":"#, r#""detail":"#, r#""at":"#, r#""script":{"command":"#, r#""user":"#];
+        let places = fields.map(|field| first.find(field).expect("it is there"));
+        assert!(places.is_sorted(), "{first}");
+        assert!(first.ends_with(r#""explanation":null}}"#), "{first}");
     }
 
     /// Prints the cost of one record; run with `--nocapture` to see it.

@@ -2,14 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hickory_proto::rr::{Name, RecordType};
 
 use super::RunInfo;
 use crate::aggregate::Catalog;
 use crate::fleet::{
-    Checker, Connection, DnsRequire, DnsSpec, Fleet, Handshake, ProbeSpec, Protocol, RealServer,
-    Service, TcpSpec, VirtualServer,
+    Checker, Connection, DnsRequire, DnsSpec, Fleet, Handshake, MiscSpec, ProbeSpec, Protocol,
+    RealServer, ScriptCommand, ScriptUser, Service, TcpSpec, VirtualServer,
 };
 use crate::id::{RealServerId, SpecId, VirtualServerId};
 use crate::outcome::{Outcome, Record};
@@ -18,6 +19,20 @@ use crate::tick::{Tick, WallClock};
 /// Three virtual servers of two real servers each; the first is checked by TCP, the others by DNS.
 /// The label of the last needs quotes in every format.
 pub(crate) fn fleet_catalog() -> Catalog {
+    Catalog::of_fleet(Arc::new(fleet()))
+}
+
+/// The same fleet with its last two servers checked by scripts.
+pub(crate) fn script_catalog() -> Catalog {
+    let mut fleet = fleet();
+    fleet.specs.push(ProbeSpec::Misc(misc()));
+    for checker in &mut fleet.checkers[4..] {
+        checker.spec = SpecId(2);
+    }
+    Catalog::of_fleet(Arc::new(fleet))
+}
+
+fn fleet() -> Fleet {
     let services = [
         (Service::Address("192.0.2.1:53".parse().expect("an address")), Some(Protocol::Tcp)),
         (Service::Address("[2001:db8::1]:53".parse().expect("an address")), Some(Protocol::Udp)),
@@ -53,7 +68,7 @@ pub(crate) fn fleet_catalog() -> Catalog {
             line: 1,
         });
     }
-    Catalog::of_fleet(Arc::new(fleet))
+    fleet
 }
 
 /// A list probed by DNS, with a spec for each address family.
@@ -72,6 +87,27 @@ fn dns() -> ProbeSpec {
         record_type: RecordType::SOA,
         require: DnsRequire::Answer,
     })
+}
+
+pub(crate) fn misc() -> MiscSpec {
+    let words: [&[u8]; 3] = [b"/opt/check", b"--say", b"\"it's\"\x1b\xff"];
+    MiscSpec {
+        command: ScriptCommand::Argv(words.map(Box::from).into()),
+        timeout: Duration::from_secs(1),
+        dynamic: false,
+        user: Arc::new(ScriptUser {
+            name: "nobody".into(),
+            home: b"/nonexistent".as_slice().into(),
+            uid: 65534,
+            gid: 65534,
+            groups: Box::default(),
+        }),
+    }
+}
+
+/// A record of one of the scripts of [`script_catalog`]: `seq` is 4 or 5.
+pub(crate) fn script_record(seq: u64, outcome: Outcome) -> Record {
+    Record { spec: SpecId(2), ..record(seq, outcome) }
 }
 
 fn target(seq: u64) -> SocketAddr {

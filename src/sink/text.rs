@@ -4,6 +4,7 @@
 //! first servers that failed, grouped by virtual server. Nothing is written before the end.
 
 mod listing;
+mod scripts;
 mod words;
 
 use std::fmt::{self, Write};
@@ -89,7 +90,9 @@ impl Page {
         self.headline(summary)?;
         self.reasons(summary)?;
         self.latency(summary)?;
+        self.scripts(summary)?;
         self.facts(summary)?;
+        self.script_warnings(summary, catalog)?;
         if *rest != Rest::Stdout {
             self.listing("failed", RED, &summary.failing, catalog, rest)?;
             self.listing("unknown", YELLOW, &summary.unclear, catalog, rest)?;
@@ -104,7 +107,7 @@ impl Page {
     fn headline(&mut self, summary: &Summary) -> fmt::Result {
         let counts = summary.counts;
         let (colour, verdict) = match (summary.interrupted, counts.failed, counts.unknown) {
-            _ if !summary.shard_failures.is_empty() => (RED, "INCOMPLETE"),
+            _ if summary.is_incomplete() => (RED, "INCOMPLETE"),
             (true, ..) => (YELLOW, "INTERRUPTED"),
             _ if summary.cut_short => (RED, "CUT SHORT"),
             (false, 0, 0) => (GREEN, "OK"),
@@ -213,6 +216,9 @@ impl Page {
         }
         for failure in &summary.shard_failures {
             self.fact(&format!("shard {}", failure.shard), &failure.error)?;
+        }
+        if let Some(error) = &summary.reaper_failure {
+            self.fact("scripts", error)?;
         }
         Ok(())
     }

@@ -1,15 +1,17 @@
-//! The aggregator's side of a sweep: takes reports, feeds sink and progress, ends with the summary.
+//! The aggregator's side of a sweep: takes the reports of shards and reaper, feeds sink and progress,
+//! ends with the summary.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvError, Sender, never, select};
 use hdrhistogram::Histogram;
 
 use super::feeder::Tally;
 use super::request::{BadTarget, Progress, Standing, SweepError};
 use crate::aggregate::{Aggregator, Catalog, Summary};
 use crate::outcome::Record;
+use crate::reaper::link::ReaperReport;
 use crate::shard::link::Report;
 use crate::sink::{Context, RunInfo, Sink, SinkError};
 use crate::tick::{Tick, WallClock, monotonic_now};
@@ -32,6 +34,8 @@ pub(super) struct Collector<'a> {
     /// When the last record arrived.
     last_record: Tick,
     intervals: Option<Intervals>,
+    /// Whether the reaper has said how it ended.
+    has_reaper_ended: bool,
 }
 
 /// What the last interval handed to the sink ended with.
@@ -63,13 +67,16 @@ impl<'a> Collector<'a> {
             start,
             last_record: start,
             intervals,
+            has_reaper_ended: false,
         })
     }
 
-    /// Takes reports until every shard has ended. Returns whether `stop` was seen before.
+    /// Takes reports until every shard has ended, and the reaper where there is one. Returns whether
+    /// `stop` was seen before.
     pub(super) fn collect(
         &mut self,
         reports: &Receiver<Report>,
+        scripts: Option<&Receiver<ReaperReport>>,
         empties: &[Sender<Vec<Record>>],
         stop: &AtomicBool,
         halt: &AtomicBool,
@@ -78,11 +85,31 @@ impl<'a> Collector<'a> {
         let mut interrupted = false;
         let mut next_progress = self.start;
         let mut next_flush = self.start + FLUSH_EVERY;
-        loop {
-            match reports.recv_timeout(STOP_POLL) {
-                Ok(report) => self.take(report, empties),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return interrupted,
+        // A channel at its end is always ready; one that never is takes its place.
+        let (no_report, no_script) = (never(), never());
+        let (mut reports, mut are_shards_done) = (reports, false);
+        let mut is_reaper_done = scripts.is_none();
+        let mut scripts = scripts.unwrap_or(&no_script);
+        while !(are_shards_done && is_reaper_done) {
+            select! {
+                recv(reports) -> report => match report {
+                    Ok(report) => self.take(report, empties),
+                    Err(RecvError) => {
+                        are_shards_done = true;
+                        reports = &no_report;
+                    }
+                },
+                recv(scripts) -> report => match report {
+                    Ok(report) => self.take_script(report),
+                    Err(RecvError) => {
+                        if !self.has_reaper_ended {
+                            self.aggregator.reaper_failed("the reaper ended without a word".into());
+                        }
+                        is_reaper_done = true;
+                        scripts = &no_script;
+                    }
+                },
+                default(STOP_POLL) => {}
             }
             let now = monotonic_now();
             if now >= next_progress {
@@ -100,6 +127,27 @@ impl<'a> Collector<'a> {
             }
             if self.sink_error.is_some() {
                 halt.store(true, Ordering::Relaxed);
+            }
+        }
+        interrupted
+    }
+
+    fn take_script(&mut self, report: ReaperReport) {
+        match report {
+            ReaperReport::Run(ended) => {
+                let (record, run) = *ended;
+                self.last_record = monotonic_now();
+                self.aggregator.add_script(&record, &run);
+                if self.sink_error.is_none() {
+                    let context = Context { catalog: self.aggregator.catalog(), wall: &self.wall };
+                    self.sink_error = self.sink.script(&record, &run, &context).err();
+                }
+            }
+            ReaperReport::Ended(result) => {
+                self.has_reaper_ended = true;
+                if let Err(error) = result {
+                    self.aggregator.reaper_failed(error.to_string());
+                }
             }
         }
     }
@@ -207,3 +255,6 @@ impl<'a> Collector<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
-//! Reads the input and deals it to the shards, in constant memory.
+//! Reads the input and deals it to the shards, in constant memory, and its scripts to the reaper.
 //!
 //! Dealing is a function of the input alone: the k-th target dealt goes to shard k modulo shards, but
 //! targets whose probes need one source port all go to one shard, because a port belongs to one
-//! socket. A shard that has ended passes its part to the next that lives.
+//! socket. A shard that has ended passes its part to the next that lives. Scripts are not among the
+//! targets that are numbered, so the shards get the same with and without them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +20,8 @@ use crate::outcome::Assignment;
 
 /// Targets in a batch.
 const BATCH: usize = 256;
+/// Scripts that are sent together: few, because a script takes longer than any batch of targets.
+const SCRIPT_BATCH: usize = 16;
 /// Batches waiting per shard; with [`BATCH`], how far the feeder may run ahead.
 pub(super) const BATCHES_IN_FLIGHT: usize = 8;
 
@@ -59,6 +62,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Of a feeder that dealt so many and is done.
+    #[cfg(test)]
+    pub(super) fn of(dealt: u64) -> Tally {
+        Tally { seen: dealt.into(), dealt: dealt.into(), ..Tally::default() }
+    }
+
     pub(super) fn counts(&self) -> FeedCounts {
         FeedCounts {
             seen: self.seen.load(Ordering::Relaxed),
@@ -83,6 +92,11 @@ pub(super) struct Feeder {
     pub(super) exclude: Option<Exclude>,
     pub(super) skip_bad: bool,
     pub(super) retries: Option<u16>,
+    /// To the reaper; unbounded, so that scripts never keep the shards waiting. Scripts that find nobody
+    /// here are dealt all the same: they come out as unfinished, not as if they had never been.
+    pub(super) scripts: Option<Sender<Vec<Assignment>>>,
+    script_batch: Vec<Assignment>,
+    is_script: Vec<bool>,
     shards: Vec<Sender<Vec<Assignment>>>,
     is_alive: Vec<bool>,
     batches: Vec<Vec<Assignment>>,
@@ -107,6 +121,9 @@ impl Feeder {
             exclude: None,
             skip_bad: false,
             retries: None,
+            scripts: None,
+            script_batch: Vec::new(),
+            is_script: specs.iter().map(|spec| matches!(spec, ProbeSpec::Misc(_))).collect(),
             is_alive: vec![true; count],
             batches: (0..count).map(|_| Vec::with_capacity(BATCH)).collect(),
             home: homes(specs, count),
@@ -135,6 +152,7 @@ impl Feeder {
 
     /// Sends every batch, full or not.
     fn send_all(&mut self) -> Result<(), Closed> {
+        self.send_scripts();
         (0..self.shards.len()).try_for_each(|shard| self.send(shard))
     }
 
@@ -186,7 +204,7 @@ impl Feeder {
         Ok(Ok(()))
     }
 
-    /// Puts one target into the batch of its shard, if it belongs to this run at all.
+    /// Puts one target into the batch of its shard or of the reaper, if it belongs to this run at all.
     fn take(
         &mut self,
         seq: u64,
@@ -209,6 +227,14 @@ impl Feeder {
             add(&self.tally.excluded, 1);
             return Ok(());
         }
+        if self.is_script[spec.index()] {
+            let retries = retries(self.retries);
+            self.script_batch.push(Assignment { seq, target, spec, retries });
+            if self.script_batch.len() >= SCRIPT_BATCH {
+                self.send_scripts();
+            }
+            return Ok(());
+        }
         let shard = match self.home[spec.index()] {
             Some(home) => home,
             None => (self.number % self.shards.len() as u64) as usize,
@@ -219,6 +245,21 @@ impl Feeder {
         if self.batches[shard].len() == BATCH { self.send(shard) } else { Ok(()) }
     }
 
+    /// Sends the scripts that wait, without ever waiting itself.
+    fn send_scripts(&mut self) {
+        let batch = std::mem::take(&mut self.script_batch);
+        if batch.is_empty() {
+            return;
+        }
+        add(&self.tally.dealt, batch.len() as u64);
+        if let Some(reaper) = &self.scripts
+            && reaper.send(batch).is_err()
+        {
+            // It has ended, and says so itself.
+            self.scripts = None;
+        }
+    }
+
     /// Sends a shard's batch, waiting for room; to the next living shard where that one has ended.
     fn send(&mut self, shard: usize) -> Result<(), Closed> {
         let mut batch = std::mem::replace(&mut self.batches[shard], Vec::with_capacity(BATCH));
@@ -226,6 +267,8 @@ impl Feeder {
         if size == 0 {
             return Ok(());
         }
+        // The shards may have no room for long, and the scripts could run meanwhile.
+        self.send_scripts();
         for step in 0..self.shards.len() {
             let taker = (shard + step) % self.shards.len();
             if self.halt.load(Ordering::Relaxed) {
@@ -264,194 +307,4 @@ fn homes(specs: &[ProbeSpec], shards: usize) -> Vec<Option<usize>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use crossbeam_channel::{Receiver, unbounded};
-
-    use super::*;
-    use crate::fleet::{Checker, Connection, Handshake, TcpSpec, Timing};
-    use crate::id::RealServerId;
-
-    fn tcp(bind_port: Option<u16>, timeout_s: u64) -> ProbeSpec {
-        ProbeSpec::Tcp(TcpSpec {
-            connection: Connection {
-                timeout: Duration::from_secs(timeout_s),
-                bindto: bind_port.map(|_| "127.0.0.1".parse().expect("an address")),
-                bind_port,
-                ..Connection::default()
-            },
-            handshake: Handshake::Half,
-        })
-    }
-
-    fn list(count: u32) -> Input {
-        let targets = (0..count).map(|number| {
-            Ok(Some(SocketAddr::new(std::net::Ipv4Addr::from(0x0a00_0000 + number).into(), 53)))
-        });
-        let spec = Some(tcp(None, 1));
-        let specs = Box::new(ListSpecs { ipv4: spec.clone(), ipv6: spec });
-        Input::Targets { addresses: Box::new(targets), specs }
-    }
-
-    /// What each shard was given, for an input fed with the settings that `change` makes.
-    fn deal(
-        input: Input,
-        specs: &[ProbeSpec],
-        shards: usize,
-        change: impl FnOnce(&mut Feeder),
-    ) -> (Vec<Vec<Assignment>>, FeedCounts, Result<(), BadTarget>) {
-        let (senders, receivers): (Vec<_>, Vec<Receiver<Vec<Assignment>>>) =
-            (0..shards).map(|_| unbounded()).unzip();
-        let tally = Arc::new(Tally::default());
-        let halt = Arc::new(AtomicBool::new(false));
-        let mut feeder = Feeder::new(specs, senders, halt, Arc::clone(&tally));
-        change(&mut feeder);
-        let result = feeder.feed(input);
-        let dealt = receivers.into_iter().map(|shard| shard.iter().flatten().collect()).collect();
-        (dealt, tally.counts(), result)
-    }
-
-    fn seqs(dealt: &[Vec<Assignment>]) -> Vec<Vec<u64>> {
-        dealt.iter().map(|shard| shard.iter().map(|target| target.seq).collect()).collect()
-    }
-
-    #[test]
-    fn the_kth_target_goes_to_shard_k_modulo_shards() {
-        for shards in 1..5_u64 {
-            let (dealt, counts, result) =
-                deal(list(1_000), &[tcp(None, 1)], shards as usize, |_| {});
-            result.expect("a good list");
-            for (shard, seqs) in (0..).zip(seqs(&dealt)) {
-                let expected: Vec<u64> = (0..1_000).filter(|seq| seq % shards == shard).collect();
-                assert_eq!(seqs, expected, "shard {shard} of {shards}");
-            }
-            assert_eq!((counts.seen, counts.dealt), (1_000, 1_000));
-        }
-    }
-
-    #[test]
-    fn parts_are_disjoint_cover_everything_and_keep_all_shards_busy() {
-        for count in 1..8 {
-            let mut all = Vec::new();
-            for number in 1..=count {
-                let part = Part::new(number, count).expect("in range");
-                let (dealt, counts, _) =
-                    deal(list(997), &[tcp(None, 1)], 2, |feeder| feeder.part = part);
-                assert_eq!(counts.seen, 997);
-                assert_eq!(counts.dealt, part.share_of(997), "{part:?}");
-                let sizes: Vec<usize> = dealt.iter().map(Vec::len).collect();
-                assert!(sizes[0].abs_diff(sizes[1]) <= 1, "{part:?}: {sizes:?}");
-                all.extend(seqs(&dealt).concat());
-            }
-            all.sort_unstable();
-            assert_eq!(all, (0..997).collect::<Vec<u64>>(), "{count} parts");
-        }
-        assert_eq!(Part::new(0, 3), None);
-        assert_eq!(Part::new(4, 3), None);
-    }
-
-    #[test]
-    fn specs_of_one_source_port_share_a_shard() {
-        let specs = [tcp(None, 1), tcp(Some(4000), 1), tcp(Some(4000), 2), tcp(Some(4001), 1)];
-        let mut fleet = Fleet { specs: specs.to_vec(), ..Fleet::default() };
-        for number in 0..40 {
-            fleet.checkers.push(Checker {
-                real_server: RealServerId(number),
-                target: "127.0.0.1:53".parse().expect("an address"),
-                spec: SpecId(number % 4),
-                timing: number % 2,
-                line: 1,
-            });
-        }
-        let timing = Timing {
-            delay_loop: Duration::ZERO,
-            delay_before_retry: Duration::ZERO,
-            warmup: Duration::ZERO,
-            retry: 7,
-            retry_is_written: false,
-            alpha: false,
-        };
-        fleet.timings = vec![timing.clone(), Timing { retry_is_written: true, ..timing }];
-        let input = || Input::Fleet { fleet: Arc::new(fleet_clone(&fleet)), path: "x".into() };
-        let (dealt, ..) = deal(input(), &specs, 3, |_| {});
-        for spec in 1..4 {
-            let homes: Vec<usize> = (0..3)
-                .filter(|&shard| dealt[shard].iter().any(|target| target.spec == SpecId(spec)))
-                .collect();
-            let expected = if spec == 3 { 0 } else { 1 };
-            assert_eq!(homes, [expected], "spec {spec}");
-        }
-        for target in dealt.iter().flatten() {
-            assert_eq!(target.retries, if target.seq % 2 == 1 { 7 } else { RETRIES_DEFAULT });
-        }
-        let (dealt, ..) = deal(input(), &specs, 3, |feeder| feeder.retries = Some(1));
-        assert!(dealt.iter().flatten().all(|target| target.retries == 1));
-    }
-
-    fn fleet_clone(fleet: &Fleet) -> Fleet {
-        Fleet {
-            specs: fleet.specs.clone(),
-            checkers: fleet.checkers.clone(),
-            timings: fleet.timings.clone(),
-            ..Fleet::default()
-        }
-    }
-
-    #[test]
-    fn a_shard_that_has_ended_passes_its_part_on() {
-        let (dead, living) = (unbounded(), unbounded());
-        drop(dead.1);
-        let tally = Arc::new(Tally::default());
-        let halt = Arc::new(AtomicBool::new(false));
-        let senders = vec![dead.0, living.0];
-        let feeder = Feeder::new(&[tcp(None, 1)], senders, halt, Arc::clone(&tally));
-        feeder.feed(list(1_000)).expect("a good list");
-        let mut seqs: Vec<u64> = living.1.iter().flatten().map(|target| target.seq).collect();
-        seqs.sort_unstable();
-        assert_eq!(seqs, (0..1_000).collect::<Vec<u64>>());
-        assert_eq!(tally.counts().dealt, 1_000);
-    }
-
-    #[test]
-    fn bad_lines_end_the_feed_or_are_counted() {
-        let bad = || {
-            let good = |text: &str| Ok(Some(text.parse().expect("an address")));
-            let addresses = vec![
-                good("10.0.0.1:53"),
-                Err(BadTarget::Line("targets:2: not an address".into())),
-                good("[::1]:53"),
-                good("10.0.0.2:53"),
-            ];
-            let specs = Box::new(ListSpecs { ipv4: Some(tcp(None, 1)), ipv6: None });
-            Input::Targets { addresses: Box::new(addresses.into_iter()), specs }
-        };
-        let (_, counts, result) = deal(bad(), &[tcp(None, 1)], 1, |_| {});
-        assert_eq!(result.expect_err("line 2").to_string(), "targets:2: not an address");
-        assert_eq!((counts.seen, counts.skipped_lines), (1, 0));
-
-        let (dealt, counts, result) =
-            deal(bad(), &[tcp(None, 1)], 1, |feeder| feeder.skip_bad = true);
-        result.expect("skipped");
-        assert_eq!(seqs(&dealt), [[0, 1]]);
-        assert_eq!((counts.seen, counts.skipped_lines), (2, 2));
-    }
-
-    #[test]
-    fn excluded_addresses_are_counted_and_do_not_move_the_parts() {
-        let exclude = || {
-            let is_excluded = |ip| ip == "10.0.0.3".parse::<IpAddr>().expect("an address");
-            Some(Exclude(Box::new(is_excluded)))
-        };
-        let (dealt, counts, _) =
-            deal(list(6), &[tcp(None, 1)], 1, |feeder| feeder.exclude = exclude());
-        assert_eq!(seqs(&dealt), [[0, 1, 2, 4, 5]]);
-        assert_eq!(counts.excluded, 1);
-        let (dealt, counts, _) = deal(list(6), &[tcp(None, 1)], 1, |feeder| {
-            feeder.exclude = exclude();
-            feeder.part = Part::new(1, 2).expect("in range");
-        });
-        assert_eq!(seqs(&dealt), [[0, 2, 4]]);
-        assert_eq!(counts.excluded, 0, "it belongs to the other part");
-    }
-}
+mod tests;

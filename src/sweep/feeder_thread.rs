@@ -25,7 +25,7 @@ pub(super) struct FeederThread {
 }
 
 impl FeederThread {
-    /// Starts to deal what `request` asks for.
+    /// Starts to deal what `request` asks for, scripts to `scripts`.
     ///
     /// # Errors
     /// The kernel gave no thread.
@@ -33,11 +33,13 @@ impl FeederThread {
         request: SweepRequest,
         specs: &Arc<[ProbeSpec]>,
         assignments: Vec<Sender<Vec<Assignment>>>,
+        scripts: Option<Sender<Vec<Assignment>>>,
         halt: &Arc<AtomicBool>,
     ) -> io::Result<FeederThread> {
         let tally = Arc::new(Tally::default());
         let (ended_in, ended) = bounded(1);
         let mut feeder = Feeder::new(specs, assignments, Arc::clone(halt), Arc::clone(&tally));
+        feeder.scripts = scripts;
         feeder.part = request.part;
         feeder.exclude = request.exclude;
         feeder.skip_bad = request.skip_bad;

@@ -10,6 +10,7 @@ use super::feeder::Part;
 use crate::aggregate::{Counts, ShardFailure, Summary};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::id::SpecId;
+use crate::reaper::link::ReaperConfig;
 use crate::sink::SinkError;
 use crate::wire::dns::QueryError;
 
@@ -39,6 +40,8 @@ pub struct SweepRequest {
     pub receive_buffer: Option<usize>,
     /// Seed of transaction ids; `None` takes it from the operating system.
     pub seed: Option<u64>,
+    /// How the scripts of a configuration are run.
+    pub scripts: ReaperConfig,
 }
 
 impl SweepRequest {
@@ -56,6 +59,7 @@ impl SweepRequest {
             sockets_per_lane: 8,
             receive_buffer: None,
             seed: None,
+            scripts: ReaperConfig::default(),
         }
     }
 }

@@ -94,13 +94,13 @@ fn checkers_of_other_kinds_are_counted_and_not_probed() {
         around(&format!(
             " real_server 127.90.1.1 20601 {{\n {dns} {http} }}\n \
               real_server 127.90.1.2 80 {{\n {http} SMTP_CHECK {{\n }}\n }}\n \
-              real_server 127.90.1.3 80 {{\n MISC_CHECK {{\n misc_path \"/bin/true\"\n }}\n }}\n",
+              real_server 127.90.1.3 80 {{\n PING_CHECK {{\n }}\n }}\n",
         ))
     );
     let (report, code) = swept(&text);
     assert_eq!((code, report.count("probed"), report.count("passed")), (0, 1, 1));
     let not_probed = &report.summary["not_probed"];
-    for (keyword, count) in [("HTTP_GET", 2), ("SMTP_CHECK", 1), ("MISC_CHECK", 1)] {
+    for (keyword, count) in [("HTTP_GET", 2), ("SMTP_CHECK", 1), ("PING_CHECK", 1)] {
         assert_eq!(not_probed[keyword], count, "{keyword}: {not_probed}");
     }
     assert_eq!(server.asked().len(), 1);

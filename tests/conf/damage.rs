@@ -7,8 +7,18 @@ use super::model::{spec, timing};
 
 #[test]
 fn damaged_files_end_in_diagnostics() {
-    let samples =
-        ["warnings", "keywords", "braces", "macros", "groups", "dns", "quotes", "addresses"];
+    let samples = [
+        "warnings",
+        "keywords",
+        "braces",
+        "macros",
+        "groups",
+        "dns",
+        "quotes",
+        "addresses",
+        "scripts",
+        "script_files",
+    ];
     let samples: Vec<Vec<u8>> = samples
         .iter()
         .map(|name| {
@@ -36,7 +46,8 @@ fn damaged_files_end_in_diagnostics() {
                     let server = &fleet.real_servers[checker.real_server.index()];
                     let _ = fleet.virtual_server_label(server.virtual_server).to_string();
                     let _ = (timing(fleet, seq), spec(fleet, seq));
-                    assert_ne!(checker.target.port(), 0);
+                    let is_script = fleet.checker_keyword(seq as u64) == "MISC_CHECK";
+                    assert!(is_script || checker.target.port() != 0);
                 }
                 loaded.problems.render(false);
             }

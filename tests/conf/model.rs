@@ -433,7 +433,11 @@ fn options_reach_the_specs_and_equal_specs_are_one() {
         real_server 10.0.0.2 53 { DNS_CHECK { }\n TCP_CHECK { } }
         real_server 10.0.0.3 53 { DNS_CHECK { type SOA\n name . }\n TCP_CHECK { } }
     }";
-    let options = LoadOptions { dns_require: DnsRequire::Rcode, handshake: Handshake::Orderly };
+    let options = LoadOptions {
+        dns_require: DnsRequire::Rcode,
+        handshake: Handshake::Orderly,
+        ..LoadOptions::default()
+    };
     let fleet = load_text("x", text.into(), &options).expect("valid").fleet;
     assert_eq!(fleet.specs.len(), 2);
     let specs: Vec<_> = fleet.checkers.iter().map(|checker| checker.spec.0).collect();

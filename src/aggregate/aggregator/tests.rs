@@ -1,6 +1,7 @@
 use super::*;
 use crate::fleet::{Connection, Handshake, ProbeSpec, TcpSpec};
 use crate::id::SpecId;
+use crate::reaper::Tail;
 use crate::tick::Tick;
 
 fn catalog() -> Catalog {
@@ -98,4 +99,87 @@ fn what_a_shard_did_not_report_is_unfinished() {
     assert_eq!(summary.unfinished, 2);
     assert_eq!(summary.shard_failures.len(), 1);
     assert_eq!(summary.probes_per_second, 0.0);
+}
+
+fn run(queued_ns: u64, startup_ns: Option<u64>, run_ns: Option<u64>) -> ScriptRun {
+    ScriptRun { queued_ns, startup_ns, run_ns, ..ScriptRun::default() }
+}
+
+#[test]
+fn scripts_are_counted_like_others_and_their_times_kept_apart() {
+    let mut aggregator = Aggregator::new(catalog(), 1);
+    aggregator.set_stats(ShardId(0), stats(1, &[5_000]));
+    let mut left = run(1_000_000, Some(200_000), Some(30_000_000));
+    left.left_processes = true;
+    let mut stuck = run(3_000_000, Some(400_000), None);
+    stuck.is_unkilled = true;
+    let mut timeout = record(7, Outcome::Fail(Failure::Timeout));
+    timeout.latency_ns = Some(1_000_000_000);
+    let missing = LocalFault::Script(ScriptFault::NotFound(libc::ENOENT));
+    aggregator.add_script(&record(5, Outcome::Pass), &left);
+    aggregator.add_script(&record(4, Outcome::Pass), &left);
+    aggregator.add_script(&timeout, &stuck);
+    aggregator.add_script(&record(6, Outcome::Unknown(missing)), &run(2_000_000, None, None));
+    let feed = FeedCounts { dealt: 4, ..FeedCounts::default() };
+    let summary = aggregator.summary(Duration::from_secs(1), feed);
+    assert_eq!(summary.counts, Counts { probed: 4, passed: 2, failed: 1, unknown: 1 });
+    assert_eq!((summary.unfinished, summary.attempts), (0, 8));
+    let reasons: Vec<&str> = summary.reasons.iter().map(|reason| reason.reason).collect();
+    assert_eq!(reasons, ["ok", "timeout", "script_not_found"]);
+    let latency = summary.latency_us.expect("the shard measured one");
+    assert_eq!((latency.count, latency.max < 10.0), (1, true), "{latency:?}");
+
+    let scripts = summary.scripts.clone().expect("four ended");
+    assert_eq!((scripts.runs, scripts.left_processes, scripts.unkilled), (4, 2, 1));
+    assert_eq!(scripts.first_left.map(|record| record.seq), Some(4));
+    assert_eq!(scripts.first_unkilled.map(|record| record.seq), Some(7));
+    let counts = [scripts.queued_us, scripts.startup_us, scripts.run_us]
+        .map(|times| times.map_or(0, |times| times.count));
+    assert_eq!(counts, [4, 3, 2]);
+    let queued = scripts.queued_us.expect("always known");
+    assert!((queued.max - 3_000.0).abs() < 10.0, "{queued:?}");
+
+    let json = serde_json::to_value(&summary).expect("plain data");
+    assert_eq!(json["scripts"]["left_processes"], 2);
+    assert_eq!(json["scripts"]["startup_us"]["count"], 3);
+    assert!(json["scripts"].get("first_left").is_none());
+}
+
+#[test]
+fn the_runs_of_listed_scripts_are_kept_and_no_others() {
+    let mut aggregator = Aggregator::new(catalog(), 1);
+    for step in 0..101_u64 {
+        let seq = step * 37 % 101;
+        let mut run = run(seq, None, None);
+        run.stderr = Tail { bytes: seq.to_string().into_bytes(), total: 3 };
+        if seq % 2 == 0 {
+            aggregator.add_script(&record(seq, Outcome::Fail(Failure::ExitStatus(1))), &run);
+        } else {
+            aggregator.add_records(&[record(seq, Outcome::Fail(Failure::Timeout))]);
+        }
+    }
+    let failing = aggregator.summary(Duration::ZERO, FeedCounts::default()).failing;
+    let listed: Vec<u64> = failing.records.iter().map(|record| record.seq).collect();
+    assert_eq!(listed, (0..20).collect::<Vec<u64>>());
+    let kept: Vec<u64> = failing.runs.keys().copied().collect();
+    assert_eq!(kept, (0..20).step_by(2).collect::<Vec<u64>>());
+    for (seq, run) in &failing.runs {
+        assert_eq!(run.stderr.bytes, seq.to_string().as_bytes());
+    }
+}
+
+#[test]
+fn a_failed_reaper_is_told_once_and_makes_the_sweep_incomplete() {
+    let mut aggregator = Aggregator::new(catalog(), 1);
+    let summary = |aggregator: &Aggregator| {
+        aggregator.summary(Duration::ZERO, FeedCounts { dealt: 3, ..FeedCounts::default() })
+    };
+    assert!(!summary(&aggregator).is_incomplete());
+    aggregator.reaper_failed("no process".into());
+    aggregator.reaper_failed("the reaper panicked".into());
+    let summary = summary(&aggregator);
+    assert_eq!(summary.reaper_failure.as_deref(), Some("no process"));
+    assert!(summary.is_incomplete());
+    assert!(summary.shard_failures.is_empty());
+    assert_eq!(summary.unfinished, 3);
 }

@@ -14,9 +14,10 @@ use crate::fleet::Fleet;
 use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
 use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest};
 
-/// Sweeps, reports, and returns the exit code.
-pub(crate) fn sweep(args: &SweepArgs, terminal: Terminal) -> u8 {
-    match try_sweep(args, terminal) {
+/// Sweeps, reports, and returns the exit code. `nofile` is the limit of descriptors this process began
+/// with.
+pub(crate) fn sweep(args: &SweepArgs, nofile: Option<(u64, u64)>, terminal: Terminal) -> u8 {
+    match try_sweep(args, nofile, terminal) {
         Ok(code) => code,
         Err(Ended::Said(code)) => code,
         Err(Ended::Sink(error)) => output_failed(&error),
@@ -43,7 +44,11 @@ pub(crate) fn refuse(code: u8, why: impl std::fmt::Display) -> Ended {
     Ended::Said(code)
 }
 
-fn try_sweep(args: &SweepArgs, terminal: Terminal) -> Result<u8, Ended> {
+fn try_sweep(
+    args: &SweepArgs,
+    nofile: Option<(u64, u64)>,
+    terminal: Terminal,
+) -> Result<u8, Ended> {
     if let Some(clash) = files::clash(args) {
         return Err(refuse(exit::USAGE, format_args!("{clash}; it would be lost")));
     }
@@ -53,7 +58,8 @@ fn try_sweep(args: &SweepArgs, terminal: Terminal) -> Result<u8, Ended> {
     let stop = process::stop_flag()
         .map_err(|error| refuse(exit::ENGINE, format_args!("no signal handler: {error}")))?;
     let (mut tee, verdicts) = open_sinks(args, terminal, demo.as_ref())?;
-    let request = request(args, input, exclude);
+    let mut request = request(args, input, exclude);
+    request.scripts = args.scripts.config(nofile);
     let mut progress = progress::choose(
         // A demo is for looking at.
         if args.quiet {
@@ -94,7 +100,7 @@ fn try_sweep(args: &SweepArgs, terminal: Terminal) -> Result<u8, Ended> {
 fn exit_code(summary: &Summary) -> u8 {
     if summary.interrupted {
         exit::INTERRUPTED
-    } else if !summary.shard_failures.is_empty() {
+    } else if summary.is_incomplete() {
         exit::ENGINE
     } else if summary.counts.failed > 0 {
         exit::FAILED
@@ -126,13 +132,16 @@ fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
     }
 }
 
-/// Says which shards failed while others went on, unless the summary on standard error did.
+/// Says which shards failed while others went on, and why no script could run, unless the summary on standard error did.
 fn say_failures(summary: &Summary, args: &SweepArgs) {
     if has_summary(args) && args.out.is_none() {
         return;
     }
     for failure in &summary.shard_failures {
         say(failure_in_words(failure));
+    }
+    if let Some(error) = &summary.reaper_failure {
+        say(format_args!("ringprobe: scripts failed: {error}"));
     }
 }
 
@@ -266,6 +275,10 @@ mod tests {
         summary.counts.failed = 1;
         assert_eq!(exit_code(&summary), 1);
         summary.shard_failures.push(ShardFailure { shard: 0, error: "no ring".into() });
+        assert_eq!(exit_code(&summary), 4);
+        summary.shard_failures.clear();
+        assert_eq!(exit_code(&summary), 1);
+        summary.reaper_failure = Some("no process".into());
         assert_eq!(exit_code(&summary), 4);
         summary.interrupted = true;
         assert_eq!(exit_code(&summary), 130);

@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, ValueEnum};
 use hickory_proto::rr::{Name, RecordType};
 
+use super::scripts::ScriptArgs;
 use super::value;
 use crate::fleet::{Connection, DnsRequire, DnsSpec, Handshake, ProbeSpec, TcpSpec};
 use crate::shard::WINDOW_MAX;
@@ -110,8 +111,8 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "MARK", help_heading = "Checks of a list")]
     pub(crate) fwmark: Option<u32>,
 
-    /// Time one attempt may take, as in 500ms or 2s [default: connect_timeout of the
-    /// configuration; 2s for a list]
+    /// Time one attempt may take, as in 500ms or 2s [default: connect_timeout, and misc_timeout of a
+    /// script, of the configuration; 2s for a list]
     #[arg(long, value_name = "TIME", value_parser = value::timeout, help_heading = "Probing")]
     pub(crate) timeout: Option<Duration>,
     /// Attempts after the first, after a timeout or local trouble [default: the retry of the
@@ -167,6 +168,9 @@ pub(crate) struct SweepArgs {
     /// operating system]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Probing")]
     pub(crate) seed: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) scripts: ScriptArgs,
 
     /// Form of the result
     #[arg(

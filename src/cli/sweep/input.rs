@@ -45,7 +45,11 @@ pub(crate) fn fleet_of_text(
 }
 
 fn options(args: &SweepArgs) -> LoadOptions {
-    LoadOptions { dns_require: args.dns_require(), handshake: args.handshake() }
+    LoadOptions {
+        dns_require: args.dns_require(),
+        handshake: args.handshake(),
+        ..LoadOptions::default()
+    }
 }
 
 fn judged(

@@ -6,6 +6,7 @@ mod files;
 mod flags;
 mod input;
 mod progress;
+mod scripts;
 mod value;
 
 pub(crate) use self::execute::sweep;

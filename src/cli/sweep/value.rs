@@ -1,11 +1,15 @@
 //! Values of flags, as typed: each function says what is wrong in words that clap shows.
 
+use std::ffi::OsStr;
 use std::net::{AddrParseError, IpAddr};
+use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use hickory_proto::rr::{Name, RecordType};
 
+use super::scripts::{Variable, cgroup_mode};
+use crate::reaper::link::CgroupMode;
 use crate::sweep::Part;
 
 pub(super) fn part(text: &str) -> Result<Part, String> {
@@ -26,6 +30,38 @@ pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
         Ok(timeout) => Ok(timeout),
         Err(error) => Err(format!("{error}; give a number with a unit, as in 500ms or 2s")),
     }
+}
+
+/// As a timeout, but it may be none at all.
+pub(super) fn grace(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(grace) if grace.is_zero() => Ok(grace),
+        _ => timeout(text),
+    }
+}
+
+/// `NAME` or `NAME=VALUE`, the name as shells allow it.
+pub(super) fn variable(text: &OsStr) -> Result<Variable, String> {
+    let bytes = text.as_bytes();
+    let end = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
+    let (name, value) = (&bytes[..end], bytes.get(end + 1..));
+    let is_name = name.first().is_some_and(|first| !first.is_ascii_digit())
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    if !is_name {
+        return Err("a name has letters, digits and _ and begins with no digit".to_owned());
+    }
+    if name.starts_with(b"RINGPROBE_") {
+        return Err("what begins with RINGPROBE_ is set by ringprobe itself".to_owned());
+    }
+    Ok(Variable {
+        name: String::from_utf8_lossy(name).into_owned(),
+        value: value.map(|value| OsStr::from_bytes(value).to_owned()),
+    })
+}
+
+pub(super) fn cgroup(text: &OsStr) -> Result<CgroupMode, String> {
+    cgroup_mode(text)
+        .ok_or_else(|| "give auto, off, or a directory that begins with a slash".to_owned())
 }
 
 /// Most shards: more than there are cores only take turns, and each costs a ring and its buffers.

@@ -35,8 +35,7 @@ pub(in crate::reaper) fn reap(pidfd: BorrowedFd<'_>) -> Result<Option<ScriptStat
 pub(in crate::reaper) fn peek_at_any_of_this_thread() -> Result<Option<(i32, ScriptStatus)>, Errno>
 {
     // `__WALL` because a stray may have been made by clone(2) with another signal than SIGCHLD.
-    let options =
-        libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WNOTHREAD | libc::__WALL;
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WNOTHREAD | libc::__WALL;
     wait(libc::P_ALL, 0, options)
 }
 

@@ -7,6 +7,8 @@ use super::{BOLD, Page, Rest, plain_table};
 use crate::aggregate::{Catalog, Listing};
 use crate::outcome::Record;
 use crate::sink::Detail;
+use crate::sink::labels::write_server;
+use crate::sink::script::detail_text;
 
 impl Page {
     pub(super) fn listing(
@@ -36,8 +38,11 @@ impl Page {
 
         let mut table = plain_table();
         for record in &listing.records {
-            let detail = Detail::with_options(record, catalog.connection(record.spec))
-                .map(|detail| detail.to_string());
+            let detail = match listing.runs.get(&record.seq) {
+                Some(run) => detail_text(record, run),
+                None => Detail::with_options(record, catalog.connection(record.spec))
+                    .map(|detail| detail.to_string()),
+            };
             table.add_row(vec![
                 real_server(record, catalog),
                 catalog.keyword(record.spec).to_owned(),
@@ -74,9 +79,14 @@ impl Page {
     }
 }
 
-/// Real server, and the address contacted where it is another.
-fn real_server(record: &Record, catalog: &Catalog) -> String {
+/// Real server, and the address contacted where it is another. A script contacts what it likes.
+pub(super) fn real_server(record: &Record, catalog: &Catalog) -> String {
     match catalog.real_server(record.seq) {
+        Some((address, _)) if catalog.script(record.spec).is_some() => {
+            let mut label = Vec::new();
+            write_server(address, &mut label);
+            String::from_utf8_lossy(&label).into_owned()
+        }
         Some((address, _)) if address != record.target => format!("{address} at {}", record.target),
         _ => record.target.to_string(),
     }

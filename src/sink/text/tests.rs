@@ -4,7 +4,8 @@ use std::time::Duration;
 use super::*;
 use crate::aggregate::{Aggregator, FeedCounts, Percentiles, ShardFailure};
 use crate::outcome::{Failure, LocalFault, Outcome, Strange};
-use crate::sink::testing::{fleet_catalog, list_catalog, record};
+use crate::reaper::{ScriptRun, Tail};
+use crate::sink::testing::{fleet_catalog, list_catalog, record, script_catalog, script_record};
 
 fn summary_of(catalog: &Catalog, records: &[Record]) -> Summary {
     let mut aggregator = Aggregator::new(catalog.clone(), 1);
@@ -149,4 +150,79 @@ fn numbers_are_grouped_by_thousands() {
     for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
         assert_eq!(grouped(number), text);
     }
+}
+
+fn run(stderr: &[u8]) -> ScriptRun {
+    ScriptRun {
+        queued_ns: 500_000_000,
+        startup_ns: Some(200_000),
+        run_ns: Some(1_000_000_000),
+        stderr: Tail { bytes: stderr.to_vec(), total: stderr.len() as u64 },
+        ..ScriptRun::default()
+    }
+}
+
+fn script_summary(catalog: &Catalog) -> Summary {
+    let mut aggregator = Aggregator::new(catalog.clone(), 1);
+    let mut failed = run(b"connecting\n\x1b[31mno route, \"sorry\"\x1b[0m\n");
+    failed.left_processes = true;
+    let mut hung = run(b"");
+    hung.is_unkilled = true;
+    aggregator.add_records(&[record(2, Outcome::Fail(Failure::Timeout))]);
+    aggregator.add_script(&script_record(5, Outcome::Fail(Failure::Timeout)), &hung);
+    aggregator.add_script(&script_record(4, Outcome::Fail(Failure::ExitStatus(2))), &failed);
+    aggregator.summary(Duration::from_millis(2_100), FeedCounts::default())
+}
+
+#[test]
+fn scripts_have_a_table_their_last_words_and_warnings() {
+    let catalog = script_catalog();
+    let summary = script_summary(&catalog);
+    assert_eq!(
+        render(&summary, &catalog, &Rest::Rerun, false),
+        "\
+FAILED: 3 probed in 2.1 s: 0 passed, 3 failed, 0 unknown
+
+ outcome  reason       probes
+ fail     timeout           2
+ fail     exit_status       1
+
+ checker     probes  passed  failed  unknown
+ DNS_CHECK        1       0       1        0
+ MISC_CHECK       2       0       2        0
+ TCP_CHECK        0       0       0        0
+
+ scripts        p50       p90       p99       max
+ queued    500.2 ms  500.2 ms  500.2 ms  500.2 ms
+ start-up  200.1 µs  200.1 µs  200.1 µs  200.1 µs
+ run         1.00 s    1.00 s    1.00 s    1.00 s
+
+ rate            1 probes/s, not limited
+ sent            0 datagrams, 0 connects, 3 attempts in all
+ strange packets none
+ local trouble   none
+ not probed yet  3 HTTP_GET
+ warning         1 script left processes behind, which were killed: 10.0.0.5:53 /opt/check \
+--say '\"it'\\''s\"\u{fffd}'
+ warning         1 script has processes that cannot be killed: 10.0.0.6:53 /opt/check \
+--say '\"it'\\''s\"\u{fffd}'
+
+3 failed, in 2 virtual servers:
+ virtual_server [2001:db8::1]:53/udp (1 failed)
+   10.0.0.3:53 at 10.9.0.3:53  DNS_CHECK   timeout
+ virtual_server group \"a, b\"/udp (2 failed)
+   10.0.0.5:53                 MISC_CHECK  exit_status  exit status 2: no route, \"sorry\"
+   10.0.0.6:53                 MISC_CHECK  timeout
+"
+    );
+}
+
+#[test]
+fn a_short_text_names_no_server_and_a_failed_reaper_is_told() {
+    let mut summary = script_summary(&script_catalog());
+    summary.reaper_failure = Some("no process".into());
+    let text = short_text(&summary, false);
+    assert!(text.starts_with("INCOMPLETE: 3 probed"), "{text}");
+    assert!(text.contains("\n scripts         no process\n"), "{text}");
+    assert!(text.contains(" left processes behind, which were killed\n"), "{text}");
 }

@@ -1,0 +1,158 @@
+//! MISC_CHECK: what is run, as whom, and what the file system says about it today.
+//!
+//! [`argv`] reads the command, [`user`] the name of a user. A checker's user is known only at the end
+//! of the configuration, as `script_user` and `set_supplementary_groups` may stand behind it: until
+//! then its spec has no user (`misc`), then it gets one (`settle`), and the file is looked at (`files`).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lower::Lowering;
+use super::model::{MiscSpec, ProbeSpec, ScriptCommand, ScriptUser};
+use crate::conf::{Directive, Span};
+use crate::id::SpecId;
+
+pub mod argv;
+mod files;
+mod misc;
+mod settle;
+pub mod user;
+
+use user::UserName;
+
+/// PATH of scripts, where a program without a `/` in its name is looked for.
+pub const SCRIPT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where scripts start, and what a relative path to a program is relative to.
+pub const SCRIPT_DIRECTORY: &[u8] = b"/";
+
+type FastMap<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
+/// What is known of scripts while the configuration is read.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    /// Each different script, once, in the order of their specs.
+    drafts: Vec<Draft>,
+    known: FastMap<Key, SpecId>,
+    /// Each different `user` of a checker, once, and the words that say it first.
+    users: Vec<Written>,
+    /// Positions in `users`.
+    user_places: FastMap<UserName, u32>,
+    /// `script_user`, the last one.
+    default_user: Option<Written>,
+    /// `set_supplementary_groups`.
+    has_groups: bool,
+    /// Stands in every spec until the end.
+    nobody: Arc<ScriptUser>,
+}
+
+/// A script while the configuration is read.
+#[derive(Debug)]
+struct Draft {
+    spec: SpecId,
+    /// Position in `users`; `None` for the default user.
+    user: Option<u32>,
+    /// The command of the first checker that runs it.
+    first: Span,
+}
+
+/// What makes two scripts one.
+#[derive(PartialEq, Eq, Hash, Debug)]
+struct Key {
+    command: ScriptCommand,
+    timeout: Duration,
+    dynamic: bool,
+    user: Option<u32>,
+}
+
+/// A user, and where the file names it.
+#[derive(Debug)]
+struct Written {
+    name: UserName,
+    user: Span,
+    group: Option<Span>,
+}
+
+impl Default for Scripts {
+    fn default() -> Scripts {
+        let nobody = ScriptUser {
+            name: Box::default(),
+            home: Box::default(),
+            uid: u32::MAX,
+            gid: u32::MAX,
+            groups: Box::default(),
+        };
+        Scripts {
+            drafts: Vec::new(),
+            known: FastMap::default(),
+            users: Vec::new(),
+            user_places: FastMap::default(),
+            default_user: None,
+            has_groups: false,
+            nobody: Arc::new(nobody),
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// Takes a keyword of `global_defs` that is about scripts.
+    pub(in crate::fleet) fn script_global(&mut self, child: Directive<'_>) {
+        match self.reader.bytes(child.keyword()) {
+            b"script_user" => {
+                if let Some(written) = self.user_words(child) {
+                    self.scripts.default_user = Some(written);
+                }
+            }
+            b"set_supplementary_groups" => {
+                self.scripts.has_groups =
+                    self.reader.boolean(child).unwrap_or(self.scripts.has_groups);
+            }
+            b"enable_script_security" => {
+                self.reader.ignored_after(child, 0);
+                self.fleet.script_security = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// `USER [[:]GROUP]`, as the words say it.
+    fn user_words(&mut self, child: Directive<'_>) -> Option<Written> {
+        let user = self.reader.argument(child, "a user")?;
+        self.reader.ignored_after(child, 2);
+        let group = child.arguments().get(1).copied();
+        let user_text = self.reader.utf8(user)?;
+        let group_text = match group {
+            Some(group) => Some(self.reader.utf8(group)?),
+            None => None,
+        };
+        Some(Written { name: UserName::from_words(user_text, group_text), user, group })
+    }
+
+    /// The spec of a script, without its user.
+    fn intern_script(&mut self, key: Key, first: Span) -> SpecId {
+        if let Some(spec) = self.scripts.known.get(&key) {
+            return *spec;
+        }
+        let spec = SpecId(self.fleet.specs.len() as u32);
+        self.fleet.specs.push(ProbeSpec::Misc(MiscSpec {
+            command: key.command.clone(),
+            timeout: key.timeout,
+            dynamic: key.dynamic,
+            user: Arc::clone(&self.scripts.nobody),
+        }));
+        self.scripts.drafts.push(Draft { spec, user: key.user, first });
+        self.scripts.known.insert(key, spec);
+        spec
+    }
+
+    fn intern_user(&mut self, written: Written) -> u32 {
+        if let Some(place) = self.scripts.user_places.get(&written.name) {
+            return *place;
+        }
+        let place = self.scripts.users.len() as u32;
+        self.scripts.user_places.insert(written.name.clone(), place);
+        self.scripts.users.push(written);
+        place
+    }
+}

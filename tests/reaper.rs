@@ -1,0 +1,313 @@
+//! The reaper as a library sees it: a fleet of scripts in, one report of each out, nothing left behind.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::unbounded;
+use nix::unistd::{getegid, geteuid};
+use ringprobe::fleet::{
+    Checker, Fleet, MiscSpec, ProbeSpec, Protocol, RealServer, ScriptCommand, ScriptUser, Service,
+    Timing, VirtualServer,
+};
+use ringprobe::id::{RealServerId, SpecId, VirtualServerId};
+use ringprobe::outcome::{Assignment, Failure, LocalFault, Outcome, Record, ScriptFault};
+use ringprobe::reaper::link::{ReaperConfig, ReaperError, ReaperLinks, ReaperReport};
+use ringprobe::reaper::{self, ScriptRun, ScriptStatus};
+
+/// Scripts of one run of the reaper.
+struct Scripts {
+    fleet: Fleet,
+    config: ReaperConfig,
+    /// Marks every process of this test, also where it has lost the reaper's own mark.
+    mark: String,
+}
+
+/// What came of them, in the order of the scripts.
+struct Ended {
+    runs: Vec<(Record, ScriptRun)>,
+    result: Result<(), ReaperError>,
+}
+
+impl Ended {
+    fn outcomes(&self) -> Vec<Outcome> {
+        self.runs.iter().map(|(record, _)| record.outcome).collect()
+    }
+}
+
+fn own_user() -> Arc<ScriptUser> {
+    Arc::new(ScriptUser {
+        name: "tester".into(),
+        home: (*b"/").into(),
+        uid: geteuid().as_raw(),
+        gid: getegid().as_raw(),
+        groups: Box::new([]),
+    })
+}
+
+impl Scripts {
+    fn new(test: &str) -> Scripts {
+        let mark = format!("{test}-{}", std::process::id());
+        let virtual_server = VirtualServer {
+            service: Service::Address("192.0.2.1:80".parse().expect("an address")),
+            protocol: Some(Protocol::Tcp),
+            quorum: 1,
+            hysteresis: 0,
+            line: 1,
+        };
+        let timing = Timing {
+            delay_loop: Duration::from_secs(1),
+            delay_before_retry: Duration::from_secs(1),
+            warmup: Duration::ZERO,
+            retry: 0,
+            retry_is_written: false,
+            alpha: false,
+        };
+        let fleet = Fleet {
+            virtual_servers: vec![virtual_server],
+            timings: vec![timing],
+            ..Fleet::default()
+        };
+        let config = ReaperConfig {
+            program: Some(env!("CARGO_BIN_EXE_ringprobe").into()),
+            grace: Duration::from_millis(200),
+            environment: vec![(b"TESTMARK".to_vec(), mark.clone().into_bytes())],
+            ..ReaperConfig::default()
+        };
+        Scripts { fleet, config, mark }
+    }
+
+    fn add(&mut self, argv: &[&str], timeout_ms: u64) -> &mut MiscSpec {
+        let number = self.fleet.checkers.len() as u32;
+        let address = format!("10.0.{}.{}:80", number / 250, number % 250 + 1);
+        let address = address.parse().expect("an address");
+        self.fleet.real_servers.push(RealServer {
+            virtual_server: VirtualServerId(0),
+            address,
+            weight: 1,
+            inhibit_on_failure: false,
+            line: number,
+        });
+        self.fleet.specs.push(ProbeSpec::Misc(MiscSpec {
+            command: ScriptCommand::Argv(argv.iter().map(|word| word.as_bytes().into()).collect()),
+            timeout: Duration::from_millis(timeout_ms),
+            dynamic: false,
+            user: own_user(),
+        }));
+        self.fleet.checkers.push(Checker {
+            real_server: RealServerId(number),
+            target: address,
+            spec: SpecId(number),
+            timing: 0,
+            line: number,
+        });
+        match self.fleet.specs.last_mut() {
+            Some(ProbeSpec::Misc(spec)) => spec,
+            _ => unreachable!("just pushed"),
+        }
+    }
+
+    fn sh(&mut self, text: &str, timeout_ms: u64) -> &mut MiscSpec {
+        self.add(&["/bin/sh", "-c", text], timeout_ms)
+    }
+
+    fn run(self) -> Ended {
+        self.run_with(|_| ())
+    }
+
+    /// Runs all scripts, with `meanwhile` on a thread of its own, which gets the stop flag.
+    fn run_with(self, meanwhile: impl FnOnce(&AtomicBool) + Send) -> Ended {
+        let (assignments_in, assignments) = unbounded();
+        let (reports_in, reports) = unbounded();
+        let stop = Arc::new(AtomicBool::new(false));
+        let batch: Vec<Assignment> = (0..)
+            .zip(&self.fleet.checkers)
+            .map(|(seq, checker)| Assignment {
+                seq,
+                target: checker.target,
+                spec: checker.spec,
+                retries: 0,
+            })
+            .collect();
+        assignments_in.send(batch).expect("the other end is here");
+        drop(assignments_in);
+        let links = ReaperLinks { assignments, reports: reports_in, stop: Arc::clone(&stop) };
+        let (fleet, config) = (Arc::new(self.fleet), self.config);
+        thread::scope(|scope| {
+            scope.spawn(move || reaper::run(fleet, config, links));
+            scope.spawn(|| meanwhile(&stop));
+        });
+        let mut ended = Ended { runs: Vec::new(), result: Ok(()) };
+        for report in reports {
+            match report {
+                ReaperReport::Run(run) => ended.runs.push(*run),
+                ReaperReport::Ended(result) => ended.result = result,
+            }
+        }
+        ended.runs.sort_by_key(|(record, _)| record.seq);
+        assert_eq!(living(&self.mark), Vec::<i32>::new(), "nothing is left");
+        ended
+    }
+}
+
+/// Processes that carry the mark of a test.
+fn living(mark: &str) -> Vec<i32> {
+    let needle = format!("TESTMARK={mark}\0");
+    let pids = fs::read_dir("/proc").expect("procfs").flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid: &i32| {
+            fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| {
+                text.windows(needle.len()).any(|window| window == needle.as_bytes())
+            })
+        })
+        .collect()
+}
+
+const TIMEOUT: Outcome = Outcome::Fail(Failure::Timeout);
+
+#[test]
+fn exit_statuses_signals_and_timeouts() {
+    let mut scripts = Scripts::new("statuses");
+    scripts.add(&["/bin/true"], 60_000);
+    scripts.add(&["/bin/false"], 60_000);
+    scripts.sh("exit 7", 60_000);
+    scripts.sh("exit 7", 60_000).dynamic = true;
+    scripts.sh("kill -9 $$", 60_000);
+    scripts.sh("kill -35 $$", 60_000);
+    scripts.add(&["/bin/sleep", "3600"], 300);
+    scripts.sh("sleep 3600 & sleep 3600", 300);
+    scripts.sh("trap '' TERM; while :; do sleep 1; done", 300);
+    scripts.sh("trap 'exit 0' TERM; while :; do sleep 0.05; done", 300);
+    scripts.sh("kill -STOP $$", 300);
+    scripts.add(&["/nonexistent/check"], 60_000);
+    let ended = scripts.run();
+    ended.result.as_ref().expect("the reaper ran");
+    assert_eq!(
+        ended.outcomes(),
+        [
+            Outcome::Pass,
+            Outcome::Fail(Failure::ExitStatus(1)),
+            Outcome::Fail(Failure::ExitStatus(7)),
+            Outcome::Pass,
+            Outcome::Fail(Failure::Signal(9)),
+            Outcome::Fail(Failure::Signal(35)),
+            TIMEOUT,
+            TIMEOUT,
+            TIMEOUT,
+            TIMEOUT,
+            TIMEOUT,
+            Outcome::Unknown(LocalFault::Script(ScriptFault::NotFound(2))),
+        ]
+    );
+    let script = |number: usize| &ended.runs[number].1;
+    assert_eq!(script(3).weight, Some(5));
+    assert_eq!(script(9).status, Some(ScriptStatus::Exited(0)), "and yet a timeout");
+    assert_eq!(script(8).status, Some(ScriptStatus::Signaled(9)));
+    assert!(script(0).startup_ns.is_some_and(|ns| ns > 0) && script(0).run_ns.is_some());
+    assert_eq!(script(11).startup_ns, None);
+    assert!(ended.runs.iter().all(|(_, script)| !script.left_processes), "{:?}", ended.runs);
+}
+
+#[test]
+fn what_a_script_leaves_behind_is_killed_and_told() {
+    let mut scripts = Scripts::new("left");
+    scripts.sh("sleep 3600 & exit 0", 60_000);
+    scripts.sh("setsid sleep 3600 & exit 0", 60_000);
+    scripts.sh("(setsid sh -c 'sleep 3600 & sleep 3600' &) ; exit 0", 60_000);
+    scripts.sh("setsid sleep 3600 & sleep 3600", 300);
+    scripts.sh("i=0; while [ $i -lt 50 ]; do sleep 3600 & i=$((i+1)); done; exit 3", 60_000);
+    scripts.add(&["/bin/true"], 60_000);
+    let ended = scripts.run();
+    ended.result.as_ref().expect("the reaper ran");
+    assert_eq!(
+        ended.outcomes(),
+        [
+            Outcome::Pass,
+            Outcome::Pass,
+            Outcome::Pass,
+            TIMEOUT,
+            Outcome::Fail(Failure::ExitStatus(3)),
+            Outcome::Pass,
+        ]
+    );
+    let left: Vec<bool> = ended.runs.iter().map(|(_, script)| script.left_processes).collect();
+    assert_eq!(left, [true, true, true, false, true, false]);
+}
+
+#[test]
+fn the_end_of_the_output_is_kept() {
+    let mut scripts = Scripts::new("output");
+    scripts.sh("echo out; head -c 10485760 /dev/zero >&2; echo last >&2", 60_000);
+    scripts.sh("exec 0<&- 1>&- 2>&-; exit 0", 60_000);
+    let ended = scripts.run();
+    assert_eq!(ended.outcomes(), [Outcome::Pass, Outcome::Pass]);
+    let script = &ended.runs[0].1;
+    assert_eq!((script.stdout.bytes.as_slice(), script.stdout.total), (&b"out\n"[..], 4));
+    assert_eq!((script.stderr.bytes.len(), script.stderr.total), (4096, 10_485_765));
+    assert!(script.stderr.bytes.ends_with(b"\0last\n"));
+}
+
+#[test]
+fn a_stop_ends_what_runs_and_reports_nothing_of_it() {
+    let mut scripts = Scripts::new("stop");
+    scripts.config.jobs = 4;
+    for _ in 0..20 {
+        scripts.sh("sleep 3600 & setsid sleep 3600", 60_000);
+    }
+    let mark = scripts.mark.clone();
+    let ended = scripts.run_with(|stop| {
+        // Each of the four has at least its shell.
+        while living(&mark).len() < 8 {
+            thread::yield_now();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    ended.result.expect("a stop is no error");
+    assert!(ended.runs.is_empty());
+}
+
+#[test]
+fn a_reaper_process_that_is_killed_leaves_nothing_and_is_told() {
+    let mut scripts = Scripts::new("killed");
+    scripts.config.jobs = 4;
+    for _ in 0..10 {
+        scripts.sh("sleep 3600 & setsid sleep 3600", 60_000);
+    }
+    let mark = scripts.mark.clone();
+    let ended = scripts.run_with(|_| {
+        while living(&mark).len() < 12 {
+            thread::yield_now();
+        }
+        let parent = |pid: i32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<i32>().ok()
+        };
+        let is_reaper = |pid: &i32| {
+            fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|name| name == "script-reaper\n")
+        };
+        let reaper = living(&mark).into_iter().find_map(|pid| parent(pid).filter(is_reaper));
+        let reaper = nix::unistd::Pid::from_raw(reaper.expect("a script has its parent"));
+        nix::sys::signal::kill(reaper, nix::sys::signal::SIGKILL).expect("it is ours");
+    });
+    assert!(matches!(ended.result, Err(ReaperError::Died { .. })), "{:?}", ended.result);
+    let lost = Outcome::Unknown(LocalFault::Script(ScriptFault::Reaper));
+    assert_eq!(ended.outcomes(), [lost; 10]);
+}
+
+#[test]
+fn a_program_that_is_no_reaper_is_named() {
+    let mut scripts = Scripts::new("strange");
+    scripts.config.program = Some("/bin/true".into());
+    scripts.add(&["/bin/true"], 1000);
+    let error = scripts.run().result.expect_err("true is no reaper");
+    assert!(error.to_string().starts_with("/bin/true is no reaper of ringprobe"), "{error}");
+
+    let mut scripts = Scripts::new("missing");
+    scripts.config.program = Some("/nonexistent/ringprobe".into());
+    scripts.add(&["/bin/true"], 1000);
+    let error = scripts.run().result.expect_err("there is no such program");
+    assert!(error.to_string().contains("/nonexistent/ringprobe"), "{error}");
+}
