@@ -54,6 +54,7 @@ impl Fleet {
             faults: faults.parse().expect("faults"),
             connect_timeout: Duration::from_millis(500),
             conf: Some(directory.path().join("fleet.conf")),
+            script_share: respond::Share::default(),
             ..respond::Options::default()
         };
         Fleet { directory, _running: respond::start(&options).expect("it serves") }

@@ -84,6 +84,7 @@ fn every_verdict_equals_the_truth() {
         seed: 7,
         port: 5410,
         faults: ALL_FAULTS.parse().expect("faults"),
+        script_share: respond::Share::default(),
         ..respond::Options::default()
     };
     let fleet = respond::Fleet::new(&options).expect("a fleet");

@@ -38,6 +38,7 @@ fn options(port: u16, faults: &str) -> Options {
         port,
         servers: 300,
         faults: faults.parse().unwrap(),
+        script_share: Share::default(),
         tcp_share: Share::default(),
         ..Options::default()
     }
@@ -323,7 +324,8 @@ fn shares_are_what_was_asked_for() {
     let servers = 1_000_000;
     let net = "127.64.0.0/12".parse().unwrap();
     let faults: Faults = "refuse=1%,silent=0.1%,slow=20%,nxdomain=0.0100%".parse().unwrap();
-    let options = Options { net, servers, faults, ..Options::default() };
+    let script_share = Share::default();
+    let options = Options { net, servers, faults, script_share, ..Options::default() };
     let (mut tcp, mut of) = (0, HashMap::new());
     for server in Fleet::new(&options).unwrap().servers() {
         tcp += u32::from(server.kind == Kind::Tcp);
@@ -380,6 +382,30 @@ fn the_papers_are_written_and_agree() {
     }
     drop(running);
     keepalived_accepts(&conf);
+}
+
+/// keepalived reads the script checks as they are meant, and only says what it says of all scripts
+/// without `enable_script_security`.
+#[test]
+fn keepalived_reads_the_script_checks() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("keepalived.conf");
+    let script_share = Share::percent(100);
+    let options = Options { script_share, servers: 20, ..options(5300, ALL_FAULTS) };
+    let mut file = std::fs::File::create(&conf).unwrap();
+    Fleet::new(&options).unwrap().write_conf(&mut file).unwrap();
+    match Command::new("keepalived").arg("-t").arg("-f").arg(&conf).output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let first = "SECURITY VIOLATION - check scripts are being executed but script_security";
+            assert!(said.starts_with(first) && said.lines().count() == 1, "{said}");
+            assert_eq!(output.status.code(), Some(6));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            eprintln!("keepalived is not installed: its judgement is left out");
+        }
+        Err(error) => panic!("keepalived: {error}"),
+    }
 }
 
 /// The configuration by the judgement of keepalived itself, where it is installed.

@@ -21,6 +21,7 @@ fn ten_sweeps_leave_no_thread_descriptor_or_probe() {
         port: 5870,
         faults: "refuse=1%,silent=1%,servfail=1%".parse().expect("faults"),
         connect_timeout: Duration::from_millis(200),
+        script_share: respond::Share::default(),
         ..respond::Options::default()
     };
     let running = respond::start(&options).expect("it serves");

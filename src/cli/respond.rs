@@ -49,7 +49,11 @@ pub(crate) struct RespondArgs {
     /// The port that answers; the two above it are used too
     #[arg(long, default_value_t = Options::default().port)]
     port: u16,
-    /// The share of servers checked by TCP_CHECK; the others by DNS_CHECK
+    /// The share of servers checked by MISC_CHECK; with --faults, the first of them misbehave, each
+    /// in its own way
+    #[arg(long, value_name = "SHARE", default_value_t = Options::default().script_share)]
+    script_share: Share,
+    /// The share of all other servers checked by TCP_CHECK; the rest by DNS_CHECK
     #[arg(long, value_name = "SHARE", default_value_t = Options::default().tcp_share)]
     tcp_share: Share,
     /// Real servers per virtual server
@@ -88,6 +92,7 @@ impl RespondArgs {
             seed: self.seed,
             faults: self.faults.unwrap_or_default(),
             port: self.port,
+            script_share: self.script_share,
             tcp_share: self.tcp_share,
             delay_every: self.delay_every,
             threads: self.threads,
@@ -95,6 +100,7 @@ impl RespondArgs {
             connect_timeout: self.connect_timeout,
             conf: self.conf.clone(),
             truth: self.truth.clone(),
+            ..Options::default()
         }
     }
 }

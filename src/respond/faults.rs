@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Parts of a million: the unit of every share.
-const MILLION: u32 = 1_000_000;
+pub(super) const MILLION: u32 = 1_000_000;
 
 /// How long a slow server takes where its share says nothing else.
 const SLOW: Duration = Duration::from_millis(80);
@@ -156,6 +156,11 @@ impl Faults {
     /// The share of servers that draw `fault`.
     pub fn share(&self, fault: Fault) -> Share {
         self.shares[fault as usize]
+    }
+
+    /// Whether no server has a fault.
+    pub(crate) fn is_none(&self) -> bool {
+        self.shares.iter().all(|share| share.0 == 0)
     }
 
     /// The fault drawn by a number below a million, if it draws one.

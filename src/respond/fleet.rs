@@ -1,7 +1,8 @@
 //! Who the servers of the fleet are: pure arithmetic from the seed, nothing stored.
 //!
 //! Server `i` stands at the i-th host address of the network. One 64-bit hash of (seed, i) draws its
-//! kind and its fault, so that a million servers cost no memory and every thread agrees.
+//! kind and its fault, so that a million servers cost no memory and every thread agrees. Servers with
+//! script checks are spread evenly instead, so that each knows which of them it is.
 //!
 //! What a server does, and under which port the configuration lists it:
 //! - `port`: answers. Every address answers DNS here as its fault says; TCP is accepted everywhere.
@@ -13,7 +14,8 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use super::faults::{Fault, Faults};
+use super::faults::{Fault, Faults, MILLION};
+use super::scripts::{Script, running_user};
 use super::{Options, RespondError};
 use crate::outcome::{Failure, Outcome};
 
@@ -30,6 +32,8 @@ pub enum Kind {
     Dns,
     /// Accepts connections, TCP_CHECK.
     Tcp,
+    /// A script says how it is, MISC_CHECK. Nobody contacts it.
+    Script,
 }
 
 impl Kind {
@@ -38,6 +42,7 @@ impl Kind {
         match self {
             Kind::Dns => "DNS_CHECK",
             Kind::Tcp => "TCP_CHECK",
+            Kind::Script => "MISC_CHECK",
         }
     }
 }
@@ -53,7 +58,9 @@ pub struct Server {
     pub kind: Kind,
     /// What is wrong with it; never a fault its kind cannot have.
     pub fault: Option<Fault>,
-    /// What its checker must find: never `Unknown`.
+    /// What its script does; `None` where it has none.
+    pub script: Option<Script>,
+    /// What its checker must find. `Unknown` for a script that cannot be run, and for nothing else.
     pub expected: Outcome,
 }
 
@@ -82,6 +89,9 @@ pub struct Fleet {
     servers: u32,
     seed: u64,
     faults: Faults,
+    script_millionths: u32,
+    script_phase: u32,
+    pub(super) script_user: String,
     tcp_millionths: u32,
     port: u16,
     pub(super) virtual_server_size: u32,
@@ -110,7 +120,7 @@ impl Fleet {
             return Err(RespondError::VirtualServerSize(options.servers));
         }
         // One group of each kind may be left over.
-        let groups = options.servers.div_ceil(options.virtual_server_size) + 2;
+        let groups = options.servers.div_ceil(options.virtual_server_size) + 3;
         if groups > BROADCAST - FIRST_VIRTUAL {
             return Err(RespondError::VirtualServerSize(options.servers));
         }
@@ -122,6 +132,9 @@ impl Fleet {
             servers: options.servers,
             seed: options.seed,
             faults: options.faults,
+            script_millionths: options.script_share.millionths(),
+            script_phase: millionth(splitmix64(options.seed) as u32),
+            script_user: options.script_user.clone().unwrap_or_else(running_user),
             tcp_millionths: options.tcp_share.millionths(),
             port: options.port,
             virtual_server_size: options.virtual_server_size,
@@ -141,13 +154,31 @@ impl Fleet {
 
     /// Server `index`, which is below [`Fleet::len`].
     pub fn server(&self, index: u32) -> Server {
+        if let Some(nth) = self.nth_script(index) {
+            let script = if self.faults.is_none() { Script::Healthy } else { Script::nth(nth) };
+            return Server {
+                address: self.address(index),
+                port: self.port,
+                kind: Kind::Script,
+                fault: None,
+                script: Some(script),
+                expected: script.expected(),
+            };
+        }
         let (kind, fault) = self.draw(index);
         let port = match (fault, kind) {
             (Some(Fault::Refuse), _) => self.port + 1,
             (Some(Fault::Silent), Kind::Tcp) => self.port + 2,
             _ => self.port,
         };
-        Server { address: self.address(index), port, kind, fault, expected: self.expected(fault) }
+        Server {
+            address: self.address(index),
+            port,
+            kind,
+            fault,
+            script: None,
+            expected: self.expected(fault),
+        }
     }
 
     /// All servers, in the order of their indexes.
@@ -155,10 +186,10 @@ impl Fleet {
         (0..self.servers).map(|index| self.server(index))
     }
 
-    /// All virtual servers, in the order of the configuration. Holds two of them at a time.
+    /// All virtual servers, in the order of the configuration. Holds one of each kind at a time.
     pub fn virtual_servers(&self) -> impl Iterator<Item = VirtualServer> + '_ {
         let mut servers = self.servers();
-        let mut groups = [(Kind::Dns, Vec::new()), (Kind::Tcp, Vec::new())];
+        let mut groups = [Kind::Dns, Kind::Tcp, Kind::Script].map(|kind| (kind, Vec::new()));
         let mut next = FIRST_VIRTUAL;
         let full = self.virtual_server_size as usize;
         std::iter::from_fn(move || {
@@ -189,11 +220,14 @@ impl Fleet {
         (index < self.servers).then_some(index)
     }
 
-    /// What server `index` does with a DNS query: TCP servers answer them as healthy servers do.
+    /// What server `index` does with a DNS query: servers of other kinds answer as healthy ones do.
     pub(super) fn dns_fault(&self, index: u32) -> Option<Fault> {
+        if self.nth_script(index).is_some() {
+            return None;
+        }
         match self.draw(index) {
             (Kind::Dns, fault) => fault,
-            (Kind::Tcp, _) => None,
+            (Kind::Tcp | Kind::Script, _) => None,
         }
     }
 
@@ -212,6 +246,11 @@ impl Fleet {
         &self.faults
     }
 
+    /// Whether any server may have a script check.
+    pub(super) fn has_scripts(&self) -> bool {
+        self.script_millionths > 0
+    }
+
     /// The seed.
     pub fn seed(&self) -> u64 {
         self.seed
@@ -221,6 +260,18 @@ impl Fleet {
         Ipv4Addr::from(self.first + index)
     }
 
+    /// Which of the servers with script checks `index` is, from 0; `None` if it is none of them.
+    fn nth_script(&self, index: u32) -> Option<u32> {
+        // A line through the seed's phase that rises by the share from server to server: where it
+        // passes a whole number there is a script.
+        let before =
+            u64::from(index) * u64::from(self.script_millionths) + u64::from(self.script_phase);
+        let after = before + u64::from(self.script_millionths);
+        let million = u64::from(MILLION);
+        (after / million > before / million).then_some((before / million) as u32)
+    }
+
+    /// Kind and fault of a server without a script check.
     fn draw(&self, index: u32) -> (Kind, Option<Fault>) {
         let hash = splitmix64(splitmix64(self.seed).wrapping_add(u64::from(index)));
         let kind = if millionth(hash as u32) < self.tcp_millionths { Kind::Tcp } else { Kind::Dns };
@@ -269,84 +320,4 @@ fn splitmix64(x: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn options() -> Options {
-        Options { servers: 1_000, ..Options::default() }
-    }
-
-    #[test]
-    fn splitmix64_gives_the_published_numbers() {
-        // The first outputs for seed 0: each call moves the state by the golden gamma.
-        assert_eq!(splitmix64(0), 0xE220_A839_7B1D_CDAF);
-        assert_eq!(splitmix64(0x9E37_79B9_7F4A_7C15), 0x6E78_9E6A_A1B9_65F4);
-    }
-
-    #[test]
-    fn the_fleet_fits_its_network() {
-        let with = |net: &str, servers| {
-            Fleet::new(&Options { net: net.parse().unwrap(), servers, ..options() })
-        };
-        assert_eq!(with("127.64.0.0/16", 65_534).unwrap().len(), 65_534);
-        assert!(matches!(
-            with("127.64.0.0/16", 65_535),
-            Err(RespondError::Servers { room: 65_534, .. })
-        ));
-        assert!(matches!(with("127.64.0.0/16", 0), Err(RespondError::Servers { .. })));
-        assert_eq!(with("127.9.9.9/32", 1).unwrap().server(0).address.octets(), [127, 9, 9, 9]);
-        assert_eq!(with("127.0.0.0/8", 4_000_000).unwrap().len(), 4_000_000);
-        assert!(matches!(with("127.255.255.255/32", 1), Err(RespondError::Servers { .. })));
-        assert!(matches!(with("10.0.0.0/8", 1), Err(RespondError::NotLoopback(_))));
-        assert!(matches!(with("0.0.0.0/0", 1), Err(RespondError::NotLoopback(_))));
-    }
-
-    #[test]
-    fn ports_leave_room_for_two_more() {
-        for port in [0, u16::MAX - 1, u16::MAX] {
-            let options = Options { port, ..options() };
-            assert!(matches!(Fleet::new(&options), Err(RespondError::PortRange(_))));
-        }
-        assert!(Fleet::new(&Options { port: u16::MAX - 2, ..options() }).is_ok());
-    }
-
-    #[test]
-    fn addresses_and_indexes_are_inverse() {
-        let fleet = Fleet::new(&options()).unwrap();
-        for index in [0, 1, 255, 999] {
-            assert_eq!(fleet.index_of(fleet.server(index).address), Some(index));
-        }
-        assert_eq!(fleet.index_of(Ipv4Addr::new(127, 64, 0, 0)), None);
-        assert_eq!(fleet.index_of(fleet.address(1_000)), None);
-    }
-
-    #[test]
-    fn every_server_stands_in_one_virtual_server_of_its_kind() {
-        let fleet = Fleet::new(&Options { virtual_server_size: 7, ..options() }).unwrap();
-        let mut seen = vec![false; 1_000];
-        let mut addresses = std::collections::HashSet::new();
-        let mut partly_full = 0;
-        for group in fleet.virtual_servers() {
-            assert!(addresses.insert(group.address));
-            partly_full += usize::from(group.servers.len() < 7);
-            for server in group.servers {
-                assert_eq!(server.kind, group.kind);
-                let index = fleet.index_of(server.address).unwrap();
-                assert!(!std::mem::replace(&mut seen[index as usize], true));
-            }
-        }
-        assert!(seen.iter().all(|&seen| seen));
-        assert!(partly_full <= 2);
-    }
-
-    #[test]
-    fn a_slow_server_passes_only_within_the_timeout() {
-        let with = |faults: &str| {
-            let faults = faults.parse().unwrap();
-            let options = Options { faults, tcp_share: "0%".parse().unwrap(), ..options() };
-            Fleet::new(&options).unwrap().server(0).expected
-        };
-        assert_eq!(with("slow=100%:999ms"), Outcome::Pass);
-        assert_eq!(with("slow=100%:1s"), Outcome::Fail(Failure::Timeout));
-    }
-}
+mod tests;

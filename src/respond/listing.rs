@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::fleet::{Fleet, Kind};
+use super::scripts::Script;
 
 /// The name every DNS_CHECK asks for; the servers answer any.
 const NAME: &str = "www.example.test";
@@ -32,6 +33,9 @@ impl Fleet {
     pub fn write_conf(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "# {} servers, seed {}", self.len(), self.seed())?;
         writeln!(out, "# faults {}", self.faults())?;
+        if self.has_scripts() {
+            writeln!(out, "\nglobal_defs {{\n    script_user {}\n}}", self.script_user)?;
+        }
         let timeout = decimal_seconds(self.connect_timeout);
         for group in self.virtual_servers() {
             let (address, protocol) = (group.address, protocol(group.kind));
@@ -43,11 +47,16 @@ impl Fleet {
             for server in group.servers {
                 writeln!(out, "\n    real_server {} {} {{", server.address, server.port)?;
                 writeln!(out, "        {} {{", server.kind.checker())?;
-                if server.kind == Kind::Dns {
-                    writeln!(out, "            type A")?;
-                    writeln!(out, "            name {NAME}")?;
+                match server.script {
+                    Some(script) => write_script(out, script)?,
+                    None => {
+                        if server.kind == Kind::Dns {
+                            writeln!(out, "            type A")?;
+                            writeln!(out, "            name {NAME}")?;
+                        }
+                        writeln!(out, "            connect_timeout {timeout}")?;
+                    }
                 }
-                writeln!(out, "            connect_timeout {timeout}")?;
                 writeln!(out, "        }}\n    }}")?;
             }
             writeln!(out, "}}")?;
@@ -83,10 +92,21 @@ impl Fleet {
     }
 }
 
+/// The lines of a MISC_CHECK.
+fn write_script(out: &mut impl Write, script: Script) -> io::Result<()> {
+    writeln!(out, "            misc_path {}", script.misc_path())?;
+    writeln!(out, "            misc_timeout {}", script.timeout().as_secs())?;
+    if script.is_dynamic() {
+        writeln!(out, "            misc_dynamic")?;
+    }
+    Ok(())
+}
+
 fn protocol(kind: Kind) -> &'static str {
     match kind {
         Kind::Dns => "udp",
-        Kind::Tcp => "tcp",
+        // A script is about a service that nobody contacts here.
+        Kind::Tcp | Kind::Script => "tcp",
     }
 }
 
@@ -108,6 +128,7 @@ mod tests {
         let options = Options {
             servers: 2,
             seed: 3,
+            script_share: "0%".parse().unwrap(),
             tcp_share: "50%".parse().unwrap(),
             faults: "refuse=100%".parse().unwrap(),
             connect_timeout: Duration::from_millis(250),
@@ -168,6 +189,85 @@ virtual_server 127.127.0.2 5300 {
                 "\n",
             )
         );
+    }
+
+    /// A fleet of nothing but script servers, on paper.
+    fn scripts(servers: u32) -> (String, String) {
+        let options = Options {
+            servers,
+            script_share: "100%".parse().unwrap(),
+            script_user: Some("somebody".into()),
+            faults: "refuse=1%".parse().unwrap(),
+            ..Options::default()
+        };
+        let fleet = Fleet::new(&options).unwrap();
+        let (mut conf, mut truth) = (Vec::new(), Vec::new());
+        fleet.write_conf(&mut conf).unwrap();
+        fleet.write_truth(&mut truth).unwrap();
+        (String::from_utf8(conf).unwrap(), String::from_utf8(truth).unwrap())
+    }
+
+    #[test]
+    fn script_checks_in_full() {
+        let (conf, truth) = scripts(14);
+        let (head, blocks) = conf.split_once("virtual_server").unwrap();
+        assert!(head.ends_with("\n\nglobal_defs {\n    script_user somebody\n}\n\n"), "{head}");
+        let first = "    real_server 127.64.0.1 5300 {
+        MISC_CHECK {
+            misc_path \"/bin/sh -c 'exit 1'\"
+            misc_timeout 10
+        }
+    }
+
+    real_server 127.64.0.2 5300 {
+        MISC_CHECK {
+            misc_path \"/bin/sleep 3600\"
+            misc_timeout 1
+        }
+    }
+";
+        assert!(blocks.contains(&format!("protocol TCP\n\n{first}")), "{blocks}");
+        let last = "            misc_path \"/bin/sh -c 'exit 22'\"
+            misc_timeout 10
+            misc_dynamic
+        }
+    }
+}
+";
+        assert!(blocks.ends_with(last), "{blocks}");
+        let lines: Vec<&str> = truth.lines().collect();
+        assert_eq!(
+            lines[12],
+            concat!(
+                r#"{"seq":12,"virtual_server":"127.127.0.1:5300/tcp","#,
+                r#""real_server":"127.64.0.13:5300","checker":"MISC_CHECK","#,
+                r#""target":"127.64.0.13:5300","outcome":"unknown","reason":"script_not_found"}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn conf_and_truth_agree_about_scripts() {
+        let (conf, truth) = scripts(200);
+        let truth: Vec<serde_json::Value> =
+            truth.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let listed = |keyword: &str| {
+            let lines = conf.lines().filter_map(|line| line.trim().strip_prefix(keyword));
+            lines.map(str::to_owned).collect::<Vec<String>>()
+        };
+        let (servers, paths) = (listed("real_server "), listed("misc_path "));
+        assert_eq!((servers.len(), paths.len(), truth.len()), (200, 200, 200));
+        for ((server, path), truth) in servers.iter().zip(&paths).zip(&truth) {
+            assert_eq!(truth["target"], server.trim_end_matches(" {").replace(' ', ":"));
+            let all = Script::MISBEHAVIOURS.into_iter().chain([Script::Healthy]);
+            let script = all.into_iter().find(|script| script.misc_path() == path).unwrap();
+            let expected = script.expected();
+            assert_eq!(truth["outcome"], expected.name());
+            assert_eq!(truth["reason"], expected.reason());
+        }
+        let count = |reason: &str| truth.iter().filter(|truth| truth["reason"] == reason).count();
+        assert_eq!((count("timeout"), count("signal"), count("script_not_found")), (5, 1, 1));
+        assert_eq!((count("exit_status"), count("ok")), (2 + 18, 173));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The embedded fleet: up to millions of servers on 127.0.0.0/8, each good or faulty by its seed.
 //!
 //! For demos, benches and tests: it answers DNS queries and TCP connects as a real fleet would, and
-//! says on paper what a checker must find. A handful of sockets serve all addresses, and nothing
-//! is stored per server but one bit (see [`Fleet`]). All sockets are bound to the loopback interface.
+//! says on paper what a checker must find. Scripts are on paper only: whoever checks runs them. A
+//! handful of sockets serve all addresses, and nothing is stored per server but one bit (see
+//! [`Fleet`]). All sockets are bound to the loopback interface.
 //!
 //! ```text
 //! Options ─▶ Fleet ┬▶ keepalived.conf, truth        (listing)
@@ -15,6 +16,7 @@ mod delay;
 mod faults;
 mod fleet;
 mod listing;
+mod scripts;
 mod tcp;
 mod udp;
 
@@ -33,6 +35,7 @@ use socket2::Socket;
 use self::delay::OnceEach;
 pub use self::faults::{DelayEvery, Fault, Faults, FaultsError, Share};
 pub use self::fleet::{Fleet, Kind, Server, VirtualServer};
+pub use self::scripts::Script;
 use self::tcp::{Acceptor, BlackHole};
 use self::udp::DnsLoop;
 use crate::ring::mmsg::{Sent, UdpServer};
@@ -52,7 +55,12 @@ pub struct Options {
     /// The port that answers; the two above it are used too. Best below the ephemeral ports: a
     /// client's own socket on `port + 1` would make that port look open.
     pub port: u16,
-    /// The share of servers checked by TCP_CHECK; the others by DNS_CHECK.
+    /// The share of servers checked by MISC_CHECK. Where `faults` has any, the first of them do
+    /// what scripts must not, each in its own way.
+    pub script_share: Share,
+    /// `script_user` in the configuration: whom the scripts run as; `None` for whoever runs this.
+    pub script_user: Option<String>,
+    /// The share of all other servers checked by TCP_CHECK; the rest by DNS_CHECK.
     pub tcp_share: Share,
     /// Late answers that a retry recovers.
     pub delay_every: Option<DelayEvery>,
@@ -76,6 +84,8 @@ impl Default for Options {
             seed: 1,
             faults: Faults::default(),
             port: 5300,
+            script_share: Share::percent(2),
+            script_user: None,
             tcp_share: Share::percent(25),
             delay_every: None,
             threads: 1,

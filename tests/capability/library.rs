@@ -72,6 +72,7 @@ fn ten_sweeps_leave_nothing_behind() {
         faults: ALL_FAULTS.parse().expect("faults"),
         connect_timeout: Duration::from_millis(300),
         conf: Some(conf.clone()),
+        script_share: respond::Share::default(),
         ..Options::default()
     };
     let running = respond::start(&options).expect("starts");

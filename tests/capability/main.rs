@@ -11,6 +11,7 @@ mod interrupt;
 mod kernel_6_1;
 mod local_trouble;
 mod real_servers;
+mod scripts;
 mod support;
 mod targets;
 mod tcp;

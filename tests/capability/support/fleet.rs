@@ -27,7 +27,8 @@ pub(crate) struct Served {
 }
 
 impl Fleet {
-    /// Starts a fleet of so many servers and waits until it serves.
+    /// Starts a fleet of so many servers and waits until it serves. No scripts, where the flags name
+    /// no share of them: most promises are about packets.
     pub(crate) fn start(
         namespace: Option<&Namespace>,
         port: u16,
@@ -38,6 +39,9 @@ impl Fleet {
         let mut command = program(namespace);
         command.args(["respond", "--for", "170s", "--port", &port.to_string()]);
         command.args(["--servers", &servers.to_string()]).args(flags.split_whitespace());
+        if !flags.contains("--script-share") {
+            command.args(["--script-share", "0%"]);
+        }
         for flag in ["conf", "truth"] {
             command.arg(format!("--{flag}")).arg(directory.path().join(flag));
         }

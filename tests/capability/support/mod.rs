@@ -13,7 +13,7 @@ pub(crate) use self::child::{Child, Finished, Input};
 pub(crate) use self::fleet::Fleet;
 pub(crate) use self::name_server::NameServer;
 pub(crate) use self::namespace::Namespace;
-pub(crate) use self::report::Report;
+pub(crate) use self::report::{Probe, Report, ScriptFields};
 pub(crate) use self::sweep::{Sweep, program};
 
 /// Every fault the embedded fleet knows, in the shares that the issue asks for.

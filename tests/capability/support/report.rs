@@ -21,6 +21,8 @@ pub(crate) struct Probe {
     pub(crate) checker: String,
     pub(crate) virtual_server: Option<String>,
     pub(crate) real_server: Option<String>,
+    /// Empty for a script, which contacts nobody itself.
+    #[serde(deserialize_with = "text_or_null")]
     pub(crate) target: String,
     pub(crate) outcome: String,
     pub(crate) reason: String,
@@ -28,6 +30,34 @@ pub(crate) struct Probe {
     pub(crate) attempts: u64,
     pub(crate) latency_us: Option<f64>,
     pub(crate) at: String,
+    /// Of scripts only.
+    #[serde(default)]
+    pub(crate) script: Option<ScriptFields>,
+}
+
+/// What a record says about the run of a script.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScriptFields {
+    pub(crate) command: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) queued_us: f64,
+    pub(crate) startup_us: Option<f64>,
+    pub(crate) run_us: Option<f64>,
+    pub(crate) exit_status: Option<u8>,
+    pub(crate) signal: Option<String>,
+    pub(crate) weight: Option<u8>,
+    pub(crate) left_processes: bool,
+    pub(crate) is_unkilled: bool,
+    pub(crate) stdout: String,
+    pub(crate) stdout_bytes: u64,
+    pub(crate) stderr: String,
+    pub(crate) stderr_bytes: u64,
+    pub(crate) explanation: Option<String>,
+}
+
+fn text_or_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 impl Probe {
@@ -64,6 +94,8 @@ impl Report {
         assert!(probe.attempts >= 1, "{line}");
         assert!(probe.at.ends_with('Z') && probe.at.len() == 27, "{line}");
         assert!(probe.latency_us.is_none_or(|us| us >= 0.0), "{line}");
+        assert_eq!(probe.script.is_some(), probe.checker == "MISC_CHECK", "{line}");
+        assert_eq!(probe.script.is_some(), probe.target.is_empty(), "{line}");
         probe
     }
 
