@@ -12,7 +12,7 @@
 //! ```
 //!
 //! [`Event::Lost`] leads to Cleaning from everywhere: the leader's number is not the script's any more,
-//! so no signal goes to it. The caller hands in events and times, then asks [`Script::act`] what to do
+//! so no signal goes to it. The caller hands in events and times, then asks `Script::act` what to do
 //! until there is nothing to do.
 
 use std::time::Duration;

@@ -70,6 +70,14 @@ impl One<'_> {
         if !is_living && self.trace.forgotten_at.is_none() {
             return Err("gone, and not forgotten".into());
         }
+        // What comes to life after its time, or after a stop, is killed in the turn that hears of it.
+        let given_up = self.run.stopped_at.into_iter().chain(self.unstarted_at()).min();
+        if let Some((heard_at, _)) = self.launched()
+            && given_up.is_some_and(|at| at < heard_at)
+            && self.trace.kill_at != Some(heard_at)
+        {
+            return Err(format!("launched after {given_up:?}, and not killed at once"));
+        }
         match (self.trace.reports.as_slice(), self.run.stopped_at) {
             ([], Some(_)) => Ok(()),
             ([told], stopped_at) if stopped_at.is_none_or(|at| told.at <= at) => self.told(*told),
@@ -172,7 +180,7 @@ impl One<'_> {
 
     fn expected(&self) -> Option<Expected> {
         let begun_at = self.trace.begun_at?;
-        let unstarted_at = self.turn_at(begun_at + self.terms.timeout);
+        let unstarted_at = self.unstarted_at();
         let is_by = |at: Tick, turn: Option<Tick>| turn.is_none_or(|turn| at <= turn);
         let at_once = |fault: LocalFault, at: Tick| Expected {
             outcome: Outcome::Unknown(fault),
@@ -241,6 +249,11 @@ impl One<'_> {
     fn ended_at(&self) -> Option<Tick> {
         let ended = |event| matches!(event, Event::Exited(_) | Event::Lost).then_some(());
         self.heard(ended).map(|(at, ())| at)
+    }
+
+    /// The turn in which its start takes too long.
+    fn unstarted_at(&self) -> Option<Tick> {
+        self.turn_at(self.trace.begun_at? + self.terms.timeout)
     }
 
     /// The first turn at or after this moment.
