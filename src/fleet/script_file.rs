@@ -48,6 +48,14 @@ pub struct ScriptFile {
     pub weakness: Option<Weakness>,
 }
 
+impl ScriptFile {
+    /// Whether it would run with root's rights: as root, in root's group, or set-id to either. Then
+    /// nobody but root may be able to change it.
+    pub fn runs_as_root(&self, user: &ScriptUser) -> bool {
+        user.uid == 0 || user.gid == 0 || self.identity.is_set_id_root()
+    }
+}
+
 /// A file in one state: other content, owner or mode, or another file, is another identity.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
@@ -104,7 +112,10 @@ pub enum Kind {
         interpreter: Vec<u8>,
     },
     /// Neither: a format the kernel was taught, or text without `#!`.
-    Other,
+    Other {
+        /// Not empty, and no NUL byte in its first line: a shell may make sense of it.
+        is_text: bool,
+    },
 }
 
 /// Opens the file that `program` leads to, for `user` to execute. A relative path starts in the
@@ -325,7 +336,9 @@ fn kind_by_head(head: &[u8]) -> Kind {
     if head.starts_with(b"\x7fELF") {
         return Kind::Elf;
     }
-    let Some(line) = head.strip_prefix(b"#!") else { return Kind::Other };
+    let line_end = head.iter().position(|byte| *byte == b'\n');
+    let is_text = !head.is_empty() && !head[..line_end.unwrap_or(head.len())].contains(&0);
+    let Some(line) = head.strip_prefix(b"#!") else { return Kind::Other { is_text } };
     let end = line.iter().position(|byte| *byte == b'\n');
     let line = &line[..end.unwrap_or(line.len())];
     let name = line.trim_ascii_start();
@@ -333,7 +346,7 @@ fn kind_by_head(head: &[u8]) -> Kind {
     let is_cut = end.is_none() && name_end.is_none() && head.len() == HEAD_BYTES;
     match &name[..name_end.unwrap_or(name.len())] {
         // The kernel takes neither for a script (ENOEXEC).
-        name if name.is_empty() || is_cut => Kind::Other,
+        name if name.is_empty() || is_cut => Kind::Other { is_text },
         name => Kind::Interpreted { interpreter: name.to_vec() },
     }
 }

@@ -15,6 +15,7 @@
 
 pub mod escalate;
 pub mod exit;
+pub mod launch;
 pub mod link;
 pub mod report;
 pub mod supervise;

@@ -74,18 +74,22 @@ fn the_first_bytes_say_what_a_file_is() {
     let interpreted = |name: &[u8]| Kind::Interpreted { interpreter: name.to_vec() };
     let long = [b"#!/".as_slice(), &[b'x'; 300]].concat();
     let long_argument = [b"#!/bin/x ".as_slice(), &[b'x'; 300]].concat();
-    let cases: [(&[u8], Kind); 12] = [
+    let text = Kind::Other { is_text: true };
+    let rubbish = Kind::Other { is_text: false };
+    let cases: [(&[u8], Kind); 14] = [
         (b"\x7fELF\x02\x01", Kind::Elf),
         (b"#!/bin/sh", interpreted(b"/bin/sh")),
         (b"#!/bin/sh\n", interpreted(b"/bin/sh")),
         (b"#!/bin/sh\r\n", interpreted(b"/bin/sh\r")),
         (b"#! \t/usr/bin/env python3\nx", interpreted(b"/usr/bin/env")),
         (b"#!/bin/sh\0x", interpreted(b"/bin/sh")),
-        (b"#!\n/bin/sh\n", Kind::Other),
-        (b"#!", Kind::Other),
-        (b"echo hello\n", Kind::Other),
-        (b"", Kind::Other),
-        (&long[..HEAD_BYTES], Kind::Other),
+        (b"#!\n/bin/sh\n", text.clone()),
+        (b"#!", text.clone()),
+        (b"echo hello\n", text.clone()),
+        (b"echo\n\0", text.clone()),
+        (b"MZ\x90\0\n", rubbish.clone()),
+        (b"", rubbish),
+        (&long[..HEAD_BYTES], text),
         (&long_argument[..HEAD_BYTES], interpreted(b"/bin/x")),
     ];
     for (head, kind) in cases {
