@@ -27,13 +27,11 @@ fn status(field: &str) -> u64 {
     kilobytes.parse::<u64>().expect("a number") * 1024
 }
 
+/// The checker of each real server.
+type Checkers<'a> = &'a dyn Fn(u32) -> String;
+
 /// `servers` real servers with a checker each, `per_service` to a virtual server.
-fn write_configuration(
-    path: &Path,
-    servers: u32,
-    per_service: u32,
-    checker: &dyn Fn(u32) -> String,
-) {
+fn write_configuration(path: &Path, servers: u32, per_service: u32, checker: Checkers<'_>) {
     let mut file = BufWriter::new(fs::File::create(path).expect("a temporary file"));
     for server in 0..servers {
         let [_, b, c, d] = server.to_be_bytes();
@@ -71,7 +69,7 @@ fn a_large_fleet_is_cheap() {
     // Smallest first: the peak only ever rises. One service with everything is the worst case, as its
     // whole tree is in memory.
     // Each script with arguments of its own is a spec of its own, with its allocations.
-    let cases: [(&str, u32, u32, u64, &dyn Fn(u32) -> String); 4] = [
+    let cases: [(&str, u32, u32, u64, Checkers<'_>); 4] = [
         ("dns", 20, 1, 400, &|_| DNS.to_owned()),
         ("dns", servers, 1, 400, &|_| DNS.to_owned()),
         ("one script", 20, 1, 400, &|_| script("")),

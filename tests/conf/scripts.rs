@@ -304,9 +304,31 @@ fn what_others_may_change_is_named() {
     assert!(text.contains("4242424 may not execute it"), "{text}");
     std::fs::write(&path, "#!/nonexistent/interpreter -x\n").expect("written");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("one's own");
+    assert_eq!(rendered(&path, "4242424 4242425", "enable_script_security").0, ["W049"]);
     let (codes, text) = rendered(&path, "4242424 4242425", "");
     assert_eq!(codes, ["W049"]);
     assert!(text.contains("the interpreter of script"), "{text}");
+}
+
+#[test]
+fn an_interpreter_that_others_may_change_is_named() {
+    if !nix::unistd::Uid::effective().is_root() {
+        println!("ignored: only root can make a script that nobody else may change");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory for temporary files");
+    let path = directory.path().join("check");
+    let interpreter = directory.path().join("interpreter");
+    std::fs::write(&path, format!("#!{}\n", interpreter.display())).expect("written");
+    std::fs::write(&interpreter, "").expect("written");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("one's own");
+    std::fs::set_permissions(&interpreter, PermissionsExt::from_mode(0o757)).expect("one's own");
+    let text = checker(&format!("misc_path {}\n user root", path.display()));
+    let loaded = fleet_of(&around(&text, "enable_script_security"));
+    assert_eq!(codes(&loaded), ["W051"]);
+    let text = loaded.problems.render(false);
+    let file = format!("`{}` (owner 0:0, mode -rwxr-xrwx)", interpreter.display());
+    assert!(text.contains(&file), "{text}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{Draft, FastMap, SCRIPT_DIRECTORY, SCRIPT_PATH};
 use crate::conf::{Code, Diagnostic, Span};
 use crate::fleet::lower::Lowering;
 use crate::fleet::model::{ProbeSpec, ScriptCommand, ScriptUser};
-use crate::fleet::script_file::{self, Kind, PathProblem, ScriptFile, shown};
+use crate::fleet::script_file::{self, Kind, PathProblem, ScriptFile, Weakness, shown};
 
 /// What runs a command that is for the shell.
 const SHELL: &[u8] = b"/bin/sh";
@@ -98,8 +98,17 @@ impl Run<'_> {
         };
         match script_file::open(&path, self.user) {
             Ok(file) => {
-                said.extend(self.interpreter(&name, &file));
-                said.extend(self.security(&name, &file, has_security));
+                let interpreter = self.interpreter(&file);
+                if let Some(Err(problem)) = &interpreter {
+                    let message =
+                        format!("the interpreter of script `{name}` cannot be run: {problem}");
+                    said.push(self.warning(code(problem), message, self.who()).help(UNKNOWN));
+                }
+                let interpreter = interpreter.and_then(Result::ok);
+                let weakness = file.weakness.as_ref();
+                let weakness =
+                    weakness.or(interpreter.as_ref().and_then(|it| it.weakness.as_ref()));
+                said.extend(self.security(&name, &file, weakness, has_security));
             }
             Err(problem) => {
                 let message = format!("script `{name}` cannot be run: {problem}");
@@ -109,38 +118,38 @@ impl Run<'_> {
         said
     }
 
-    /// What there is to say where the program after `#!` cannot be run.
-    fn interpreter(&self, name: &str, file: &ScriptFile) -> Option<Diagnostic> {
+    /// The program after `#!`.
+    fn interpreter(&self, file: &ScriptFile) -> Option<Result<ScriptFile, PathProblem>> {
         let Kind::Interpreted { interpreter } = &file.kind else { return None };
         let is_full = interpreter.first() == Some(&b'/');
-        let path = if is_full {
-            interpreter.clone()
-        } else {
-            [SCRIPT_DIRECTORY.as_bytes(), interpreter].concat()
-        };
-        let problem = script_file::open(&path, self.user).err()?;
-        let message = format!("the interpreter of script `{name}` cannot be run: {problem}");
-        Some(self.warning(code(&problem), message, self.who()).help(UNKNOWN))
+        let start = if is_full { "" } else { SCRIPT_DIRECTORY };
+        let path = [start.as_bytes(), interpreter].concat();
+        Some(script_file::open(&path, self.user))
     }
 
     /// What there is to say of a script with the rights of root.
-    fn security(&self, name: &str, file: &ScriptFile, has_security: bool) -> Option<Diagnostic> {
+    fn security(
+        &self,
+        name: &str,
+        file: &ScriptFile,
+        weakness: Option<&Weakness>,
+        has_security: bool,
+    ) -> Option<Diagnostic> {
         let rights = match (self.user.uid, self.user.gid) {
+            _ if !file.runs_as_root(self.user) => return None,
             (0, _) => "is run as root",
             (_, 0) => "is run with the group of root",
-            _ if file.identity.is_set_id_root() => "takes on the rights of root",
-            _ => return None,
+            _ => "takes on the rights of root",
         };
-        match (&file.weakness, has_security) {
-            (Some(weakness), true) => {
+        match (weakness, has_security) {
+            (Some(weakness), _) => {
                 let message = format!("script `{name}` {rights} and is not secure: {weakness}");
-                let found = self.warning(Code::ScriptInsecure, message, self.who());
-                Some(found.help("with `enable_script_security` it will not be run"))
-            }
-            (Some(weakness), false) => {
-                let message = format!("script `{name}` {rights} and is not secure: {weakness}");
-                let found = self.warning(Code::ScriptInsecure, message, self.who());
-                Some(found.help("without `enable_script_security` it is run all the same"))
+                Some(self.warning(Code::ScriptInsecure, message, self.who()).help(
+                    match has_security {
+                        true => "with `enable_script_security` it will not be run",
+                        false => "without `enable_script_security` it is run all the same",
+                    },
+                ))
             }
             (None, false) => {
                 let message = format!("script `{name}` {rights} without `enable_script_security`");

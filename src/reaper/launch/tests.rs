@@ -3,7 +3,6 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -114,13 +113,20 @@ fn refused(command: &Command) -> Refused {
 
 /// Runs a test of this file by itself, as another program, which may be another user's.
 fn part(name: &str, uid: Option<u32>) -> std::process::Command {
-    let mut part = std::process::Command::new(std::env::current_exe().expect("this program"));
+    let program = std::env::current_exe().expect("this program");
+    let mut part = match uid {
+        // With groups of his own, which he may not give up.
+        Some(uid) => {
+            let mut part = std::process::Command::new("setpriv");
+            part.args([format!("--reuid={uid}"), format!("--regid={uid}"), "--groups=7,8".into()]);
+            part.arg(program);
+            part
+        }
+        None => std::process::Command::new(program),
+    };
     part.args(["--exact", &format!("reaper::launch::tests::{name}")])
         .args(["--ignored", "--nocapture", "--test-threads=1"])
         .env(PART, name);
-    if let Some(uid) = uid {
-        part.uid(uid).gid(uid);
-    }
     part
 }
 
@@ -166,6 +172,8 @@ fn a_script_leads_its_group_in_the_root_directory_with_nothing_open_but_its_stre
     assert_eq!(ran.stderr, "no\n");
     assert_eq!(ran.status, (libc::CLD_EXITED, 7));
 
+    let inheritable = fs::File::open("/dev/null").expect("open");
+    fcntl(&inheritable, FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).expect("set");
     let listing = run(&command(&[b"/bin/ls", b"/proc/self/fd"])).stdout;
     assert_eq!(listing, "0\n1\n2\n3\n", "3 is the folder it reads");
 }
@@ -402,6 +410,11 @@ fn other_user_part() {
     assert!(!is_root());
     let mut command = scene.sh("id -u");
     assert_eq!(run(&command).stdout, format!("{}\n", me().uid));
+    command.user.groups = [7].into();
+    if fs::read_to_string("/proc/self/status").expect("there").contains("Groups:\t7 8") {
+        assert_eq!(run(&command).stdout, format!("{}\n", me().uid));
+    }
+    command.user = me();
     command.user.uid += 1;
     let refused_user = refused(&command);
     assert_eq!(refused_user.fault, ScriptFault::User(libc::EPERM));
