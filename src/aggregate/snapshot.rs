@@ -171,9 +171,12 @@ pub struct GroupCount {
 }
 
 impl Summary {
-    /// Whether a part of the engine ended with an error, so that not everything was probed.
+    /// Whether a part of the engine ended with an error, or lost probes that nobody stopped.
     pub fn is_incomplete(&self) -> bool {
-        !self.shard_failures.is_empty() || self.reaper_failure.is_some()
+        let was_stopped = self.interrupted || self.cut_short;
+        !self.shard_failures.is_empty()
+            || self.reaper_failure.is_some()
+            || (self.unfinished > 0 && !was_stopped)
     }
 }
 

@@ -171,13 +171,17 @@ fn the_runs_of_listed_scripts_are_kept_and_no_others() {
 #[test]
 fn a_failed_reaper_is_told_once_and_makes_the_sweep_incomplete() {
     let mut aggregator = Aggregator::new(catalog(), 1);
-    let summary = |aggregator: &Aggregator| {
-        aggregator.summary(Duration::ZERO, FeedCounts { dealt: 3, ..FeedCounts::default() })
+    let summary = |aggregator: &Aggregator, dealt| {
+        aggregator.summary(Duration::ZERO, FeedCounts { dealt, ..FeedCounts::default() })
     };
-    assert!(!summary(&aggregator).is_incomplete());
+    assert!(!summary(&aggregator, 0).is_incomplete());
+    let lost = summary(&aggregator, 3);
+    assert!(lost.is_incomplete(), "nobody stopped, and three were not reported");
+    assert!(!Summary { interrupted: true, ..lost }.is_incomplete());
     aggregator.reaper_failed("no process".into());
     aggregator.reaper_failed("the reaper panicked".into());
-    let summary = summary(&aggregator);
+    assert!(summary(&aggregator, 0).is_incomplete());
+    let summary = summary(&aggregator, 3);
     assert_eq!(summary.reaper_failure.as_deref(), Some("no process"));
     assert!(summary.is_incomplete());
     assert!(summary.shard_failures.is_empty());

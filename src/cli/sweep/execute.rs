@@ -280,6 +280,9 @@ mod tests {
         assert_eq!(exit_code(&summary), 1);
         summary.reaper_failure = Some("no process".into());
         assert_eq!(exit_code(&summary), 4);
+        summary.reaper_failure = None;
+        summary.unfinished = 1;
+        assert_eq!(exit_code(&summary), 4);
         summary.interrupted = true;
         assert_eq!(exit_code(&summary), 130);
     }
