@@ -3,6 +3,7 @@
 //! ```text
 //! keepalived.conf ─▶ conf ─▶ fleet ─▶ schedule ─▶ shard ┬▶ checker (sans-IO) ◀─▶ wire
 //! targets / stdin ───────────▶          │               └▶ ring (io_uring | sim)
+//!                                       └▶ reaper (scripts in process groups)
 //!                 sinks (text, NDJSON, CSV) ◀─ aggregate ◀─ outcomes
 //! ```
 //!
@@ -12,7 +13,7 @@
 //! Words: a *checker* is a configured check of one real server; a *probe* is one run of it; an
 //! *attempt* is one try on the wire; an *outcome* is `Pass | Fail(reason) | Unknown(local fault)`; a
 //! *shard* is a pinned thread with its ring and its part of the fleet; a *lane* is one set of sockets
-//! that share source address, port, interface and mark.
+//! that share source address, port, interface and mark; the *reaper* is who runs scripts and ends them.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]

@@ -27,8 +27,13 @@ fn status(field: &str) -> u64 {
     kilobytes.parse::<u64>().expect("a number") * 1024
 }
 
-/// `servers` real servers with a DNS_CHECK each, `per_service` to a virtual server.
-fn write_configuration(path: &Path, servers: u32, per_service: u32) {
+/// `servers` real servers with a checker each, `per_service` to a virtual server.
+fn write_configuration(
+    path: &Path,
+    servers: u32,
+    per_service: u32,
+    checker: &dyn Fn(u32) -> String,
+) {
     let mut file = BufWriter::new(fs::File::create(path).expect("a temporary file"));
     for server in 0..servers {
         let [_, b, c, d] = server.to_be_bytes();
@@ -39,16 +44,21 @@ fn write_configuration(path: &Path, servers: u32, per_service: u32) {
             )
             .expect("written");
         }
-        writeln!(
-            file,
-            "    real_server 10.{b}.{c}.{d} 53 {{\n        DNS_CHECK {{\n            type A\n            name www.example.com\n        }}\n    }}"
-        )
-        .expect("written");
+        writeln!(file, "    real_server 10.{b}.{c}.{d} 53 {{\n        {}\n    }}", checker(server))
+            .expect("written");
         if server % per_service == per_service - 1 || server == servers - 1 {
             writeln!(file, "}}").expect("written");
         }
     }
     file.flush().expect("written");
+}
+
+const DNS: &str = "DNS_CHECK {\n            type A\n            name www.example.com\n        }";
+
+fn script(arguments: &str) -> String {
+    format!(
+        "MISC_CHECK {{\n            misc_path \"/bin/sh{arguments}\"\n            user 7 7\n        }}"
+    )
 }
 
 #[test]
@@ -60,9 +70,16 @@ fn a_large_fleet_is_cheap() {
     let directory = tempfile::tempdir().expect("a directory for temporary files");
     // Smallest first: the peak only ever rises. One service with everything is the worst case, as its
     // whole tree is in memory.
-    for per_service in [20, servers] {
-        let path = directory.path().join(format!("{per_service}.conf"));
-        write_configuration(&path, servers, per_service);
+    // Each script with arguments of its own is a spec of its own, with its allocations.
+    let cases: [(&str, u32, u32, u64, &dyn Fn(u32) -> String); 4] = [
+        ("dns", 20, 1, 400, &|_| DNS.to_owned()),
+        ("dns", servers, 1, 400, &|_| DNS.to_owned()),
+        ("one script", 20, 1, 400, &|_| script("")),
+        ("scripts", 20, servers, 650, &|server| script(&format!(" {server}"))),
+    ];
+    for (name, per_service, specs, bar, checker) in cases {
+        let path = directory.path().join(format!("{name}.{per_service}.conf"));
+        write_configuration(&path, servers, per_service, checker);
         let bytes = fs::metadata(&path).expect("just written").len();
         // Writing 5 sets the peak back to what is in use now.
         fs::write("/proc/self/clear_refs", "5").expect("one's own peak can be set back");
@@ -72,13 +89,13 @@ fn a_large_fleet_is_cheap() {
         let took = cpu() - start;
         let peak = (status("VmHWM:") - before) / u64::from(servers);
         println!(
-            "{servers} real servers, {per_service} a service, {} B of text each: {took:?}, peak {peak} B each",
+            "{name}: {servers} real servers, {per_service} a service, {} B of text each: {took:?}, peak {peak} B each",
             bytes / u64::from(servers)
         );
         assert_eq!(loaded.fleet.checkers.len(), servers as usize);
-        assert_eq!((loaded.fleet.specs.len(), loaded.fleet.timings.len()), (1, 1));
+        assert_eq!((loaded.fleet.specs.len(), loaded.fleet.timings.len()), (specs as usize, 1));
         assert!(loaded.problems.is_empty());
-        assert!(peak <= 400, "{peak} B of memory for each real server");
+        assert!(peak <= bar, "{peak} B of memory for each real server");
         assert!(took < Duration::from_secs(1) * (servers / 50_000).max(1), "{took:?}");
     }
     lists(directory.path(), servers);

@@ -305,6 +305,12 @@ fn a_program_that_is_no_reaper_is_named() {
     let error = scripts.run().result.expect_err("true is no reaper");
     assert!(error.to_string().starts_with("/bin/true is no reaper of ringprobe"), "{error}");
 
+    let mut scripts = Scripts::new("itself");
+    scripts.config.program = None;
+    scripts.add(&["/bin/true"], 1000);
+    let error = scripts.run().result.expect_err("this program would run its tests again");
+    assert!(error.to_string().contains("serve_if_asked"), "{error}");
+
     let mut scripts = Scripts::new("missing");
     scripts.config.program = Some("/nonexistent/ringprobe".into());
     scripts.add(&["/bin/true"], 1000);

@@ -44,13 +44,18 @@ impl<'s> Lowering<'s> {
         };
         let _ = fleet.real_servers.try_reserve_exact(count(b"real_server"));
         let _ = fleet.checkers.try_reserve_exact(count(b"_CHECK"));
+        // Most scripts have arguments of their own.
+        let mut scripts = Scripts::default();
+        let commands = count(b"misc_path");
+        let _ = fleet.specs.try_reserve_exact(commands);
+        scripts.reserve(commands);
         Lowering {
             reader: Reader::new(sources),
             options,
             fleet,
             groups: BTreeMap::new(),
             group_uses: Vec::new(),
-            scripts: Scripts::default(),
+            scripts,
             specs: FastMap::default(),
             timings: FastMap::default(),
             interfaces: BTreeSet::new(),

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! [`Event::Lost`] leads to Cleaning from everywhere: the leader's number is not the script's any more,
-//! so no signal goes to it. The caller hands in events and times, then asks [`Script::act`] what to do
+//! so no signal goes to it. The caller hands in events and times, then asks `Script::act` what to do
 //! until there is nothing to do.
 
 use std::time::Duration;
@@ -79,7 +79,8 @@ pub(super) struct Script {
     is_told: bool,
     /// The leader ended before SIGTERM was sent.
     is_own_end: bool,
-    first_kill: Option<Tick>,
+    /// From the first SIGKILL on: when its end is told although it lives.
+    give_up_at: Option<Tick>,
     left_processes: bool,
     refused: Option<i32>,
 }
@@ -99,7 +100,7 @@ impl Script {
             verdict: None,
             is_told: false,
             is_own_end: false,
-            first_kill: None,
+            give_up_at: None,
             left_processes: false,
             refused: None,
         }
@@ -147,7 +148,8 @@ impl Script {
                     }
                 }
                 self.decide(LOST, None);
-                self.phase = Phase::Ended { is_killed: false };
+                // Without a launch there is no group to signal; nothing should end so.
+                self.phase = Phase::Ended { is_killed: self.launched_at.is_none() };
             }
             (Event::Lost, _) => {
                 self.ended_at = Some(now);
@@ -201,14 +203,13 @@ impl Script {
                 return Some(Act::Signal(GroupSignal::Terminate));
             }
             Phase::Killing { again } if again.at <= now => {
-                let first_kill = *self.first_kill.get_or_insert(now);
-                again.put_off(now, first_kill + UNKILLABLE_AFTER);
+                again.put_off(now, &mut self.give_up_at);
                 return Some(Act::Signal(GroupSignal::Kill));
             }
             // While the leader is a zombie its number is its own, so this kills nobody else.
             Phase::Ended { is_killed: false } => {
                 self.phase = Phase::Ended { is_killed: true };
-                self.first_kill.get_or_insert(now);
+                self.give_up_at.get_or_insert(now + UNKILLABLE_AFTER);
                 return Some(Act::Signal(GroupSignal::Kill));
             }
             Phase::Ended { is_killed: true } => {
@@ -216,16 +217,14 @@ impl Script {
                 return Some(Act::Reap);
             }
             Phase::Cleaning { again } if again.at <= now => {
-                let first_kill = *self.first_kill.get_or_insert(now);
-                again.put_off(now, first_kill + UNKILLABLE_AFTER);
+                again.put_off(now, &mut self.give_up_at);
                 return Some(Act::KillRest);
             }
             _ => {}
         }
         let (outcome, weight) = self.verdict.filter(|_| !self.is_told)?;
         let is_gone = self.phase == Phase::Gone;
-        let is_unkilled =
-            !is_gone && self.first_kill.is_some_and(|at| at + UNKILLABLE_AFTER <= now);
+        let is_unkilled = !is_gone && self.give_up_at.is_some_and(|at| at <= now);
         if !(is_gone || is_unkilled || self.phase == Phase::Hanging) {
             return None;
         }
@@ -302,13 +301,18 @@ impl Again {
         Again { at: now, pause: PAUSE_FIRST }
     }
 
-    /// Twice as long each time. Until `report_by` at most every 100 ms and once more at that moment, so
-    /// that what is told then is true; later up to 10 s.
-    fn put_off(&mut self, now: Tick, report_by: Tick) {
-        let is_before = now < report_by;
+    /// Twice as long each time. Until `give_up_at` at most every 100 ms and once more at that moment, so
+    /// that what is told then is true; later up to 10 s. After a try that came much too late there is
+    /// always another one before that: the first may have killed what nobody tried to kill till then.
+    fn put_off(&mut self, now: Tick, give_up_at: &mut Option<Tick>) {
+        let give_up_at = give_up_at.get_or_insert(now + UNKILLABLE_AFTER);
+        if now.since(self.at) > PAUSE {
+            *give_up_at = (*give_up_at).max(now + PAUSE);
+        }
+        let is_before = now < *give_up_at;
         self.at = now + self.pause;
         if is_before {
-            self.at = self.at.min(report_by);
+            self.at = self.at.min(*give_up_at);
         }
         self.pause = (2 * self.pause).min(if is_before { PAUSE } else { PAUSE_UNKILLABLE });
     }

@@ -19,6 +19,7 @@
 //! | `spawn`, `protocol` | the process is started; what both say to each other |
 //! | `process` | the loop of the reaper process |
 //! | `supervise`, `escalate` | who may start; the state machine of one script |
+//! | `launchers` | the threads that start scripts |
 //! | `launch/` | from an order to a running program: user, limits, descriptors, exec; all `unsafe` |
 //! | `reap`, `strays`, `cgroup`, `capture` | processes, escaped processes, control groups, output |
 //! | `exit` | exit status to outcome |
@@ -28,6 +29,7 @@ mod cgroup;
 pub mod escalate;
 pub mod exit;
 pub mod launch;
+mod launchers;
 pub mod link;
 mod process;
 mod protocol;

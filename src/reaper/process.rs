@@ -9,11 +9,9 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::thread::Builder;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::unbounded;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::prctl;
@@ -21,9 +19,10 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{chdir, setsid};
 
 use super::cgroup::Cgroups;
-use super::launch::{Launched, Refused, launch};
+use super::launch::{Launched, Refused};
+use super::launchers::Launchers;
 use super::protocol::{self, Configuration, Inbox, Order, Reply, Request};
-use super::reap::{Children, LaunchOrder, Source, watch};
+use super::reap::{Children, Source, watch};
 use super::report::ScriptRun;
 use super::spawn::NAME;
 use super::supervise::{Event, Room, RunId, Supervisor, Terms};
@@ -53,8 +52,6 @@ pub(super) fn serve() -> i32 {
     }
 }
 
-type LaunchResult = (RunId, Result<Launched, Refused>);
-
 struct Server {
     socket: UnixStream,
     inbox: Inbox,
@@ -63,8 +60,7 @@ struct Server {
     is_outbox_watched: bool,
     supervisor: Supervisor,
     children: Children,
-    launched: Receiver<LaunchResult>,
-    launch_bell: Arc<EventFd>,
+    launchers: Launchers,
     /// Orders for which there is no room yet, with when they came.
     waiting: VecDeque<(Tick, Order)>,
     strays_next: Tick,
@@ -113,19 +109,11 @@ impl Server {
     ) -> io::Result<Server> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let launch_bell = Arc::new(EventFd::from_value_and_flags(0, flags)?);
+        let launch_bell = EventFd::from_value_and_flags(0, flags)?;
         watch(&epoll, &socket, Source::Socket);
-        watch(&epoll, &*launch_bell, Source::LaunchThread);
-        let (orders_in, orders) = unbounded::<LaunchOrder>();
-        let (launched_in, launched) = unbounded();
-        let bell = Arc::clone(&launch_bell);
-        Builder::new().name("launch".to_owned()).spawn(move || {
-            for (run, command) in orders {
-                // The main thread takes both for as long as this one lives.
-                let _ = launched_in.send((run, launch(&command)));
-                let _ = bell.write(1);
-            }
-        })?;
+        watch(&epoll, &launch_bell, Source::LaunchThread);
+        let (orders_in, orders) = unbounded();
+        let launchers = Launchers::start(orders, launch_bell)?;
         let Configuration { jobs, grace, nofile, security, mark, .. } = configuration;
         let children = Children::new(epoll, orders_in, cgroups, nofile, security, mark);
         Ok(Server {
@@ -135,8 +123,7 @@ impl Server {
             is_outbox_watched: false,
             supervisor: Supervisor::new(jobs, grace),
             children,
-            launched,
-            launch_bell,
+            launchers,
             waiting: VecDeque::new(),
             strays_next: Tick::default(),
             is_alone: false,
@@ -179,13 +166,13 @@ impl Server {
         let mut orders_came = false;
         for event in events {
             match Source::of(event.data()) {
-                Source::LaunchThread => drop(self.launch_bell.read()),
+                Source::LaunchThread => self.launchers.heard(),
                 Source::Socket => orders_came = true,
                 Source::Leader(run) => self.look_at_leader(run, now),
                 Source::Output(run) => self.children.read_output(run),
             }
         }
-        while let Ok((run, result)) = self.launched.try_recv() {
+        while let Some((run, result)) = self.launchers.ended() {
             self.launch_ended(run, result, now);
         }
         if orders_came {
@@ -199,6 +186,9 @@ impl Server {
                 self.look_at_leader(run, now);
             }
             self.children.look_after_strays();
+            if let Some(since) = self.children.launching_since() {
+                self.launchers.look_after(now.since(since));
+            }
         }
         self.start_waiting(now);
         self.send_replies();
@@ -318,14 +308,13 @@ impl Server {
         let mut events = [EpollEvent::empty(); 1];
         let Ok(nothing) = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC) else { return false };
         loop {
-            while let Ok((run, result)) = self.launched.try_recv() {
+            while let Some((run, result)) = self.launchers.ended() {
                 if let Ok(launched) = result {
                     self.children.launched(run, launched);
                 }
             }
             let is_quiet = self.children.kill_everything();
-            let is_launching = self.children.is_launching();
-            if is_quiet && !is_launching {
+            if is_quiet && self.children.launching_since().is_none() {
                 return true;
             }
             if monotonic_now() >= most {

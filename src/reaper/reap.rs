@@ -82,7 +82,7 @@ pub(super) struct Children {
 
 struct Child {
     begun: Tick,
-    /// The launch thread has it and has not said how that went.
+    /// A launch thread has it or will have it, and has not said how that went.
     is_launching: bool,
     leader: Option<Leader>,
     stdout: Capture,
@@ -168,9 +168,10 @@ impl Children {
         self.children.keys().copied().collect()
     }
 
-    /// Whether the launch thread is at work.
-    pub(super) fn is_launching(&self) -> bool {
-        self.children.values().any(|child| child.is_launching)
+    /// Since when a launch has been under way or waiting for its thread: the longest of them.
+    pub(super) fn launching_since(&self) -> Option<Tick> {
+        let launching = self.children.values().filter(|child| child.is_launching);
+        launching.map(|child| child.begun).min()
     }
 
     /// How the leader of a run ended; `None` while it runs, or is not ours to ask about any more.
@@ -271,11 +272,11 @@ impl Children {
             }
         }
         let own = std::process::id() as i32;
-        let leaders: Vec<i32> =
-            self.children.values().filter_map(|child| Some(child.leader.as_ref()?.pid)).collect();
         for pid in all_pids() {
             let is_known = self.strays.get(&pid).is_some_and(|s| s.owner != Mark::Unknown);
-            if is_known || parent_of(pid) != Some(own) || leaders.contains(&pid) {
+            // Leaders have the same parent, and those that the launch thread is just starting are not
+            // known here yet; but they are not this thread's.
+            if is_known || parent_of(pid) != Some(own) || !wait::is_child_of_this_thread(pid) {
                 continue;
             }
             let owner = mark_in(pid, &self.mark);

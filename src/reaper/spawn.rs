@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::link::{ReaperConfig, ReaperError};
@@ -21,10 +22,14 @@ pub(super) const NAME: &str = "script-reaper";
 /// How long the new process may take to say that it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// Whether this program would become the reaper process when it is started as one.
+static WOULD_SERVE: AtomicBool = AtomicBool::new(false);
+
 /// Becomes the reaper process if this process was started to be it, and then never returns. A program that
 /// uses this library for scripts calls it first of all in `main`, or names the `ringprobe` program in
 /// [`ReaperConfig::program`].
 pub fn serve_if_asked() {
+    WOULD_SERVE.store(true, Ordering::Relaxed);
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == ARGUMENT) && arguments.next().is_none() {
         std::process::exit(super::process::serve());
@@ -39,6 +44,14 @@ pub(super) fn start(
     config: &ReaperConfig,
     configuration: Configuration,
 ) -> Result<(Child, UnixStream), ReaperError> {
+    if config.program.is_none() && !WOULD_SERVE.load(Ordering::Relaxed) {
+        // Started again, it would do whatever else it does.
+        return Err(ReaperError::Setup(
+            "this program did not call ringprobe::reaper::serve_if_asked() first of all in main; do \
+             that, or name the ringprobe program in ReaperConfig::program"
+                .to_owned(),
+        ));
+    }
     let running = Path::new("/proc/self/exe");
     let program = config.program.as_deref().unwrap_or(running);
     let name = match std::fs::read_link(program) {

@@ -10,6 +10,8 @@
 //! wrong and how often stands in [`Faults`]; what each server does in [`Peer`]. The ring also checks
 //! the shard's side of the contract and keeps each breach for [`SimRing::violations`]. What real
 //! sockets do was measured on Linux 6.18; each rule stands where it is played.
+//!
+//! Apart from that, [`ScriptWorld`] plays the processes of the reaper's supervisor.
 
 mod clock;
 mod contract;
@@ -20,6 +22,7 @@ mod net;
 mod peer;
 mod prng;
 mod ring;
+mod scripts;
 mod socket;
 mod timeline;
 
@@ -30,3 +33,4 @@ pub use net::Network;
 pub use peer::{DnsPeer, DnsReply, Noise, Peer, Quote, TcpPeer};
 pub use prng::Prng;
 pub use ring::{SimConfig, SimRing};
+pub use scripts::{Behaviour, Launch, OnTerm, ScriptTrace, ScriptWorld, Told};

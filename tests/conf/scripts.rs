@@ -294,6 +294,9 @@ fn what_others_may_change_is_named() {
     assert_eq!(codes, ["W051"]);
     assert!(text.contains("it is run all the same"), "{text}");
     assert_eq!(rendered(&path, "4242424 4242425", "enable_script_security").0, Vec::<&str>::new());
+    for path in [Path::new("/dev/null"), directory.path()] {
+        assert_eq!(rendered(path, "root", "").0, ["W050"], "no regular file");
+    }
     // Not executable, and an interpreter that is not there.
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).expect("one's own");
     let (codes, text) = rendered(&path, "4242424 4242425", "");

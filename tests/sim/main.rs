@@ -1,4 +1,5 @@
-//! The real shard loop in a made-up world: seeded faults, invariants after every step.
+//! The real shard loop and the real supervisor of scripts in made-up worlds: seeded faults, invariants
+//! after every step.
 //!
 //! `RINGPROBE_SEED=n` replays one seed, `RINGPROBE_SEEDS=n` runs seeds 0 to n - 1.
 
@@ -7,5 +8,6 @@ mod coverage;
 mod directed;
 mod drive;
 mod oracle;
+mod reaper;
 mod scenario;
 mod seeds;

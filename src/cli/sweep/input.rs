@@ -48,7 +48,8 @@ fn options(args: &SweepArgs) -> LoadOptions {
     LoadOptions {
         dns_require: args.dns_require(),
         handshake: args.handshake(),
-        ..LoadOptions::default()
+        script_user: args.scripts.script_user.clone(),
+        no_scripts: args.scripts.no_scripts,
     }
 }
 

@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::value;
+use crate::fleet::UserName;
 use crate::reaper::link::{CgroupMode, ReaperConfig};
 
 /// How the scripts of a configuration are run. A list has none.
@@ -36,6 +37,10 @@ pub(crate) struct ScriptArgs {
         help_heading = "Scripts"
     )]
     pub(crate) script_grace: Option<Duration>,
+    /// Whom scripts run as where neither their checker nor script_user says so [default:
+    /// keepalived_script]
+    #[arg(long, value_name = "USER[:GROUP]", conflicts_with = "targets", help_heading = "Scripts")]
+    pub(crate) script_user: Option<UserName>,
     /// A variable of the environment of every script; without a value, ours. May be given again
     #[arg(
         long,
@@ -173,6 +178,10 @@ mod tests {
             "--script-env=RINGPROBE_SCRIPT=x",
             "--script-env=RINGPROBE_",
             "--script-cgroup=on",
+            "--script-user=",
+            "--script-user=a:",
+            "--script-user=:b",
+            "--script-user=a:b:c",
             "--script-cgroup=relative/dir",
             "--script-cgroup=",
         ] {

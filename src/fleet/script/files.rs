@@ -9,7 +9,7 @@ use super::{Draft, FastMap, SCRIPT_DIRECTORY, SCRIPT_PATH};
 use crate::conf::{Code, Diagnostic, Span};
 use crate::fleet::lower::Lowering;
 use crate::fleet::model::{ProbeSpec, ScriptCommand, ScriptUser};
-use crate::fleet::script_file::{self, Kind, PathProblem, ScriptFile};
+use crate::fleet::script_file::{self, Kind, PathProblem, ScriptFile, shown};
 
 /// What runs a command that is for the shell.
 const SHELL: &[u8] = b"/bin/sh";
@@ -62,12 +62,12 @@ fn program(command: &ScriptCommand) -> &[u8] {
 impl Run<'_> {
     fn look(&self, has_security: bool) -> Vec<Diagnostic> {
         let mut said = Vec::new();
-        let name = String::from_utf8_lossy(self.program);
+        let name = shown(self.program);
         let path = if self.program.first() == Some(&b'/') {
             Cow::Borrowed(self.program)
         } else if self.program.contains(&b'/') {
-            let path = [SCRIPT_DIRECTORY, self.program].concat();
-            let taken = format!("taken as `{}`", String::from_utf8_lossy(&path));
+            let path = [SCRIPT_DIRECTORY.as_bytes(), self.program].concat();
+            let taken = format!("taken as `{}`", shown(&path));
             said.push(self.warning(
                 Code::ScriptPath,
                 format!("script `{name}` has a relative path"),
@@ -75,9 +75,9 @@ impl Run<'_> {
             ));
             Cow::Owned(path)
         } else {
-            match script_file::find(self.program, SCRIPT_PATH, self.user) {
+            match script_file::find(self.program, SCRIPT_PATH.as_bytes(), self.user) {
                 Some(path) => {
-                    let taken = format!("found as `{}`", String::from_utf8_lossy(&path));
+                    let taken = format!("found as `{}`", shown(&path));
                     said.push(self.warning(
                         Code::ScriptPath,
                         format!("script `{name}` has no full path"),
@@ -88,8 +88,7 @@ impl Run<'_> {
                 None => {
                     let message = format!(
                         "no script `{name}` that {} may execute, in {}",
-                        self.user.name,
-                        String::from_utf8_lossy(SCRIPT_PATH)
+                        self.user.name, SCRIPT_PATH
                     );
                     return vec![
                         self.warning(Code::ScriptNotFound, message, self.who()).help(UNKNOWN),
@@ -114,8 +113,11 @@ impl Run<'_> {
     fn interpreter(&self, name: &str, file: &ScriptFile) -> Option<Diagnostic> {
         let Kind::Interpreted { interpreter } = &file.kind else { return None };
         let is_full = interpreter.first() == Some(&b'/');
-        let path =
-            if is_full { interpreter.clone() } else { [SCRIPT_DIRECTORY, interpreter].concat() };
+        let path = if is_full {
+            interpreter.clone()
+        } else {
+            [SCRIPT_DIRECTORY.as_bytes(), interpreter].concat()
+        };
         let problem = script_file::open(&path, self.user).err()?;
         let message = format!("the interpreter of script `{name}` cannot be run: {problem}");
         Some(self.warning(code(&problem), message, self.who()).help(UNKNOWN))

@@ -5,8 +5,11 @@
 //! then its spec has no user (`misc`), then it gets one (`settle`), and the file is looked at (`files`).
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
+
+use foldhash::fast::FixedState;
 
 use super::lower::Lowering;
 use super::model::{MiscSpec, ProbeSpec, ScriptCommand, ScriptUser};
@@ -22,19 +25,21 @@ pub mod user;
 use user::UserName;
 
 /// PATH of scripts, where a program without a `/` in its name is looked for.
-pub const SCRIPT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const SCRIPT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where scripts start, and what a relative path to a program is relative to.
-pub const SCRIPT_DIRECTORY: &[u8] = b"/";
+pub const SCRIPT_DIRECTORY: &str = "/";
 
-type FastMap<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+type FastMap<K, V> = HashMap<K, V, FixedState>;
 
 /// What is known of scripts while the configuration is read.
 #[derive(Debug)]
 pub(super) struct Scripts {
     /// Each different script, once, in the order of their specs.
     drafts: Vec<Draft>,
-    known: FastMap<Key, SpecId>,
+    /// Hash of a [`Key`] -> position in `drafts`: most scripts have arguments of their own, and the
+    /// whole key would cost as much again. Two with one hash are not found, which only costs a spec.
+    known: FastMap<u64, u32>,
     /// Each different `user` of a checker, once, and the words that say it first.
     users: Vec<Written>,
     /// Positions in `users`.
@@ -58,12 +63,21 @@ struct Draft {
 }
 
 /// What makes two scripts one.
-#[derive(PartialEq, Eq, Hash, Debug)]
+#[derive(Hash, Debug)]
 struct Key {
     command: ScriptCommand,
     timeout: Duration,
     dynamic: bool,
     user: Option<u32>,
+}
+
+impl Key {
+    fn is(&self, draft: &Draft, spec: &MiscSpec) -> bool {
+        self.user == draft.user
+            && self.dynamic == spec.dynamic
+            && self.timeout == spec.timeout
+            && self.command == spec.command
+    }
 }
 
 /// A user, and where the file names it.
@@ -92,6 +106,13 @@ impl Default for Scripts {
             has_groups: false,
             nobody: Arc::new(nobody),
         }
+    }
+}
+
+impl Scripts {
+    /// Room for this many different scripts.
+    pub(super) fn reserve(&mut self, count: usize) {
+        let _ = self.drafts.try_reserve_exact(count);
     }
 }
 
@@ -131,18 +152,24 @@ impl Lowering<'_> {
 
     /// The spec of a script, without its user.
     fn intern_script(&mut self, key: Key, first: Span) -> SpecId {
-        if let Some(spec) = self.scripts.known.get(&key) {
-            return *spec;
+        let hash = FixedState::default().hash_one(&key);
+        let known =
+            self.scripts.known.get(&hash).map(|place| &self.scripts.drafts[*place as usize]);
+        if let Some(draft) = known
+            && let ProbeSpec::Misc(spec) = &self.fleet.specs[draft.spec.index()]
+            && key.is(draft, spec)
+        {
+            return draft.spec;
         }
         let spec = SpecId(self.fleet.specs.len() as u32);
+        self.scripts.known.insert(hash, self.scripts.drafts.len() as u32);
+        self.scripts.drafts.push(Draft { spec, user: key.user, first });
         self.fleet.specs.push(ProbeSpec::Misc(MiscSpec {
-            command: key.command.clone(),
+            command: key.command,
             timeout: key.timeout,
             dynamic: key.dynamic,
             user: Arc::clone(&self.scripts.nobody),
         }));
-        self.scripts.drafts.push(Draft { spec, user: key.user, first });
-        self.scripts.known.insert(key, spec);
         spec
     }
 

@@ -53,14 +53,11 @@ pub(super) struct Note {
 
 impl Note {
     fn write(&self, step: Step, errno: i32) {
-        let mut code = 1;
-        for known in STEPS {
+        for (code, known) in (1..).zip(STEPS) {
             if known == step {
                 self.errno.store(errno, Ordering::Relaxed);
                 self.code.store(code, Ordering::Release);
-                return;
             }
-            code += 1;
         }
     }
 

@@ -95,7 +95,6 @@ fn exec(errno: i32, explanation: String) -> Refused {
 }
 
 fn is_on_noexec(handle: &OwnedFd) -> bool {
-    // Not in nix's set of flags on every libc: ST_NOEXEC of statvfs(3).
     fstatvfs(handle).is_ok_and(|file_system| file_system.flags().contains(FsFlags::ST_NOEXEC))
 }
 

@@ -39,6 +39,12 @@ pub(in crate::reaper) fn peek_at_any_of_this_thread() -> Result<Option<(i32, Scr
     wait(libc::P_ALL, 0, options)
 }
 
+/// Whether the process with this number is a child of the calling thread, dead or alive.
+pub(in crate::reaper) fn is_child_of_this_thread(pid: i32) -> bool {
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WNOTHREAD | libc::__WALL;
+    wait(libc::P_PID, pid as libc::id_t, options).is_ok()
+}
+
 /// Takes away the zombie with this number, a child of the calling thread.
 ///
 /// # Errors

@@ -1,0 +1,79 @@
+//! The threads that start scripts. One does it all, until it hangs in a file system that does not answer:
+//! then others start what waits behind it.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::Builder;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use nix::sys::eventfd::EventFd;
+
+use super::launch::{Launched, Refused, launch};
+use super::reap::LaunchOrder;
+use super::supervise::RunId;
+
+/// A launch that takes this long hangs, or the machine is in such trouble that one thread more is none.
+const HANGS_AFTER: Duration = Duration::from_millis(500);
+/// Threads that may hang.
+const THREADS_MAX: usize = 64;
+
+/// How a launch ended.
+pub(super) type LaunchResult = (RunId, Result<Launched, Refused>);
+
+/// The launch threads, which live as long as the process: their death would be the death of the scripts
+/// they started.
+#[derive(Debug)]
+pub(super) struct Launchers {
+    orders: Receiver<LaunchOrder>,
+    to_us: Sender<LaunchResult>,
+    results: Receiver<LaunchResult>,
+    /// Rung after each result.
+    bell: Arc<EventFd>,
+    threads: usize,
+}
+
+impl Launchers {
+    /// Starts the first.
+    ///
+    /// # Errors
+    /// The kernel gave no thread.
+    pub(super) fn start(orders: Receiver<LaunchOrder>, bell: EventFd) -> io::Result<Launchers> {
+        let (to_us, results) = unbounded();
+        let mut launchers = Launchers { orders, to_us, results, bell: Arc::new(bell), threads: 0 };
+        launchers.add()?;
+        Ok(launchers)
+    }
+
+    fn add(&mut self) -> io::Result<()> {
+        let (orders, to_main) = (self.orders.clone(), self.to_us.clone());
+        let bell = Arc::clone(&self.bell);
+        Builder::new().name("launch".to_owned()).spawn(move || {
+            for (run, command) in orders {
+                // The main thread takes both for as long as this one lives.
+                let _ = to_main.send((run, launch(&command)));
+                let _ = bell.write(1);
+            }
+        })?;
+        self.threads += 1;
+        Ok(())
+    }
+
+    /// The bell was heard.
+    pub(super) fn heard(&self) {
+        let _ = self.bell.read();
+    }
+
+    /// The next launch that ended.
+    pub(super) fn ended(&self) -> Option<LaunchResult> {
+        self.results.try_recv().ok()
+    }
+
+    /// Starts another thread where launches wait and the longest has taken `longest` so far.
+    pub(super) fn look_after(&mut self, longest: Duration) {
+        if longest >= HANGS_AFTER && !self.orders.is_empty() && self.threads < THREADS_MAX {
+            // Without it, what waits is told of as not started in time.
+            let _ = self.add();
+        }
+    }
+}
