@@ -94,10 +94,10 @@ fn root_runs_nothing_that_others_may_write_to() {
     write(&check, GOOD, 0o755);
     assert_eq!(swept().0, "pass ok");
     set_mode(&check, 0o757);
-    insecure(&check, &["757"]);
+    insecure(&check, &["0:0", "-rwxr-xrwx"]);
     set_mode(&check, 0o755);
     set_mode(&folder, 0o777);
-    insecure(&folder, &["777"]);
+    insecure(&folder, &["0:0", "drwxrwxrwx"]);
     // In a sticky directory nobody can replace what is root's.
     set_mode(&folder, 0o1777);
     assert_eq!(swept().0, "pass ok");
@@ -106,7 +106,7 @@ fn root_runs_nothing_that_others_may_write_to() {
     insecure(&check, &["65534"]);
     chown(&check, Some(0), Some(65_534)).expect("root may");
     set_mode(&check, 0o775);
-    insecure(&check, &["775"]);
+    insecure(&check, &["0:65534", "-rwxrwxr-x"]);
     set_mode(&check, 0o755);
     assert_eq!(swept().0, "pass ok", "a group that may not write is no danger");
 
@@ -117,7 +117,7 @@ fn root_runs_nothing_that_others_may_write_to() {
     write(&real, GOOD, 0o755);
     fs::remove_file(&check).expect("our own");
     symlink(&real, &check).expect("a link");
-    insecure(&open, &["777"]);
+    insecure(&open, &["drwxrwxrwx"]);
     set_mode(&open, 0o755);
     assert_eq!(swept().0, "pass ok");
 }

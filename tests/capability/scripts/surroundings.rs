@@ -1,7 +1,9 @@
 //! What a script finds around itself: user, environment, limits, descriptors, signals, directory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use super::{Scripts, by_server, found, only, script};
@@ -150,11 +152,18 @@ fn a_named_user_gets_its_ids_and_no_more_groups() {
 #[ignore = "needs root: nobody may not open what only root may"]
 fn a_script_that_its_user_may_not_run_is_unknown() {
     let mut scripts = Scripts::new();
-    // The directory is of mode 0700 and the tests' own.
+    let set_mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own");
+    };
     let check = scripts.path("check");
-    std::fs::write(&check, "#!/bin/sh\nexit 0\n").expect("room");
-    std::fs::set_permissions(&check, std::fs::Permissions::from_mode(0o755)).expect("our own");
+    fs::write(&check, "#!/bin/sh\nexit 0\n").expect("room");
+    set_mode(&check, 0o755);
+    set_mode(&scripts.path("."), 0o700);
     scripts.check(&check.display().to_string(), &format!("{LONG}; user nobody"));
-    let report = scripts.report("");
-    assert_eq!(found(only(&report)), "unknown script_not_executable");
+    let verdict = || found(only(&scripts.report("")));
+    assert_eq!(verdict(), "unknown script_not_executable");
+    set_mode(&scripts.path("."), 0o711);
+    assert_eq!(verdict(), "pass ok");
+    set_mode(&check, 0o744);
+    assert_eq!(verdict(), "unknown script_not_executable");
 }

@@ -109,9 +109,10 @@ fn queueing_start_and_run_are_told_apart() {
         assert_eq!(found(probe), "pass ok");
         let script = script(probe);
         let (startup, run) = (script.startup_us.expect("it ran"), script.run_us.expect("it ran"));
-        assert!(run >= 1e6, "{probe:?}");
         let latency = probe.latency_us.expect("it ended by itself");
         assert!((latency - startup - run).abs() < 1.0, "{probe:?}");
+        // That the program runs may be noticed when it has run for a while.
+        assert!(latency >= 1e6, "{probe:?}");
         queued.push(script.queued_us);
     }
     queued.sort_by(f64::total_cmp);
