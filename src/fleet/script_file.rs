@@ -104,8 +104,10 @@ impl Identity {
 /// How the kernel starts a file, by its first bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// A binary, or a file that we may not read.
+    /// A binary.
     Elf,
+    /// We may not read it; a binary, its user may execute all the same.
+    Unreadable,
     /// `#!`: the interpreter opens the file again, by its path.
     Interpreted {
         /// The program after `#!`, as written.
@@ -327,8 +329,7 @@ fn kind_of(handle: &OwnedFd) -> Kind {
         .and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
     match read {
         Ok(_) => kind_by_head(&head),
-        // Whoever may not read a script cannot have it interpreted either.
-        Err(_) => Kind::Elf,
+        Err(_) => Kind::Unreadable,
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) enum Step {
     User,
     /// Looking at the file once more, as the user; errno 0 says that it is another.
     Verify,
+    /// Reading the file, which its interpreter must, as the user.
+    Read,
     /// Starting the file.
     Exec,
     /// Starting the shell that reads the file.
@@ -28,7 +30,7 @@ pub(super) enum Step {
 }
 
 /// In the order of their codes, from 1.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step::Setup(SetupStep::Group),
     Step::Setup(SetupStep::Cgroup),
     Step::Setup(SetupStep::Streams),
@@ -39,6 +41,7 @@ const STEPS: [Step; 12] = [
     Step::Setup(SetupStep::Descriptors),
     Step::Setup(SetupStep::Signals),
     Step::Verify,
+    Step::Read,
     Step::Exec,
     Step::ExecShell,
 ];
@@ -126,6 +129,19 @@ fn groups_of_this_process() -> Result<Vec<u32>, i32> {
     Ok(groups)
 }
 
+/// How the file is started.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    /// By its descriptor: that was the file that was checked, whatever its path leads to now.
+    Binary,
+    /// By its path, which the interpreter opens again.
+    Text,
+    /// By its path, for a kernel that was taught its format.
+    Foreign,
+    /// As a binary; if it is none after all, as text.
+    Unknown,
+}
+
 /// What a [`Plan`] is made of.
 pub(super) struct Parts<'a> {
     /// This process.
@@ -141,8 +157,7 @@ pub(super) struct Parts<'a> {
     /// The file, by its path.
     pub(super) resolved: &'a CStr,
     pub(super) identity: Identity,
-    /// Start the file by its descriptor: it was the one that was checked, whatever its path is now.
-    pub(super) by_handle: bool,
+    pub(super) form: Form,
     pub(super) arguments: &'a [CString],
     pub(super) shell_arguments: &'a [CString],
     pub(super) environment: &'a [CString],
@@ -262,16 +277,22 @@ fn default_signals() -> Result<(), i32> {
 /// Returns what was refused.
 fn execute(plan: &Plan<'_>) -> Result<(), Refusal> {
     let parts = &plan.parts;
-    if parts.by_handle {
+    if matches!(parts.form, Form::Binary | Form::Unknown) {
         verify_handle(parts)?;
-        match exec_handle(parts.handle, &plan.argv, &plan.envp) {
-            // A script that we took for a binary, because we could not read it: the kernel cannot tell
-            // an interpreter where a descriptor is that closes now. A missing loader ends here again.
-            libc::ENOENT => {}
-            errno => return Err((Step::Exec, errno)),
+        let errno = exec_handle(parts.handle, &plan.argv, &plan.envp);
+        // For a text this is ENOENT: the kernel cannot tell an interpreter where a descriptor is that
+        // closes now.
+        if parts.form == Form::Binary || errno != libc::ENOENT {
+            return Err((Step::Exec, errno));
         }
     }
     verify_path(parts)?;
+    if parts.form != Form::Foreign {
+        // Otherwise the interpreter would find out, and its exit status would pass for the script's.
+        let path = address(parts.resolved.as_ptr());
+        let args = [fd(libc::AT_FDCWD), path, c_long::from(libc::R_OK), 0, 0];
+        call(libc::SYS_faccessat, args).map_err(|errno| (Step::Read, errno))?;
+    }
     let args = [
         address(parts.resolved.as_ptr()),
         address(plan.argv.as_ptr()),

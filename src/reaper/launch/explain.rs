@@ -40,6 +40,11 @@ pub(super) fn refusal(step: Step, errno: i32, file: &ScriptFile, user: &ScriptUs
             }
             _ => exec(errno, format!("`{path}`: {said}")),
         },
+        Step::Read if errno == libc::EACCES => Refused::new(
+            ScriptFault::NotExecutable(errno),
+            format!("`{path}`: {} may not read it, as its interpreter must", user.name),
+        ),
+        Step::Read => exec(errno, format!("`{path}`: {said}")),
         Step::Exec => exec_refusal(errno, file, user),
         Step::ExecShell => exec(errno, format!("`{}`: {said}", shown(SHELL))),
     }
@@ -51,7 +56,7 @@ fn exec_refusal(errno: i32, file: &ScriptFile, user: &ScriptUser) -> Refused {
     let interpreter = match &file.kind {
         Kind::Interpreted { interpreter } => Some(interpreter.clone()),
         Kind::Elf => loader(&file.handle),
-        Kind::Other { .. } => None,
+        Kind::Unreadable | Kind::Other { .. } => None,
     };
     let about_interpreter = interpreter.map(|interpreter| {
         let name = shown(&interpreter);

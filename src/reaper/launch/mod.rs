@@ -191,7 +191,12 @@ impl<'command> Checked<'command> {
             shell_handle: shell_handle.as_ref().map(spawn::Above::fd),
             resolved: &resolved,
             identity: self.file.identity,
-            by_handle: self.file.kind == Kind::Elf,
+            form: match self.file.kind {
+                Kind::Elf => child::Form::Binary,
+                Kind::Unreadable => child::Form::Unknown,
+                Kind::Interpreted { .. } | Kind::Other { is_text: true } => child::Form::Text,
+                Kind::Other { is_text: false } => child::Form::Foreign,
+            },
             arguments: &self.arguments,
             shell_arguments: &self.shell_arguments,
             environment: &self.environment,

@@ -388,6 +388,15 @@ fn a_script_has_the_user_group_and_groups_it_was_given() {
     command.user.groups = Box::new([]);
     assert!(run(&command).stdout.starts_with("4242\n4343\n4343\nUid"));
     assert_eq!(me().uid, 0, "this process is who it was");
+    // The kernel would start it, and the shell would fail to read it.
+    let path = scene.path("script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o711)).expect("chmod");
+    let unreadable = refused(&command);
+    assert_eq!(unreadable.fault, ScriptFault::NotExecutable(libc::EACCES));
+    assert!(
+        unreadable.explanation.is_some_and(|text| text.contains("script`: me may not read it"))
+    );
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
     // What that user may not look at is refused by the kernel too, in the new process.
     let checked = Checked::new(&command).expect("open to all");
     fs::set_permissions(scene.folder.path(), fs::Permissions::from_mode(0o700)).expect("chmod");
@@ -422,6 +431,13 @@ fn other_user_part() {
     command.user = ScriptUser { groups: [12_345].into(), ..me() };
     assert_eq!(refused(&command).fault, ScriptFault::User(libc::EPERM));
     command.user = me();
+    fs::set_permissions(scene.path("script"), fs::Permissions::from_mode(0o111)).expect("chmod");
+    assert_eq!(refused(&command).fault, ScriptFault::NotExecutable(libc::EACCES));
+    let program = scene.path("program");
+    fs::copy("/bin/echo", &program).expect("copied");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o111)).expect("chmod");
+    let words: [&[u8]; 2] = [program.as_os_str().as_bytes(), b"ran"];
+    assert_eq!(run(&self::command(&words)).stdout, "ran\n");
     command.nofile = Some((1 << 29, 1 << 30));
     assert_eq!(refused(&command).fault, ScriptFault::Setup(SetupStep::Limits, libc::EPERM));
 }
