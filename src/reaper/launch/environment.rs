@@ -10,10 +10,9 @@
 //! ```
 
 use crate::fleet::ScriptUser;
-use crate::reaper::supervise::RunId;
-
 /// Where programs without a `/` are looked up, by us and by scripts.
-pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub use crate::fleet::script::SCRIPT_PATH as PATH;
+use crate::reaper::supervise::RunId;
 
 /// Name of the variable that marks every process of a script.
 pub const MARK: &str = "RINGPROBE_SCRIPT";
