@@ -3,6 +3,7 @@
 mod cgroups;
 mod engine_ends;
 mod files;
+mod hanging;
 mod mixed;
 mod outcomes;
 mod processes;
