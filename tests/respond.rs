@@ -1,6 +1,6 @@
 //! The embedded fleet, asked by plain sockets: every server does what the truth says of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::path::Path;
@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
+use ringprobe::fleet::{LoadOptions, ProbeSpec, ScriptCommand, load_text};
 use ringprobe::outcome::{Failure, Outcome};
-use ringprobe::respond::{self, Fault, Faults, Fleet, Kind, Options, RespondError, Server, Share};
+use ringprobe::respond::{
+    self, Fault, Faults, Fleet, Kind, Options, RespondError, Script, Server, Share,
+};
 use ringprobe::tick::monotonic_now;
 
 /// Long enough for any answer that comes.
@@ -382,6 +385,44 @@ fn the_papers_are_written_and_agree() {
     }
     drop(running);
     keepalived_accepts(&conf);
+}
+
+#[test]
+fn the_script_checks_are_read_back_as_they_are_meant() {
+    let script_share = Share::percent(100);
+    let options = Options { script_share, ..options(5300, ALL_FAULTS) };
+    let fleet = Fleet::new(&options).unwrap();
+    let mut conf = Vec::new();
+    fleet.write_conf(&mut conf).unwrap();
+    let loaded = load_text("fleet.conf", conf, &LoadOptions::default()).expect("a good one").fleet;
+    assert!(loaded.not_probed.is_empty(), "{:?}", loaded.not_probed);
+    assert_eq!(loaded.checkers.len(), 300);
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap();
+    let mut seen = HashSet::new();
+    let servers = fleet.virtual_servers().flat_map(|group| group.servers);
+    for (checker, server) in loaded.checkers.iter().zip(servers) {
+        let script = server.script.expect("nothing but scripts");
+        let ProbeSpec::Misc(spec) = &loaded.specs[checker.spec.index()] else {
+            panic!("{:?}", loaded.specs[checker.spec.index()]);
+        };
+        assert_eq!(loaded.real_servers[checker.real_server.index()].address.ip(), server.address);
+        assert_eq!((spec.timeout, spec.dynamic), (script.timeout(), script.is_dynamic()));
+        assert!(user.as_ref().is_none_or(|user| *user.name == *spec.user.name));
+        let ScriptCommand::Argv(words) = &spec.command else { panic!("{:?}", spec.command) };
+        let words: Vec<&str> = words.iter().map(|w| std::str::from_utf8(w).unwrap()).collect();
+        match script {
+            Script::Missing => assert_eq!(words, ["/nonexistent/check"]),
+            Script::Sleeps => assert_eq!(words, ["/bin/sleep", "3600"]),
+            Script::Healthy => assert_eq!(words, ["/bin/sh", "-c", ":"]),
+            Script::IgnoresTerm => {
+                let text = "trap \"\" TERM; while :; do sleep 3600; done";
+                assert_eq!(words, ["/bin/sh", "-c", text]);
+            }
+            _ => assert!(matches!(words[..], ["/bin/sh", "-c", _]), "{words:?}"),
+        }
+        seen.insert(script);
+    }
+    assert_eq!(seen.len(), Script::MISBEHAVIOURS.len() + 1);
 }
 
 /// keepalived reads the script checks as they are meant, and only says what it says of all scripts
