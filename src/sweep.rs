@@ -6,9 +6,10 @@
 //!               └─────────▶ reaper ──┘
 //! ```
 //!
-//! All channels but the one to the reaper are bounded, so a slow sink slows the shards, and slow shards slow the feeder: memory
-//! stays the same whatever the input's length. Every thread has ended when [`run`] returns, but for
-//! a feeder that hangs in a read of the input when the sweep was stopped: it ends with that read.
+//! All channels but the one to the reaper are bounded, so a slow sink slows the shards, and slow
+//! shards slow the feeder: memory stays the same whatever the input's length. Slow scripts slow
+//! nobody. Every thread has ended when [`run`] returns, but for a feeder that hangs in a read of the
+//! input when the sweep was stopped: it ends with that read.
 
 mod backend;
 mod collector;
@@ -33,6 +34,7 @@ pub use self::request::{
 };
 use self::scripts::Scripts;
 use crate::aggregate::{Catalog, Summary};
+use crate::fleet::ProbeSpec;
 use crate::id::ShardId;
 use crate::shard;
 use crate::shard::link::{Links, ShardConfig};
@@ -68,7 +70,6 @@ pub fn run_with(
     progress: &mut dyn Progress,
     sink: &mut dyn Sink,
 ) -> Result<Summary, SweepError> {
-    let shards = request.shards.max(1);
     let (catalog, config, total) = match &request.input {
         Input::Fleet { fleet, path } => {
             if fleet.checkers.is_empty() {
@@ -80,6 +81,9 @@ pub fn run_with(
         Input::Targets { specs, .. } => (Catalog::of_list(specs.table()), None, None),
     };
     let prepared = shard::prepare(catalog.specs())?;
+    // Scripts alone need no ring, and so run where rings are forbidden.
+    let has_only_scripts = catalog.specs().iter().all(|spec| matches!(spec, ProbeSpec::Misc(_)));
+    let shards = if has_only_scripts { 0 } else { request.shards.max(1) };
     let wall = WallClock::read();
     let start = monotonic_now();
     let info = RunInfo {
@@ -164,7 +168,7 @@ pub fn run_with(
     }
     let was_stopped = interrupted || collector.has_lost_output();
     // Without a shard left, nobody waits for the input either.
-    let all_failed = collector.aggregator.failures().len() >= shards;
+    let all_failed = shards > 0 && collector.aggregator.failures().len() >= shards;
     let (tally, bad_target) = feeder.end(was_stopped || all_failed);
     progress.end();
     collector.conclude(&tally, interrupted, bad_target, shards)
@@ -172,7 +176,7 @@ pub fn run_with(
 
 fn shard_configs(request: &SweepRequest, shards: usize) -> Vec<ShardConfig> {
     let cpus = available_cpus();
-    let sockets_max = backend::descriptors_left() / shards as u32;
+    let sockets_max = backend::descriptors_left() / shards.max(1) as u32;
     (0..shards)
         .map(|shard| ShardConfig {
             id: ShardId(shard as u32),

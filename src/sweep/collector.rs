@@ -227,7 +227,7 @@ impl<'a> Collector<'a> {
         summary.interrupted = interrupted;
         summary.cut_short = bad_target.is_some() || self.sink_error.is_some();
 
-        let all_failed = summary.shard_failures.len() >= shards;
+        let all_failed = shards > 0 && summary.shard_failures.len() >= shards;
         let is_complete = bad_target.is_none() && !all_failed;
         // The input was empty, or the exclusions left nothing of it. An empty part of an input is the
         // business of the other parts.
