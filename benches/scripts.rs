@@ -103,7 +103,7 @@ fn measure(plan: &Plan) -> (u64, String) {
     let line = if plan.json {
         format!(
             "{{\"bench\":\"scripts\",\"runs\":{},\"passed\":{passed},\"jobs\":{},\"rss_mib\":{},\
-             \"p50_us\":{p50:.1},\"p90_us\":{p90:.1},\"mean_us\":{mean:.1},\
+             \"wall_us_p50\":{p50:.1},\"wall_us_p90\":{p90:.1},\"wall_us_mean\":{mean:.1},\
              \"cpu_us_per_run\":{each:.1},\"wall_s\":{wall_s:.3}}}",
             plan.runs, plan.jobs, plan.rss_mib
         )

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::report::{TAIL_BYTES, Tail};
 
@@ -25,6 +25,11 @@ impl Capture {
     /// Reads from this end of a pipe, which must not block.
     pub(super) fn of(pipe: OwnedFd) -> Capture {
         Capture { pipe: Some(pipe.into()), ..Capture::default() }
+    }
+
+    /// The pipe, while it is open.
+    pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref().map(File::as_fd)
     }
 
     /// Reads what is there. False when nothing more can come.

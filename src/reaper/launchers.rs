@@ -7,10 +7,11 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use nix::sys::epoll::Epoll;
 use nix::sys::eventfd::EventFd;
 
 use super::launch::{Launched, Refused, launch};
-use super::reap::LaunchOrder;
+use super::reap::{LaunchOrder, Source, watch};
 use super::supervise::RunId;
 
 /// A launch that takes this long hangs, or the machine is in such trouble that one thread more is none.
@@ -28,8 +29,11 @@ pub(super) struct Launchers {
     orders: Receiver<LaunchOrder>,
     to_us: Sender<LaunchResult>,
     results: Receiver<LaunchResult>,
-    /// Rung after each result.
+    /// Rung when a script was refused. One that runs rings by its end: the loop need not hear of it
+    /// before, and not being woken for it is a good part of the price of a short script.
     bell: Arc<EventFd>,
+    /// What the loop waits for.
+    epoll: Arc<Epoll>,
     threads: usize,
 }
 
@@ -38,21 +42,35 @@ impl Launchers {
     ///
     /// # Errors
     /// The kernel gave no thread.
-    pub(super) fn start(orders: Receiver<LaunchOrder>, bell: EventFd) -> io::Result<Launchers> {
+    pub(super) fn start(
+        orders: Receiver<LaunchOrder>,
+        epoll: Arc<Epoll>,
+        bell: EventFd,
+    ) -> io::Result<Launchers> {
         let (to_us, results) = unbounded();
-        let mut launchers = Launchers { orders, to_us, results, bell: Arc::new(bell), threads: 0 };
+        let bell = Arc::new(bell);
+        let mut launchers = Launchers { orders, to_us, results, bell, epoll, threads: 0 };
         launchers.add()?;
         Ok(launchers)
     }
 
     fn add(&mut self) -> io::Result<()> {
         let (orders, to_main) = (self.orders.clone(), self.to_us.clone());
-        let bell = Arc::clone(&self.bell);
+        let (epoll, bell) = (Arc::clone(&self.epoll), Arc::clone(&self.bell));
         Builder::new().name("launch".to_owned()).spawn(move || {
             for (run, command) in orders {
-                // The main thread takes both for as long as this one lives.
-                let _ = to_main.send((run, launch(&command)));
-                let _ = bell.write(1);
+                let result = launch(&command);
+                let is_running = result.is_ok();
+                if let Ok(launched) = &result {
+                    // Before the other thread may close it. Should it hear of the end before it hears
+                    // of the beginning, it is told again.
+                    watch(&epoll, &launched.pidfd, Source::Leader(run));
+                }
+                // The main thread takes it for as long as this one lives.
+                let _ = to_main.send((run, result));
+                if !is_running {
+                    let _ = bell.write(1);
+                }
             }
         })?;
         self.threads += 1;

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::unbounded;
@@ -113,7 +114,8 @@ impl Server {
         watch(&epoll, &socket, Source::Socket);
         watch(&epoll, &launch_bell, Source::LaunchThread);
         let (orders_in, orders) = unbounded();
-        let launchers = Launchers::start(orders, launch_bell)?;
+        let epoll = Arc::new(epoll);
+        let launchers = Launchers::start(orders, Arc::clone(&epoll), launch_bell)?;
         let Configuration { jobs, grace, nofile, security, mark, .. } = configuration;
         let children = Children::new(epoll, orders_in, cgroups, nofile, security, mark);
         Ok(Server {
@@ -158,11 +160,17 @@ impl Server {
 
     fn next_wake(&self) -> Option<Tick> {
         let strays = (!self.supervisor.is_idle()).then_some(self.strays_next);
-        [self.supervisor.next_wake(), strays, self.stop_at_latest].into_iter().flatten().min()
+        let outputs = self.children.watch_next();
+        let all = [self.supervisor.next_wake(), strays, outputs, self.stop_at_latest];
+        all.into_iter().flatten().min()
     }
 
     /// Everything that happened, then what is due, then what may start.
     fn turn(&mut self, events: &[EpollEvent], now: Tick, late: Duration) {
+        // A script is launched before it writes or ends.
+        while let Some((run, result)) = self.launchers.ended() {
+            self.launch_ended(run, result, now);
+        }
         let mut orders_came = false;
         for event in events {
             match Source::of(event.data()) {
@@ -172,12 +180,10 @@ impl Server {
                 Source::Output(run) => self.children.read_output(run),
             }
         }
-        while let Some((run, result)) = self.launchers.ended() {
-            self.launch_ended(run, result, now);
-        }
         if orders_came {
             self.read_orders(now);
         }
+        self.children.watch_outputs(now);
         self.supervisor.tick(now, late, &mut self.children);
         if now >= self.strays_next && !self.supervisor.is_idle() {
             self.strays_next = now + STRAYS_EVERY;

@@ -6,8 +6,10 @@
 //! environment. One that has lost that mark is killed as soon as every script that ran when it was first
 //! seen has ended; a control group, where there is one, needs no mark at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use nix::errno::Errno;
@@ -23,6 +25,10 @@ use super::report::{ScriptRun, ScriptStatus};
 use super::strays::{Mark, all_pids, group_of, mark_in, parent_of};
 use super::supervise::{End, GroupSignal, Rest, RunId, World};
 use crate::tick::{Tick, monotonic_now};
+
+/// How long a script's output is not looked at. Most scripts end before, and then nobody was woken for it;
+/// one that fills its pipe meanwhile waits that long, once.
+const QUIET_AT_FIRST: Duration = Duration::from_millis(5);
 
 /// What the launch thread is given.
 pub(super) type LaunchOrder = (RunId, Command);
@@ -62,7 +68,7 @@ impl Source {
 
 /// All scripts of this process.
 pub(super) struct Children {
-    epoll: Epoll,
+    epoll: Arc<Epoll>,
     launches: Sender<LaunchOrder>,
     nofile: Option<(u64, u64)>,
     security: bool,
@@ -76,6 +82,8 @@ pub(super) struct Children {
     /// The number after the highest run so far.
     runs_seen: u64,
     buffer: ReadBuffer,
+    /// Scripts whose output is not waited for yet, and from when on it will be, the earliest first.
+    unwatched: VecDeque<(Tick, RunId)>,
     /// What is to be told to the reaper thread.
     pub(super) replies: Vec<Reply>,
 }
@@ -100,6 +108,16 @@ struct Leader {
     is_reaped: bool,
 }
 
+impl Leader {
+    /// Its descriptor stays readable for ever; it must not wake the loop again and again while the rest
+    /// of the group is killed.
+    fn is_gone(&mut self, epoll: &Epoll) {
+        if !std::mem::replace(&mut self.is_reaped, true) {
+            let _ = epoll.delete(&self.pidfd);
+        }
+    }
+}
+
 /// A child of the main thread.
 struct Stray {
     owner: Mark,
@@ -109,7 +127,7 @@ struct Stray {
 
 impl Children {
     pub(super) fn new(
-        epoll: Epoll,
+        epoll: Arc<Epoll>,
         launches: Sender<LaunchOrder>,
         cgroups: Option<Cgroups>,
         nofile: Option<(u64, u64)>,
@@ -128,6 +146,7 @@ impl Children {
             strays: HashMap::new(),
             runs_seen: 0,
             buffer: ReadBuffer::default(),
+            unwatched: VecDeque::new(),
             replies: Vec::new(),
         }
     }
@@ -145,9 +164,6 @@ impl Children {
     pub(super) fn launched(&mut self, run: RunId, launched: Launched) -> Tick {
         let at = launched.launched_at;
         let Some(child) = self.children.get_mut(&run) else { return at };
-        let _ = self.epoll.add(&launched.pidfd, leader_event(run));
-        watch(&self.epoll, &launched.stdout, Source::Output(run));
-        watch(&self.epoll, &launched.stderr, Source::Output(run));
         child.is_launching = false;
         child.stdout = Capture::of(launched.stdout);
         child.stderr = Capture::of(launched.stderr);
@@ -180,16 +196,29 @@ impl Children {
     /// Somebody else has waited for it.
     pub(super) fn peek(&self, run: RunId) -> Result<Option<ScriptStatus>, Errno> {
         match self.children.get(&run).and_then(|child| child.leader.as_ref()) {
-            Some(leader) if !leader.is_reaped => {
-                let status = wait::peek(leader.pidfd.as_fd());
-                if status == Ok(None) {
-                    // A leader is told of once, so ask to be told again.
-                    let mut event = leader_event(run);
-                    let _ = self.epoll.modify(&leader.pidfd, &mut event);
-                }
-                status
-            }
+            Some(leader) if !leader.is_reaped => wait::peek(leader.pidfd.as_fd()),
             _ => Ok(None),
+        }
+    }
+
+    /// When [`Children::watch_outputs`] is to be called.
+    pub(super) fn watch_next(&self) -> Option<Tick> {
+        self.unwatched.front().map(|(at, _)| *at)
+    }
+
+    /// From now on the loop is woken by what scripts write that have run for a while.
+    pub(super) fn watch_outputs(&mut self, now: Tick) {
+        while let Some((_, run)) = self.unwatched.pop_front_if(|(at, _)| *at <= now) {
+            let Some(child) = self.children.get(&run) else { continue };
+            if child.is_launching {
+                self.unwatched.push_back((now + QUIET_AT_FIRST, run));
+                continue;
+            }
+            for capture in [&child.stdout, &child.stderr] {
+                if let Some(pipe) = capture.pipe() {
+                    watch(&self.epoll, pipe, Source::Output(run));
+                }
+            }
         }
     }
 
@@ -287,12 +316,6 @@ impl Children {
     }
 }
 
-/// The descriptor of a zombie that waits to be taken away stays readable, and one that was taken away too:
-/// it must not wake the loop again and again while the rest of its group is killed.
-fn leader_event(run: RunId) -> EpollEvent {
-    EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, Source::Leader(run).token())
-}
-
 /// Has the loop woken by a descriptor. The kernel refuses that only where it has no memory left; then the
 /// loop looks by itself now and then.
 pub(super) fn watch(epoll: &Epoll, fd: impl AsFd, source: Source) {
@@ -326,6 +349,7 @@ impl World for Children {
             // The launch thread ends with this process.
             let _ = self.launches.send((run, command));
         }
+        self.unwatched.push_back((begun + QUIET_AT_FIRST, run));
         self.children.insert(
             run,
             Child {
@@ -361,9 +385,9 @@ impl World for Children {
 
     fn reap(&mut self, run: RunId) {
         if let Some(leader) = self.children.get_mut(&run).and_then(|child| child.leader.as_mut()) {
-            leader.is_reaped = true;
             // Whatever it says, there is nothing left to take away.
             let _ = wait::reap(leader.pidfd.as_fd());
+            leader.is_gone(&self.epoll);
         }
     }
 
@@ -381,7 +405,8 @@ impl World for Children {
         let Some(child) = self.children.get_mut(&run) else { return rest };
         rest.killed = std::mem::take(&mut child.killed);
         if let Some(leader) = &mut child.leader {
-            leader.is_reaped = true;
+            // It is already, unless it was lost.
+            leader.is_gone(&self.epoll);
             match signal_group_of(leader, Signal::SIGKILL) {
                 Ok(()) => rest.alive += 1,
                 Err(Errno::ESRCH) => {}

@@ -2,22 +2,22 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
+use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, never, select, unbounded};
+use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::launch::environment;
 use super::link::{ReaperConfig, ReaperError, ReaperLinks, ReaperReport};
-use super::protocol::{self, Configuration, Order, Reply, Request};
+use super::protocol::{self, Configuration, Inbox, Order, Reply, Request};
 use super::report::ScriptRun;
 use super::supervise::{RunId, UNKILLABLE_AFTER};
 use super::{spawn, strays};
@@ -26,8 +26,10 @@ use crate::outcome::{Assignment, Failure, LocalFault, Outcome, Record, ScriptFau
 use crate::schedule::attempt::{Attempts, Next};
 use crate::tick::{Tick, monotonic_now};
 
-/// How long a stop may go unnoticed.
-const STOP_POLL: Duration = Duration::from_millis(20);
+/// How long a stop may go unnoticed, or a script that could run wait for being looked at.
+const POLL: Duration = Duration::from_millis(20);
+/// Bytes read from the socket at once.
+const READ_BYTES: usize = 16 << 10;
 /// Before another attempt after a fault of ours: processes and memory come back slowly.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Beside grace and the time an unkillable process gets, for a stop to be carried out.
@@ -57,6 +59,16 @@ struct Pending {
     begun: Tick,
 }
 
+/// What the process said.
+enum Heard {
+    /// Perhaps no whole reply yet.
+    Replies(Vec<Reply>),
+    /// Nothing for a while.
+    Nothing,
+    /// It closed its socket, or made no sense.
+    End,
+}
+
 struct Reaper<'l> {
     fleet: Arc<Fleet>,
     links: &'l ReaperLinks,
@@ -67,8 +79,7 @@ struct Reaper<'l> {
     environment: Vec<(Vec<u8>, Vec<u8>)>,
     process: Child,
     stream: UnixStream,
-    replies: Receiver<Reply>,
-    reader: Option<JoinHandle<()>>,
+    inbox: Inbox,
     queue: VecDeque<Pending>,
     /// Attempts that wait a little first, in the order of `due`.
     later: VecDeque<Pending>,
@@ -103,8 +114,7 @@ impl<'l> Reaper<'l> {
                 mark: mark.clone(),
             },
         )?;
-        let (to_us, replies) = unbounded();
-        let mut reaper = Reaper {
+        let reaper = Reaper {
             environment: config.environment,
             grace: config.grace,
             fleet,
@@ -113,8 +123,7 @@ impl<'l> Reaper<'l> {
             mark,
             process,
             stream,
-            replies,
-            reader: None,
+            inbox: Inbox::default(),
             queue: VecDeque::new(),
             later: VecDeque::new(),
             running: HashMap::new(),
@@ -123,24 +132,13 @@ impl<'l> Reaper<'l> {
             silence: Duration::ZERO,
             longest: Duration::ZERO,
         };
-        let reader = reaper.stream.try_clone().and_then(|mut stream| {
-            Builder::new().name("reaper-replies".to_owned()).spawn(move || {
-                // Any error is the end of the process as far as we are concerned.
-                while let Ok(Some(reply)) = protocol::read(&mut stream) {
-                    if to_us.send(reply).is_err() {
-                        return;
-                    }
-                }
-            })
-        });
-        match reader {
-            Ok(reader) => reaper.reader = Some(reader),
+        match reaper.stream.set_read_timeout(Some(POLL)) {
+            Ok(()) => Ok(reaper),
             Err(error) => {
                 reaper.end();
-                return Err(ReaperError::Setup(format!("no thread for its replies: {error}")));
+                Err(ReaperError::Setup(format!("no time limit for its replies: {error}")))
             }
         }
-        Ok(reaper)
     }
 
     fn work(&mut self) -> Result<(), ReaperError> {
@@ -167,29 +165,77 @@ impl<'l> Reaper<'l> {
     }
 
     /// Waits for something to happen; false when the process has ended.
+    ///
+    /// While scripts run, only their ends are waited for: whatever comes from the feeder meanwhile is taken
+    /// with the next of them, or at the next look. A thread that waits for both would have to be woken
+    /// by yet another.
     fn wait(&mut self) -> bool {
-        let nothing = never();
-        let assignments = if self.is_input_at_end { &nothing } else { &self.links.assignments };
-        select! {
-            recv(assignments) -> batch => match batch {
+        if self.running.is_empty() && !self.is_input_at_end {
+            match self.links.assignments.recv_timeout(POLL) {
                 Ok(batch) => self.take(&batch),
-                Err(_) => self.is_input_at_end = true,
-            },
-            recv(self.replies) -> reply => match reply {
-                Ok(reply) => self.answered(reply),
-                Err(_) => return false,
-            },
-            default(STOP_POLL) => {
-                self.silence += STOP_POLL;
-                return self.running.is_empty() || self.silence < self.patience();
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.is_input_at_end = true,
+            }
+        } else {
+            match self.receive() {
+                Heard::Replies(replies) => {
+                    self.silence = Duration::ZERO;
+                    replies.into_iter().for_each(|reply| self.answered(reply));
+                }
+                Heard::Nothing if self.running.is_empty() => {}
+                Heard::Nothing => {
+                    self.silence += POLL;
+                    if self.silence >= self.patience() {
+                        return false;
+                    }
+                }
+                Heard::End => return false,
             }
         }
-        self.silence = Duration::ZERO;
-        // Whatever else has come meanwhile, so that one turn fills every free place.
-        while let Ok(reply) = self.replies.try_recv() {
-            self.answered(reply);
+        while !self.is_input_at_end {
+            match self.links.assignments.try_recv() {
+                Ok(batch) => self.take(&batch),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => self.is_input_at_end = true,
+            }
         }
         true
+    }
+
+    /// What the process says within [`POLL`].
+    fn receive(&mut self) -> Heard {
+        let mut bytes = [0; READ_BYTES];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => return Heard::End,
+            Ok(count) => self.inbox.add(&bytes[..count]),
+            Err(error) => {
+                return match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {
+                        Heard::Nothing
+                    }
+                    // It cannot be heard any more, so it has ended as far as we are concerned.
+                    _ => Heard::End,
+                };
+            }
+        }
+        let mut replies = Vec::new();
+        loop {
+            match self.inbox.next() {
+                Ok(Some(reply)) => replies.push(reply),
+                Ok(None) => return Heard::Replies(replies),
+                Err(_) => return Heard::End,
+            }
+        }
+    }
+
+    /// Waits until the process has closed its socket, at most until then. Whether it has.
+    fn wait_for_end(&mut self, most: Tick) -> bool {
+        while monotonic_now() < most {
+            if matches!(self.receive(), Heard::End) {
+                return true;
+            }
+        }
+        false
     }
 
     /// How long nothing may be heard of scripts that run: one may have to wait for the places of others.
@@ -312,13 +358,7 @@ impl<'l> Reaper<'l> {
         if protocol::write(&mut self.stream, &Request::Stop).is_err() {
             return;
         }
-        let most = monotonic_now() + self.grace + UNKILLABLE_AFTER + STOP_SLACK;
-        loop {
-            match self.replies.recv_timeout(most.since(monotonic_now())) {
-                Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => return,
-            }
-        }
+        self.wait_for_end(monotonic_now() + self.grace + UNKILLABLE_AFTER + STOP_SLACK);
     }
 
     /// The reaper process has ended and nobody asked it to. Kills what it left, and says of everything
@@ -340,7 +380,7 @@ impl<'l> Reaper<'l> {
             self.report(&pending, lost, ScriptRun::default(), monotonic_now());
         }
         while !self.is_input_at_end && !self.links.stop.load(Ordering::Relaxed) {
-            match self.links.assignments.recv_timeout(STOP_POLL) {
+            match self.links.assignments.recv_timeout(POLL) {
                 Ok(batch) => {
                     self.take(&batch);
                     for mut pending in std::mem::take(&mut self.queue) {
@@ -357,15 +397,9 @@ impl<'l> Reaper<'l> {
 
     /// Lets the process go and takes its status. It has nothing left to kill, or only what cannot be killed;
     /// or it is stopped itself.
-    fn end(&mut self) {
+    fn end(mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
-        let is_gone = loop {
-            match self.replies.recv_timeout(STOP_SLACK) {
-                Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => break true,
-                Err(RecvTimeoutError::Timeout) => break false,
-            }
-        };
+        let is_gone = self.wait_for_end(monotonic_now() + STOP_SLACK);
         if !is_gone {
             let _ = self.process.kill();
         }
@@ -373,9 +407,6 @@ impl<'l> Reaper<'l> {
         let _ = self.process.wait();
         if !is_gone {
             strays::kill_marked(&self.mark);
-        }
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
         }
     }
 }
