@@ -1,8 +1,9 @@
 //! The threads that start scripts. One does it all, until it hangs in a file system that does not answer:
 //! then others start what waits behind it.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -10,14 +11,49 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::sys::epoll::Epoll;
 use nix::sys::eventfd::EventFd;
 
-use super::launch::{Launched, Refused, launch};
-use super::reap::{LaunchOrder, Source, watch};
+use super::launch::{Command, Launched, Refused, launch};
+use super::reap::{Source, watch};
 use super::supervise::RunId;
 
 /// A launch that takes this long hangs, or the machine is in such trouble that one thread more is none.
 const HANGS_AFTER: Duration = Duration::from_millis(500);
 /// Threads that may hang.
 const THREADS_MAX: usize = 64;
+
+/// What a launch thread is given.
+type LaunchOrder = (RunId, Command);
+
+/// Scripts that wait for a launch thread. A channel would spin before it sleeps, for longer than it takes
+/// to start a script.
+#[derive(Debug, Default)]
+pub(super) struct LaunchQueue {
+    orders: Mutex<VecDeque<LaunchOrder>>,
+    has_come: Condvar,
+}
+
+impl LaunchQueue {
+    pub(super) fn push(&self, order: LaunchOrder) {
+        // Nobody panics with the lock held, so the queue is whole in any case.
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).push_back(order);
+        self.has_come.notify_one();
+    }
+
+    fn take(&self) -> LaunchOrder {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match orders.pop_front() {
+                Some(order) => return order,
+                None => {
+                    orders = self.has_come.wait(orders).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
 
 /// How a launch ended.
 pub(super) type LaunchResult = (RunId, Result<Launched, Refused>);
@@ -26,7 +62,7 @@ pub(super) type LaunchResult = (RunId, Result<Launched, Refused>);
 /// they started.
 #[derive(Debug)]
 pub(super) struct Launchers {
-    orders: Receiver<LaunchOrder>,
+    orders: Arc<LaunchQueue>,
     to_us: Sender<LaunchResult>,
     results: Receiver<LaunchResult>,
     /// Rung when a script was refused. One that runs rings by its end: the loop need not hear of it
@@ -42,12 +78,9 @@ impl Launchers {
     ///
     /// # Errors
     /// The kernel gave no thread.
-    pub(super) fn start(
-        orders: Receiver<LaunchOrder>,
-        epoll: Arc<Epoll>,
-        bell: EventFd,
-    ) -> io::Result<Launchers> {
+    pub(super) fn start(epoll: Arc<Epoll>, bell: EventFd) -> io::Result<Launchers> {
         let (to_us, results) = unbounded();
+        let orders = Arc::default();
         let bell = Arc::new(bell);
         let mut launchers = Launchers { orders, to_us, results, bell, epoll, threads: 0 };
         launchers.add()?;
@@ -55,10 +88,11 @@ impl Launchers {
     }
 
     fn add(&mut self) -> io::Result<()> {
-        let (orders, to_main) = (self.orders.clone(), self.to_us.clone());
+        let (orders, to_main) = (Arc::clone(&self.orders), self.to_us.clone());
         let (epoll, bell) = (Arc::clone(&self.epoll), Arc::clone(&self.bell));
         Builder::new().name("launch".to_owned()).spawn(move || {
-            for (run, command) in orders {
+            loop {
+                let (run, command) = orders.take();
                 let result = launch(&command);
                 let is_running = result.is_ok();
                 if let Ok(launched) = &result {
@@ -75,6 +109,11 @@ impl Launchers {
         })?;
         self.threads += 1;
         Ok(())
+    }
+
+    /// Where orders go.
+    pub(super) fn queue(&self) -> Arc<LaunchQueue> {
+        Arc::clone(&self.orders)
     }
 
     /// The bell was heard.

@@ -12,7 +12,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::unbounded;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::prctl;
@@ -55,6 +54,7 @@ pub(super) fn serve() -> i32 {
 
 struct Server {
     socket: UnixStream,
+    buffer: Box<[u8]>,
     inbox: Inbox,
     /// What the socket had no room for.
     outbox: Vec<u8>,
@@ -113,13 +113,13 @@ impl Server {
         let launch_bell = EventFd::from_value_and_flags(0, flags)?;
         watch(&epoll, &socket, Source::Socket);
         watch(&epoll, &launch_bell, Source::LaunchThread);
-        let (orders_in, orders) = unbounded();
         let epoll = Arc::new(epoll);
-        let launchers = Launchers::start(orders, Arc::clone(&epoll), launch_bell)?;
+        let launchers = Launchers::start(Arc::clone(&epoll), launch_bell)?;
         let Configuration { jobs, grace, nofile, security, mark, .. } = configuration;
-        let children = Children::new(epoll, orders_in, cgroups, nofile, security, mark);
+        let children = Children::new(epoll, launchers.queue(), cgroups, nofile, security, mark);
         Ok(Server {
             socket,
+            buffer: vec![0; READ_BYTES].into(),
             inbox: Inbox::default(),
             outbox: Vec::new(),
             is_outbox_watched: false,
@@ -158,7 +158,7 @@ impl Server {
         self.is_alone || (is_stopped && self.outbox.is_empty())
     }
 
-    fn next_wake(&self) -> Option<Tick> {
+    fn next_wake(&mut self) -> Option<Tick> {
         let strays = (!self.supervisor.is_idle()).then_some(self.strays_next);
         let outputs = self.children.watch_next();
         let all = [self.supervisor.next_wake(), strays, outputs, self.stop_at_latest];
@@ -221,14 +221,18 @@ impl Server {
     }
 
     fn read_orders(&mut self, now: Tick) {
-        let mut bytes = [0; READ_BYTES];
         loop {
-            match (&self.socket).read(&mut bytes) {
+            match (&self.socket).read(&mut self.buffer) {
                 Ok(0) => {
                     self.is_alone = true;
                     return;
                 }
-                Ok(count) => self.inbox.add(&bytes[..count]),
+                Ok(count) => {
+                    self.inbox.add(&self.buffer[..count]);
+                    if count < self.buffer.len() {
+                        break;
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => {

@@ -11,7 +11,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -20,6 +19,7 @@ use nix::unistd::Pid;
 use super::capture::{Capture, ReadBuffer};
 use super::cgroup::{Cgroup, Cgroups};
 use super::launch::{Command, Launched, pidfd, wait};
+use super::launchers::LaunchQueue;
 use super::protocol::{Order, Reply};
 use super::report::{ScriptRun, ScriptStatus};
 use super::strays::{Mark, all_pids, group_of, mark_in, parent_of};
@@ -29,9 +29,6 @@ use crate::tick::{Tick, monotonic_now};
 /// How long a script's output is not looked at. Most scripts end before, and then nobody was woken for it;
 /// one that fills its pipe meanwhile waits that long, once.
 const QUIET_AT_FIRST: Duration = Duration::from_millis(5);
-
-/// What the launch thread is given.
-pub(super) type LaunchOrder = (RunId, Command);
 
 /// What an event of epoll is about.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -69,7 +66,7 @@ impl Source {
 /// All scripts of this process.
 pub(super) struct Children {
     epoll: Arc<Epoll>,
-    launches: Sender<LaunchOrder>,
+    launches: Arc<LaunchQueue>,
     nofile: Option<(u64, u64)>,
     security: bool,
     cgroups: Option<Cgroups>,
@@ -128,7 +125,7 @@ struct Stray {
 impl Children {
     pub(super) fn new(
         epoll: Arc<Epoll>,
-        launches: Sender<LaunchOrder>,
+        launches: Arc<LaunchQueue>,
         cgroups: Option<Cgroups>,
         nofile: Option<(u64, u64)>,
         security: bool,
@@ -202,7 +199,9 @@ impl Children {
     }
 
     /// When [`Children::watch_outputs`] is to be called.
-    pub(super) fn watch_next(&self) -> Option<Tick> {
+    pub(super) fn watch_next(&mut self) -> Option<Tick> {
+        // Most have ended by now.
+        while self.unwatched.pop_front_if(|(_, run)| !self.children.contains_key(run)).is_some() {}
         self.unwatched.front().map(|(at, _)| *at)
     }
 
@@ -346,8 +345,7 @@ impl World for Children {
                 security: self.security,
                 cgroup_procs: cgroup.as_ref().map(|cgroup| cgroup.procs.clone()),
             };
-            // The launch thread ends with this process.
-            let _ = self.launches.send((run, command));
+            self.launches.push((run, command));
         }
         self.unwatched.push_back((begun + QUIET_AT_FIRST, run));
         self.children.insert(

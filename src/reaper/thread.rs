@@ -79,6 +79,7 @@ struct Reaper<'l> {
     environment: Vec<(Vec<u8>, Vec<u8>)>,
     process: Child,
     stream: UnixStream,
+    buffer: Box<[u8]>,
     inbox: Inbox,
     queue: VecDeque<Pending>,
     /// Attempts that wait a little first, in the order of `due`.
@@ -123,6 +124,7 @@ impl<'l> Reaper<'l> {
             mark,
             process,
             stream,
+            buffer: vec![0; READ_BYTES].into(),
             inbox: Inbox::default(),
             queue: VecDeque::new(),
             later: VecDeque::new(),
@@ -204,10 +206,9 @@ impl<'l> Reaper<'l> {
 
     /// What the process says within [`POLL`].
     fn receive(&mut self) -> Heard {
-        let mut bytes = [0; READ_BYTES];
-        match self.stream.read(&mut bytes) {
+        match self.stream.read(&mut self.buffer) {
             Ok(0) => return Heard::End,
-            Ok(count) => self.inbox.add(&bytes[..count]),
+            Ok(count) => self.inbox.add(&self.buffer[..count]),
             Err(error) => {
                 return match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {
