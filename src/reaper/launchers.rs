@@ -2,8 +2,8 @@
 //! then others start what waits behind it.
 
 use std::collections::VecDeque;
-use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -23,29 +23,33 @@ const THREADS_MAX: usize = 64;
 /// What a launch thread is given.
 type LaunchOrder = (RunId, Command);
 
-/// Scripts that wait for a launch thread. A channel would spin before it sleeps, for longer than it takes
-/// to start a script.
-#[derive(Debug, Default)]
+/// Scripts that wait for a launch thread.
+///
+/// Who waits is woken through a pipe: the kernel takes a write to one as a sign that the writer is about to
+/// sleep, and runs the reader on the same core, instead of waking another one for it. A channel
+/// would spin before it sleeps, too.
+#[derive(Debug)]
 pub(super) struct LaunchQueue {
     orders: Mutex<VecDeque<LaunchOrder>>,
-    has_come: Condvar,
+    /// A byte for each order.
+    has_come: (PipeReader, PipeWriter),
 }
 
 impl LaunchQueue {
     pub(super) fn push(&self, order: LaunchOrder) {
         // Nobody panics with the lock held, so the queue is whole in any case.
         self.orders.lock().unwrap_or_else(PoisonError::into_inner).push_back(order);
-        self.has_come.notify_one();
+        // It blocks when 64 Ki orders wait, which are far more than there are places.
+        let _ = (&self.has_come.1).write_all(&[0]);
     }
 
     fn take(&self) -> LaunchOrder {
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            match orders.pop_front() {
-                Some(order) => return order,
-                None => {
-                    orders = self.has_come.wait(orders).unwrap_or_else(PoisonError::into_inner);
-                }
+            // An error would come again, and waiting for the next byte is all that can be done.
+            let _ = (&self.has_come.0).read(&mut [0]);
+            let order = self.orders.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            if let Some(order) = order {
+                return order;
             }
         }
     }
@@ -80,7 +84,8 @@ impl Launchers {
     /// The kernel gave no thread.
     pub(super) fn start(epoll: Arc<Epoll>, bell: EventFd) -> io::Result<Launchers> {
         let (to_us, results) = unbounded();
-        let orders = Arc::default();
+        let queue = LaunchQueue { orders: Mutex::default(), has_come: pipe()? };
+        let orders = Arc::new(queue);
         let bell = Arc::new(bell);
         let mut launchers = Launchers { orders, to_us, results, bell, epoll, threads: 0 };
         launchers.add()?;
