@@ -16,7 +16,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `thread` | the engine's side: queue, retries, reports |
-//! | `spawn`, `protocol` | the process is started; what both say to each other |
+//! | `spawn`, `protocol`, `conversation` | the process is started; what both say to each other |
 //! | `process` | the loop of the reaper process |
 //! | `supervise`, `escalate` | who may start; the state machine of one script |
 //! | `launchers` | the threads that start scripts |
@@ -26,6 +26,7 @@
 
 mod capture;
 mod cgroup;
+mod conversation;
 pub mod escalate;
 pub mod exit;
 pub mod launch;

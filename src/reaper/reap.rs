@@ -6,23 +6,28 @@
 //! environment. One that has lost that mark is killed as soon as every script that ran when it was first
 //! seen has ended; a control group, where there is one, needs no mark at all.
 
+mod adopt;
+mod group;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use self::adopt::Stray;
+use self::group::Leader;
 use super::capture::{Capture, ReadBuffer};
 use super::cgroup::{Cgroup, Cgroups};
-use super::launch::{Command, Launched, pidfd, wait};
+use super::launch::{Command, Launched, wait};
 use super::launchers::LaunchQueue;
 use super::protocol::{Order, Reply};
 use super::report::{ScriptRun, ScriptStatus};
-use super::strays::{Mark, all_pids, group_of, mark_in, parent_of};
+use super::strays::Mark;
 use super::supervise::{End, GroupSignal, Rest, RunId, World};
 use crate::tick::{Tick, monotonic_now};
 
@@ -98,30 +103,6 @@ struct Child {
     killed: u32,
 }
 
-struct Leader {
-    pid: i32,
-    pidfd: OwnedFd,
-    /// Its zombie was taken away, or somebody else did.
-    is_reaped: bool,
-}
-
-impl Leader {
-    /// Its descriptor stays readable for ever; it must not wake the loop again and again while the rest
-    /// of the group is killed.
-    fn is_gone(&mut self, epoll: &Epoll) {
-        if !std::mem::replace(&mut self.is_reaped, true) {
-            let _ = epoll.delete(&self.pidfd);
-        }
-    }
-}
-
-/// A child of the main thread.
-struct Stray {
-    owner: Mark,
-    /// The run that would have started next when it was first seen.
-    seen_before: u64,
-}
-
 impl Children {
     pub(super) fn new(
         epoll: Arc<Epoll>,
@@ -164,7 +145,7 @@ impl Children {
         child.is_launching = false;
         child.stdout = Capture::of(launched.stdout);
         child.stderr = Capture::of(launched.stderr);
-        child.leader = Some(Leader { pid: launched.pid, pidfd: launched.pidfd, is_reaped: false });
+        child.leader = Some(Leader::new(launched.pid, launched.pidfd));
         at
     }
 
@@ -227,108 +208,12 @@ impl Children {
         child.stdout.read(&mut self.buffer);
         child.stderr.read(&mut self.buffer);
     }
-
-    /// Takes away dead strays, kills those that nobody may own any more. To be called now and then.
-    pub(super) fn look_after_strays(&mut self) {
-        if self.find_strays() == 0 {
-            return;
-        }
-        let oldest = self.children.keys().next().map_or(u64::MAX, |run| run.0);
-        for (pid, stray) in &self.strays {
-            let is_owned = match stray.owner {
-                Mark::Of(owner) => self.children.contains_key(&owner),
-                Mark::Unknown => oldest < stray.seen_before,
-            };
-            if !is_owned {
-                // It is our child, so its number is its own until we take it away.
-                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
-            }
-        }
-    }
-
-    /// Sends SIGKILL to everything and takes it away, whatever the supervisor thinks of it. True when
-    /// nothing is left.
-    pub(super) fn kill_everything(&mut self) -> bool {
-        for child in self.children.values_mut() {
-            if let Some(cgroup) = &child.cgroup {
-                let _ = cgroup.kill();
-            }
-            let Some(leader) = &mut child.leader else { continue };
-            let _ = signal_group_of(leader, Signal::SIGKILL);
-            if !leader.is_reaped {
-                let _ = pidfd::send(leader.pidfd.as_fd(), libc::SIGKILL);
-                leader.is_reaped = !matches!(wait::reap(leader.pidfd.as_fd()), Ok(None));
-            }
-        }
-        self.find_strays();
-        for pid in self.strays.keys() {
-            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
-        }
-        let is_quiet = |child: &Child| child.leader.as_ref().is_none_or(|leader| leader.is_reaped);
-        self.children.values().all(is_quiet) && self.strays.is_empty()
-    }
-
-    /// Takes a dead stray away and notes whose it was: that of the script in whose group it is, or whose
-    /// mark it carried while it lived.
-    fn take_away(&mut self, pid: i32, status: ScriptStatus) {
-        let group = group_of(pid);
-        let stray = self.strays.remove(&pid);
-        let _ = wait::reap_by_number(pid);
-        if status != ScriptStatus::Signaled(libc::SIGKILL as u8) {
-            return;
-        }
-        let owner = stray.map_or(Mark::Unknown, |stray| stray.owner);
-        let is_owner = |(run, child): &(&RunId, &mut Child)| {
-            owner == Mark::Of(**run) || child.leader.as_ref().map(|leader| leader.pid) == group
-        };
-        if let Some((_, child)) = self.children.iter_mut().find(is_owner) {
-            child.killed += 1;
-        }
-    }
-
-    /// Takes away dead strays and looks for new ones. Returns how many live, and fills in whose they are.
-    fn find_strays(&mut self) -> usize {
-        loop {
-            match wait::peek_at_any_of_this_thread() {
-                Ok(Some((pid, status))) => self.take_away(pid, status),
-                Ok(None) => break,
-                // There are none at all.
-                Err(_) => {
-                    self.strays.clear();
-                    return 0;
-                }
-            }
-        }
-        let own = std::process::id() as i32;
-        for pid in all_pids() {
-            let is_known = self.strays.get(&pid).is_some_and(|s| s.owner != Mark::Unknown);
-            // Leaders have the same parent, and those that the launch thread is just starting are not
-            // known here yet; but they are not this thread's.
-            if is_known || parent_of(pid) != Some(own) || !wait::is_child_of_this_thread(pid) {
-                continue;
-            }
-            let owner = mark_in(pid, &self.mark);
-            let seen_before = self.runs_seen;
-            self.strays.entry(pid).or_insert(Stray { owner, seen_before }).owner = owner;
-        }
-        self.strays.len()
-    }
 }
 
 /// Has the loop woken by a descriptor. The kernel refuses that only where it has no memory left; then the
 /// loop looks by itself now and then.
 pub(super) fn watch(epoll: &Epoll, fd: impl AsFd, source: Source) {
     let _ = epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, source.token()));
-}
-
-/// Sends a signal to the group of a leader, dead or alive.
-fn signal_group_of(leader: &Leader, signal: Signal) -> Result<(), Errno> {
-    match pidfd::send_to_group(leader.pidfd.as_fd(), signal as i32) {
-        // Before kernel 6.9 there is the number only. It is the group's own while the leader has not been
-        // taken away, and after that for as long as anything is in the group.
-        Err(Errno::EINVAL) => killpg(Pid::from_raw(leader.pid), signal),
-        result => result,
-    }
 }
 
 impl World for Children {
@@ -371,12 +256,12 @@ impl World for Children {
             GroupSignal::Terminate => (Signal::SIGTERM, Some(Signal::SIGCONT)),
             GroupSignal::Kill => (Signal::SIGKILL, None),
         };
-        let result = signal_group_of(leader, first);
+        let result = leader.signal_group(first, &self.mark, run);
         // The leader may have moved to another group.
-        let to_leader = pidfd::send(leader.pidfd.as_fd(), first as i32);
+        let to_leader = leader.signal(first);
         if let Some(then) = then {
-            let _ = signal_group_of(leader, then);
-            let _ = pidfd::send(leader.pidfd.as_fd(), then as i32);
+            let _ = leader.signal_group(then, &self.mark, run);
+            let _ = leader.signal(then);
         }
         result.or(to_leader).map_err(|errno| errno as i32)
     }
@@ -385,7 +270,7 @@ impl World for Children {
         if let Some(leader) = self.children.get_mut(&run).and_then(|child| child.leader.as_mut()) {
             // Whatever it says, there is nothing left to take away.
             let _ = wait::reap(leader.pidfd.as_fd());
-            leader.is_gone(&self.epoll);
+            leader.was_reaped(&self.epoll);
         }
     }
 
@@ -404,8 +289,8 @@ impl World for Children {
         rest.killed = std::mem::take(&mut child.killed);
         if let Some(leader) = &mut child.leader {
             // It is already, unless it was lost.
-            leader.is_gone(&self.epoll);
-            match signal_group_of(leader, Signal::SIGKILL) {
+            leader.was_reaped(&self.epoll);
+            match leader.signal_group(Signal::SIGKILL, &self.mark, run) {
                 Ok(()) => rest.alive += 1,
                 Err(Errno::ESRCH) => {}
                 Err(errno) => {

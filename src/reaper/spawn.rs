@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::conversation::Conversation;
 use super::link::{ReaperConfig, ReaperError};
 use super::protocol::{self, Configuration, Reply, Request};
 
@@ -18,6 +19,10 @@ pub(super) const ARGUMENT: &str = "--become-script-reaper";
 /// Its name in process lists. It differs from the engine's, so that `pkill ringprobe` leaves it the
 /// moment it needs to kill the scripts.
 pub(super) const NAME: &str = "script-reaper";
+
+/// How long a stop may go unnoticed by the reaper thread, or a script that could run wait for being
+/// looked at.
+pub(super) const POLL: Duration = Duration::from_millis(20);
 
 /// How long the new process may take to say that it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -43,7 +48,7 @@ pub fn serve_if_asked() {
 pub(super) fn start(
     config: &ReaperConfig,
     configuration: Configuration,
-) -> Result<(Child, UnixStream), ReaperError> {
+) -> Result<(Child, Conversation), ReaperError> {
     if config.program.is_none() && !WOULD_SERVE.load(Ordering::Relaxed) {
         // Started again, it would do whatever else it does.
         return Err(ReaperError::Setup(
@@ -71,7 +76,7 @@ pub(super) fn start(
         .spawn()
         .map_err(failed)?;
     match introduce(ours, configuration) {
-        Ok(stream) => Ok((child, stream)),
+        Ok(conversation) => Ok((child, conversation)),
         Err(answer) => {
             // It has lost its socket, or will in a moment, and ends by that; unless it is a program that
             // knows nothing of sockets.
@@ -96,7 +101,7 @@ impl From<io::Error> for Answer {
     }
 }
 
-fn introduce(mut stream: UnixStream, configuration: Configuration) -> Result<UnixStream, Answer> {
+fn introduce(mut stream: UnixStream, configuration: Configuration) -> Result<Conversation, Answer> {
     let version = configuration.version.clone();
     protocol::write(&mut stream, &Request::Configure(configuration))?;
     stream.set_read_timeout(Some(READY_WITHIN))?;
@@ -109,6 +114,5 @@ fn introduce(mut stream: UnixStream, configuration: Configuration) -> Result<Uni
         Some(Reply::Ended(..)) => return Err(Answer::Strange("it speaks out of turn".into())),
         None => return Err(Answer::Strange("it ended without a word".into())),
     }
-    stream.set_read_timeout(None)?;
-    Ok(stream)
+    Ok(Conversation::new(stream)?)
 }

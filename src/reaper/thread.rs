@@ -2,10 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
-use std::io::{ErrorKind, Read};
-use std::net::Shutdown;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,21 +12,19 @@ use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::conversation::{Conversation, Heard};
 use super::launch::environment;
 use super::link::{ReaperConfig, ReaperError, ReaperLinks, ReaperReport};
-use super::protocol::{self, Configuration, Inbox, Order, Reply, Request};
+use super::protocol::{Configuration, Order, Reply, Request};
 use super::report::ScriptRun;
+use super::spawn::{self, POLL};
+use super::strays;
 use super::supervise::{RunId, UNKILLABLE_AFTER};
-use super::{spawn, strays};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::outcome::{Assignment, Failure, LocalFault, Outcome, Record, ScriptFault};
 use crate::schedule::attempt::{Attempts, Next};
 use crate::tick::{Tick, monotonic_now};
 
-/// How long a stop may go unnoticed, or a script that could run wait for being looked at.
-const POLL: Duration = Duration::from_millis(20);
-/// Bytes read from the socket at once.
-const READ_BYTES: usize = 16 << 10;
 /// Before another attempt after a fault of ours: processes and memory come back slowly.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Beside grace and the time an unkillable process gets, for a stop to be carried out.
@@ -59,16 +54,6 @@ struct Pending {
     begun: Tick,
 }
 
-/// What the process said.
-enum Heard {
-    /// Perhaps no whole reply yet.
-    Replies(Vec<Reply>),
-    /// Nothing for a while.
-    Nothing,
-    /// It closed its socket, or made no sense.
-    End,
-}
-
 struct Reaper<'l> {
     fleet: Arc<Fleet>,
     links: &'l ReaperLinks,
@@ -78,9 +63,7 @@ struct Reaper<'l> {
     /// Variables that scripts get beside the documented ones.
     environment: Vec<(Vec<u8>, Vec<u8>)>,
     process: Child,
-    stream: UnixStream,
-    buffer: Box<[u8]>,
-    inbox: Inbox,
+    conversation: Conversation,
     queue: VecDeque<Pending>,
     /// Attempts that wait a little first, in the order of `due`.
     later: VecDeque<Pending>,
@@ -103,7 +86,7 @@ impl<'l> Reaper<'l> {
         // Nobody else's processes carry it, so what carries it may be killed.
         let mark = format!("{:032x}", rand::make_rng::<StdRng>().random::<u128>());
         let jobs = config.jobs.max(1);
-        let (process, stream) = spawn::start(
+        let (process, conversation) = spawn::start(
             &config,
             Configuration {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -115,7 +98,7 @@ impl<'l> Reaper<'l> {
                 mark: mark.clone(),
             },
         )?;
-        let reaper = Reaper {
+        Ok(Reaper {
             environment: config.environment,
             grace: config.grace,
             fleet,
@@ -123,9 +106,7 @@ impl<'l> Reaper<'l> {
             jobs,
             mark,
             process,
-            stream,
-            buffer: vec![0; READ_BYTES].into(),
-            inbox: Inbox::default(),
+            conversation,
             queue: VecDeque::new(),
             later: VecDeque::new(),
             running: HashMap::new(),
@@ -133,14 +114,7 @@ impl<'l> Reaper<'l> {
             is_input_at_end: false,
             silence: Duration::ZERO,
             longest: Duration::ZERO,
-        };
-        match reaper.stream.set_read_timeout(Some(POLL)) {
-            Ok(()) => Ok(reaper),
-            Err(error) => {
-                reaper.end();
-                Err(ReaperError::Setup(format!("no time limit for its replies: {error}")))
-            }
-        }
+        })
     }
 
     fn work(&mut self) -> Result<(), ReaperError> {
@@ -179,7 +153,7 @@ impl<'l> Reaper<'l> {
                 Err(RecvTimeoutError::Disconnected) => self.is_input_at_end = true,
             }
         } else {
-            match self.receive() {
+            match self.conversation.receive() {
                 Heard::Replies(replies) => {
                     self.silence = Duration::ZERO;
                     replies.into_iter().for_each(|reply| self.answered(reply));
@@ -202,41 +176,6 @@ impl<'l> Reaper<'l> {
             }
         }
         true
-    }
-
-    /// What the process says within [`POLL`].
-    fn receive(&mut self) -> Heard {
-        match self.stream.read(&mut self.buffer) {
-            Ok(0) => return Heard::End,
-            Ok(count) => self.inbox.add(&self.buffer[..count]),
-            Err(error) => {
-                return match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {
-                        Heard::Nothing
-                    }
-                    // It cannot be heard any more, so it has ended as far as we are concerned.
-                    _ => Heard::End,
-                };
-            }
-        }
-        let mut replies = Vec::new();
-        loop {
-            match self.inbox.next() {
-                Ok(Some(reply)) => replies.push(reply),
-                Ok(None) => return Heard::Replies(replies),
-                Err(_) => return Heard::End,
-            }
-        }
-    }
-
-    /// Waits until the process has closed its socket, at most until then. Whether it has.
-    fn wait_for_end(&mut self, most: Tick) -> bool {
-        while monotonic_now() < most {
-            if matches!(self.receive(), Heard::End) {
-                return true;
-            }
-        }
-        false
     }
 
     /// How long nothing may be heard of scripts that run: one may have to wait for the places of others.
@@ -268,7 +207,7 @@ impl<'l> Reaper<'l> {
             let order = self.order(run, &pending.assignment);
             self.running.insert(run, pending);
             self.longest = self.longest.max(order.timeout);
-            if protocol::write(&mut self.stream, &Request::Run(Box::new(order))).is_err() {
+            if self.conversation.say(&Request::Run(Box::new(order))).is_err() {
                 return false;
             }
         }
@@ -356,16 +295,16 @@ impl<'l> Reaper<'l> {
 
     /// Ends what runs. Nothing of it is reported.
     fn stop(&mut self) {
-        if protocol::write(&mut self.stream, &Request::Stop).is_err() {
+        if self.conversation.say(&Request::Stop).is_err() {
             return;
         }
-        self.wait_for_end(monotonic_now() + self.grace + UNKILLABLE_AFTER + STOP_SLACK);
+        self.conversation
+            .wait_for_end(monotonic_now() + self.grace + UNKILLABLE_AFTER + STOP_SLACK);
     }
 
     /// The reaper process has ended and nobody asked it to. Kills what it left, and says of everything
     /// that was to run that nothing is known.
     fn mourn(&mut self) -> ReaperError {
-        let _ = self.stream.shutdown(Shutdown::Both);
         // It has ended already, or does not react to anything else.
         let _ = self.process.kill();
         let status = match self.process.wait() {
@@ -399,8 +338,8 @@ impl<'l> Reaper<'l> {
     /// Lets the process go and takes its status. It has nothing left to kill, or only what cannot be killed;
     /// or it is stopped itself.
     fn end(mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
-        let is_gone = self.wait_for_end(monotonic_now() + STOP_SLACK);
+        self.conversation.hang_up();
+        let is_gone = self.conversation.wait_for_end(monotonic_now() + STOP_SLACK);
         if !is_gone {
             let _ = self.process.kill();
         }
