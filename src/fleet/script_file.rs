@@ -4,7 +4,8 @@
 //! Walk     one component at a time, links read and followed here (at most 40), each directory held
 //!          open until the end: what is judged is what was walked through
 //! Judged   every directory, link and file on the way, of the path as written and of where its links
-//!          lead: only root may be able to change it. Access control lists are not read
+//!          lead: only root may be able to change it. Where the group bits are an access control
+//!          list's mask, the list is taken to let somebody write
 //! Never    is anything but a regular file opened for reading, or a component opened so that it blocks
 //! Source   path_resolution(7), open(2) O_PATH; fs/namei.c for the 40 links, fs/binfmt_script.c for `#!`
 
@@ -18,6 +19,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat};
 
+mod interpreters;
 mod judge;
 mod problem;
 
@@ -112,6 +114,8 @@ pub enum Kind {
     Interpreted {
         /// The program after `#!`, as written.
         interpreter: Vec<u8>,
+        /// What follows it, which the kernel passes on as one argument.
+        argument: Vec<u8>,
     },
     /// Neither: a format the kernel was taught, or text without `#!`.
     Other {
@@ -176,16 +180,15 @@ struct Walk<'user> {
 impl<'user> Walk<'user> {
     fn new(user: &'user ScriptUser) -> Result<Walk<'user>, PathProblem> {
         let (handle, stat) = look(AT_FDCWD, b"/").map_err(|errno| PathProblem::io(b"/", errno))?;
-        let mut walk = Walk {
+        let weakness = judge::weakness(b"/", &stat, || judge::has_list(&handle));
+        Ok(Walk {
             user,
             places: vec![Place { handle, stat, length: 0 }],
             path: Vec::new(),
             ahead: Vec::new(),
             links: 0,
-            weakness: None,
-        };
-        walk.judge(b"/", &stat);
-        Ok(walk)
+            weakness,
+        })
     }
 
     /// What comes before the components that are ahead already. A slash at the end asks for a
@@ -232,7 +235,7 @@ impl<'user> Walk<'user> {
                 Errno::EACCES | Errno::EPERM => self.not_executable(errno),
                 _ => PathProblem::io(&self.path_of(name), errno),
             })?;
-        self.judge(&self.path_of(name), &stat);
+        self.judge(&self.path_of(name), &stat, &handle);
         if stat.st_mode & libc::S_IFMT == libc::S_IFLNK {
             return self.follow(name, &handle);
         }
@@ -291,9 +294,9 @@ impl<'user> Walk<'user> {
         path
     }
 
-    fn judge(&mut self, path: &[u8], stat: &FileStat) {
+    fn judge(&mut self, path: &[u8], stat: &FileStat, handle: &OwnedFd) {
         if self.weakness.is_none() {
-            self.weakness = judge::weakness(path, stat);
+            self.weakness = judge::weakness(path, stat, || judge::has_list(handle));
         }
     }
 
@@ -348,7 +351,10 @@ fn kind_by_head(head: &[u8]) -> Kind {
     match &name[..name_end.unwrap_or(name.len())] {
         // The kernel takes neither for a script (ENOEXEC).
         name if name.is_empty() || is_cut => Kind::Other { is_text },
-        name => Kind::Interpreted { interpreter: name.to_vec() },
+        interpreter => {
+            let argument = name[interpreter.len()..].trim_ascii().to_vec();
+            Kind::Interpreted { interpreter: interpreter.to_vec(), argument }
+        }
     }
 }
 

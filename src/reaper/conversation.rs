@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use super::protocol::{self, Inbox, Reply, Request};
 use super::spawn::POLL;
@@ -10,6 +11,10 @@ use crate::tick::{Tick, monotonic_now};
 
 /// Bytes read from the socket at once.
 const READ_BYTES: usize = 16 << 10;
+
+/// How long the process may leave orders in a full socket. It does nothing else that takes time, so after
+/// this it is stopped, or hangs.
+const TAKES_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the process said.
 pub(super) enum Heard {
@@ -35,13 +40,14 @@ impl Conversation {
     /// The kernel's.
     pub(super) fn new(stream: UnixStream) -> io::Result<Conversation> {
         stream.set_read_timeout(Some(POLL))?;
+        stream.set_write_timeout(Some(TAKES_WITHIN))?;
         Ok(Conversation { stream, buffer: vec![0; READ_BYTES].into(), inbox: Inbox::default() })
     }
 
     /// Says something.
     ///
     /// # Errors
-    /// The process is gone.
+    /// The process is gone, or does not listen.
     pub(super) fn say(&mut self, request: &Request) -> io::Result<()> {
         protocol::write(&mut self.stream, request)
     }

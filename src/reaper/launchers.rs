@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
+use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use nix::sys::eventfd::EventFd;
 use super::launch::{Command, Launched, Refused, launch};
 use super::reap::{Source, watch};
 use super::supervise::RunId;
+use crate::outcome::ScriptFault;
 
 /// A launch that takes this long hangs, or the machine is in such trouble that one thread more is none.
 const HANGS_AFTER: Duration = Duration::from_millis(500);
@@ -98,7 +100,11 @@ impl Launchers {
         Builder::new().name("launch".to_owned()).spawn(move || {
             loop {
                 let (run, command) = orders.take();
-                let result = launch(&command);
+                // A launch thread that panics would take all scripts with it that it has started.
+                let result = catch_unwind(|| launch(&command)).unwrap_or_else(|_| {
+                    let fault = ScriptFault::Spawn(libc::EIO);
+                    Err(Refused { fault, explanation: Some("the launch thread panicked".into()) })
+                });
                 let is_running = result.is_ok();
                 if let Ok(launched) = &result {
                     // Before the other thread may close it. Should it hear of the end before it hears

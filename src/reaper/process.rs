@@ -15,11 +15,12 @@ use std::time::Duration;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{chdir, setsid};
 
 use super::cgroup::Cgroups;
-use super::launch::{Launched, Refused};
+use super::launch::{Launched, Refused, signals};
 use super::launchers::Launchers;
 use super::protocol::{self, Configuration, Inbox, Order, Reply, Request};
 use super::reap::{Children, Source, watch};
@@ -37,6 +38,10 @@ const END_PAUSE: Duration = Duration::from_millis(2);
 const END_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes read from the socket at once.
 const READ_BYTES: usize = 64 << 10;
+/// Descriptors of this process beside those of scripts, those for starting one included.
+const DESCRIPTORS_KEPT: usize = 48;
+/// Of one control group that is kept open; beside them a script has a process and two pipes.
+const DESCRIPTORS_OF_A_CGROUP: usize = 3;
 /// Events taken at once.
 const EVENTS: usize = 64;
 
@@ -65,6 +70,8 @@ struct Server {
     /// Orders for which there is no room yet, with when they came.
     waiting: VecDeque<(Tick, Order)>,
     strays_next: Tick,
+    /// Watches nothing, so that one can wait for a while.
+    nothing: Epoll,
     /// Nobody is at the other end any more.
     is_alone: bool,
     /// When a stop has taken long enough.
@@ -84,6 +91,7 @@ impl Server {
         // A service manager that ends a unit signals all of its processes; this one ends when the engine
         // does. Nothing is ignored, because scripts would inherit that.
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
+        signals::default_all();
 
         let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         let Some(Request::Configure(configuration)) = protocol::read(&mut socket)? else {
@@ -116,6 +124,7 @@ impl Server {
         let epoll = Arc::new(epoll);
         let launchers = Launchers::start(Arc::clone(&epoll), launch_bell)?;
         let Configuration { jobs, grace, nofile, security, mark, .. } = configuration;
+        let jobs = jobs.min(places(cgroups.is_some()));
         let children = Children::new(epoll, launchers.queue(), cgroups, nofile, security, mark);
         Ok(Server {
             socket,
@@ -128,6 +137,7 @@ impl Server {
             launchers,
             waiting: VecDeque::new(),
             strays_next: Tick::default(),
+            nothing: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             is_alone: false,
             stop_at_latest: None,
         })
@@ -155,13 +165,14 @@ impl Server {
         let is_stopped = self
             .stop_at_latest
             .is_some_and(|most| self.supervisor.is_idle() || monotonic_now() >= most);
-        self.is_alone || (is_stopped && self.outbox.is_empty())
+        self.is_alone || is_stopped
     }
 
     fn next_wake(&mut self) -> Option<Tick> {
-        let strays = (!self.supervisor.is_idle()).then_some(self.strays_next);
+        let strays = self.must_look_after().then_some(self.strays_next);
         let outputs = self.children.watch_next();
-        let all = [self.supervisor.next_wake(), strays, outputs, self.stop_at_latest];
+        let unstarted = self.children.has_unstarted().then(monotonic_now);
+        let all = [self.supervisor.next_wake(), strays, outputs, unstarted, self.stop_at_latest];
         all.into_iter().flatten().min()
     }
 
@@ -170,6 +181,9 @@ impl Server {
         // A script is launched before it writes or ends.
         while let Some((run, result)) = self.launchers.ended() {
             self.launch_ended(run, result, now);
+        }
+        for (run, refused) in self.children.take_unstarted() {
+            self.launch_ended(run, Err(refused), now);
         }
         let mut orders_came = false;
         for event in events {
@@ -185,7 +199,7 @@ impl Server {
         }
         self.children.watch_outputs(now);
         self.supervisor.tick(now, late, &mut self.children);
-        if now >= self.strays_next && !self.supervisor.is_idle() {
+        if now >= self.strays_next && self.must_look_after() {
             self.strays_next = now + STRAYS_EVERY;
             // Should the kernel ever have had no memory to tell of an end.
             for run in self.children.runs() {
@@ -198,6 +212,11 @@ impl Server {
         }
         self.start_waiting(now);
         self.send_replies();
+    }
+
+    /// Whether something of a script may be alive.
+    fn must_look_after(&self) -> bool {
+        !self.supervisor.is_idle() || self.children.has_strays()
     }
 
     fn look_at_leader(&mut self, run: RunId, now: Tick) {
@@ -316,7 +335,6 @@ impl Server {
     fn end(&mut self) -> bool {
         let most = monotonic_now() + END_WITHIN;
         let mut events = [EpollEvent::empty(); 1];
-        let Ok(nothing) = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC) else { return false };
         loop {
             while let Some((run, result)) = self.launchers.ended() {
                 if let Ok(launched) = result {
@@ -331,9 +349,18 @@ impl Server {
                 return false;
             }
             // Nothing is watched, so this waits for the whole time.
-            let _ = nothing.wait(&mut events, timeout_of(END_PAUSE));
+            let _ = self.nothing.wait(&mut events, timeout_of(END_PAUSE));
         }
     }
+}
+
+/// How many scripts the descriptors of this process are enough for: what has no room waits, instead of
+/// ending as our trouble.
+fn places(have_cgroups: bool) -> usize {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    let each = if have_cgroups { 3 + DESCRIPTORS_OF_A_CGROUP } else { 3 };
+    let left = usize::try_from(soft).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT);
+    (left / each).max(1)
 }
 
 /// Rounded up, so that one does not wake before its time.

@@ -17,18 +17,19 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 
 use self::adopt::Stray;
 use self::group::Leader;
 use super::capture::{Capture, ReadBuffer};
 use super::cgroup::{Cgroup, Cgroups};
-use super::launch::{Command, Launched, wait};
+use super::launch::{Command, Launched, Refused, wait};
 use super::launchers::LaunchQueue;
 use super::protocol::{Order, Reply};
 use super::report::{ScriptRun, ScriptStatus};
 use super::strays::Mark;
 use super::supervise::{End, GroupSignal, Rest, RunId, World};
+use crate::outcome::{ScriptFault, SetupStep};
 use crate::tick::{Tick, monotonic_now};
 
 /// How long a script's output is not looked at. Most scripts end before, and then nobody was woken for it;
@@ -86,6 +87,8 @@ pub(super) struct Children {
     buffer: ReadBuffer,
     /// Scripts whose output is not waited for yet, and from when on it will be, the earliest first.
     unwatched: VecDeque<(Tick, RunId)>,
+    /// Scripts that did not even get to a launch thread.
+    unstarted: Vec<(RunId, Refused)>,
     /// What is to be told to the reaper thread.
     pub(super) replies: Vec<Reply>,
 }
@@ -125,6 +128,7 @@ impl Children {
             runs_seen: 0,
             buffer: ReadBuffer::default(),
             unwatched: VecDeque::new(),
+            unstarted: Vec::new(),
             replies: Vec::new(),
         }
     }
@@ -155,6 +159,16 @@ impl Children {
             child.is_launching = false;
             child.explanation = explanation;
         }
+    }
+
+    /// Scripts that could not be handed to a launch thread since the last call.
+    pub(super) fn take_unstarted(&mut self) -> Vec<(RunId, Refused)> {
+        std::mem::take(&mut self.unstarted)
+    }
+
+    /// Whether [`Children::take_unstarted`] has something to give.
+    pub(super) fn has_unstarted(&self) -> bool {
+        !self.unstarted.is_empty()
     }
 
     /// All runs that were not forgotten.
@@ -220,7 +234,18 @@ impl World for Children {
     fn launch(&mut self, run: RunId) {
         let begun = monotonic_now();
         self.runs_seen = self.runs_seen.max(run.0 + 1);
-        let cgroup = self.cgroups.as_mut().and_then(|cgroups| cgroups.take().ok());
+        let cgroup = match self.cgroups.as_mut().map(Cgroups::take).transpose() {
+            Ok(cgroup) => cgroup,
+            Err(error) => {
+                // Without its group it might escape, which is what the groups are there for.
+                let errno = error.raw_os_error().unwrap_or(libc::EIO);
+                let fault = ScriptFault::Setup(SetupStep::Cgroup, errno);
+                let explanation = Some(format!("no control group: {error}"));
+                self.unstarted.push((run, Refused { fault, explanation }));
+                self.orders.remove(&run);
+                None
+            }
+        };
         if let Some(order) = self.orders.remove(&run) {
             let command = Command {
                 command: order.command,
@@ -256,14 +281,19 @@ impl World for Children {
             GroupSignal::Terminate => (Signal::SIGTERM, Some(Signal::SIGCONT)),
             GroupSignal::Kill => (Signal::SIGKILL, None),
         };
-        let result = leader.signal_group(first, &self.mark, run);
-        // The leader may have moved to another group.
-        let to_leader = leader.signal(first);
+        let mut result = leader.signal_group(first, &self.mark, run);
+        // The leader may have moved to another group; twice would be once too often.
+        let has_moved = getpgid(Some(Pid::from_raw(leader.pid))) != Ok(Pid::from_raw(leader.pid));
+        if has_moved {
+            result = leader.signal(first).or(result);
+        }
         if let Some(then) = then {
             let _ = leader.signal_group(then, &self.mark, run);
-            let _ = leader.signal(then);
+            if has_moved {
+                let _ = leader.signal(then);
+            }
         }
-        result.or(to_leader).map_err(|errno| errno as i32)
+        result.map_err(|errno| errno as i32)
     }
 
     fn reap(&mut self, run: RunId) {

@@ -1,6 +1,7 @@
 //! Processes that are no leaders: found in /proc, known by the mark in their environment.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -11,6 +12,10 @@ use nix::errno::Errno;
 use super::launch::environment::MARK;
 use super::launch::pidfd;
 use super::supervise::RunId;
+
+/// A quarter of the stack that a program may have by default, which the kernel allows for arguments and
+/// environment together.
+const ENVIRONMENT_BYTES_MAX: u64 = 2 << 20;
 
 /// Between two looks for what was killed.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -52,10 +57,18 @@ pub(super) enum Mark {
 
 /// Reads the mark in a process's environment.
 pub(super) fn mark_in(pid: i32, mark: &str) -> Mark {
-    fs::read(format!("/proc/{pid}/environ"))
-        .ok()
+    environment_of(pid)
         .and_then(|environment| run_in(&environment, mark))
         .map_or(Mark::Unknown, Mark::Of)
+}
+
+/// The environment of a process, as far as one can be given to a program. A process may say that its own is
+/// anywhere in its memory, and as large as that.
+fn environment_of(pid: i32) -> Option<Vec<u8>> {
+    let mut environment = Vec::new();
+    let file = File::open(format!("/proc/{pid}/environ")).ok()?;
+    file.take(ENVIRONMENT_BYTES_MAX).read_to_end(&mut environment).ok()?;
+    Some(environment)
 }
 
 /// The run whose mark stands among NUL-ended `NAME=value` strings.
@@ -77,8 +90,8 @@ pub(super) fn kill_marked(mark: &str) {
         let mut found = false;
         for pid in all_pids() {
             let is_marked = || {
-                fs::read(format!("/proc/{pid}/environ"))
-                    .is_ok_and(|text| memmem::find(&text, needle.as_bytes()).is_some())
+                environment_of(pid)
+                    .is_some_and(|text| memmem::find(&text, needle.as_bytes()).is_some())
             };
             if !is_marked() {
                 continue;

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbeam_channel::{RecvTimeoutError, TryRecvError};
+use crossbeam_channel::{RecvTimeoutError, TryRecvError, bounded};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -29,6 +29,8 @@ use crate::tick::{Tick, monotonic_now};
 const PAUSE: Duration = Duration::from_millis(100);
 /// Beside grace and the time an unkillable process gets, for a stop to be carried out.
 const STOP_SLACK: Duration = Duration::from_secs(2);
+/// Between two looks whether it has ended: it has, mostly.
+const WAIT_PAUSE: Duration = Duration::from_millis(1);
 /// Beside all that scripts may take, before a reaper process that says nothing is taken for stopped.
 const SILENCE_SLACK: Duration = Duration::from_secs(15);
 
@@ -307,9 +309,9 @@ impl<'l> Reaper<'l> {
     fn mourn(&mut self) -> ReaperError {
         // It has ended already, or does not react to anything else.
         let _ = self.process.kill();
-        let status = match self.process.wait() {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
+        let status = match self.wait_for_process() {
+            Some(status) => status.to_string(),
+            None => "it cannot be killed".to_owned(),
         };
         strays::kill_marked(&self.mark);
         let lost = Outcome::Unknown(LocalFault::Script(ScriptFault::Reaper));
@@ -335,6 +337,22 @@ impl<'l> Reaper<'l> {
         ReaperError::Died { status }
     }
 
+    /// Takes the status of the process that has ended or was killed. Not for ever: it may hang in the kernel.
+    fn wait_for_process(&mut self) -> Option<ExitStatus> {
+        let most = monotonic_now() + STOP_SLACK;
+        let (_nobody, pause) = bounded::<()>(0);
+        loop {
+            match self.process.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if monotonic_now() < most => {
+                    // Nobody sends, so this waits for the whole time.
+                    let _ = pause.recv_timeout(WAIT_PAUSE);
+                }
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+
     /// Lets the process go and takes its status. It has nothing left to kill, or only what cannot be killed;
     /// or it is stopped itself.
     fn end(mut self) {
@@ -344,7 +362,7 @@ impl<'l> Reaper<'l> {
             let _ = self.process.kill();
         }
         // It closed its socket with its last breath, or was killed.
-        let _ = self.process.wait();
+        self.wait_for_process();
         if !is_gone {
             strays::kill_marked(&self.mark);
         }

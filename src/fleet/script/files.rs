@@ -9,7 +9,7 @@ use super::{Draft, FastMap, SCRIPT_DIRECTORY, SCRIPT_PATH};
 use crate::conf::{Code, Diagnostic, Span};
 use crate::fleet::lower::Lowering;
 use crate::fleet::model::{ProbeSpec, ScriptCommand, ScriptUser};
-use crate::fleet::script_file::{self, Kind, PathProblem, ScriptFile, Weakness, shown};
+use crate::fleet::script_file::{self, PathProblem, ScriptFile, Weakness, shown};
 
 /// What runs a command that is for the shell.
 const SHELL: &[u8] = b"/bin/sh";
@@ -98,16 +98,15 @@ impl Run<'_> {
         };
         match script_file::open(&path, self.user) {
             Ok(file) => {
-                let interpreter = self.interpreter(&file);
-                if let Some(Err(problem)) = &interpreter {
+                let interpreters = file.interpreters(self.user, SCRIPT_PATH.as_bytes());
+                if let Err(problem) = &interpreters {
                     let message =
                         format!("the interpreter of script `{name}` cannot be run: {problem}");
                     said.push(self.warning(code(problem), message, self.who()).help(UNKNOWN));
                 }
-                let interpreter = interpreter.and_then(Result::ok);
-                let weakness = file.weakness.as_ref();
-                let weakness =
-                    weakness.or(interpreter.as_ref().and_then(|it| it.weakness.as_ref()));
+                let interpreters = interpreters.unwrap_or_default();
+                let weakness = [&file].into_iter().chain(&interpreters);
+                let weakness = weakness.filter_map(|file| file.weakness.as_ref()).next();
                 said.extend(self.security(&name, &file, weakness, has_security));
             }
             Err(problem) => {
@@ -116,15 +115,6 @@ impl Run<'_> {
             }
         }
         said
-    }
-
-    /// The program after `#!`.
-    fn interpreter(&self, file: &ScriptFile) -> Option<Result<ScriptFile, PathProblem>> {
-        let Kind::Interpreted { interpreter } = &file.kind else { return None };
-        let is_full = interpreter.first() == Some(&b'/');
-        let start = if is_full { "" } else { SCRIPT_DIRECTORY };
-        let path = [start.as_bytes(), interpreter].concat();
-        Some(script_file::open(&path, self.user))
     }
 
     /// What there is to say of a script with the rights of root.

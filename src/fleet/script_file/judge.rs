@@ -1,6 +1,7 @@
-//! Who may execute a file, and who may change it: by owner, group and mode bits alone.
+//! Who may execute a file, and who may change it: by owner, group and mode bits, and whether there is more.
 
 use std::fmt;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::stat::FileStat;
 
@@ -31,6 +32,8 @@ pub enum Why {
     World,
     /// A group other than root's may write to it.
     Group,
+    /// It has an access control list, and the mode says that the list lets somebody write.
+    List,
 }
 
 impl fmt::Display for Weakness {
@@ -40,6 +43,7 @@ impl fmt::Display for Weakness {
             Why::Owner => "its owner",
             Why::World => "everybody",
             Why::Group => "its group",
+            Why::List => "whoever its access control list (ACL) names",
         };
         let (path, mode) = (shown(component), mode_text(*mode));
         write!(f, "`{path}` (owner {uid}:{gid}, mode {mode}): {who} may change it")
@@ -48,7 +52,14 @@ impl fmt::Display for Weakness {
 
 /// Who may change this component, if anybody but root may. A directory with the sticky bit may be
 /// open to all: nobody but root takes root's files out of it. The mode of a link means nothing.
-pub(super) fn weakness(path: &[u8], stat: &FileStat) -> Option<Weakness> {
+///
+/// With an access control list the group's bits are the list's mask: without the bit to write nobody it
+/// names may write, and with it somebody may, who is not looked for. `has_list` says whether there is one.
+pub(super) fn weakness(
+    path: &[u8],
+    stat: &FileStat,
+    has_list: impl FnOnce() -> bool,
+) -> Option<Weakness> {
     let kind = stat.st_mode & libc::S_IFMT;
     let is_sticky = kind == libc::S_IFDIR && stat.st_mode & libc::S_ISVTX != 0;
     let has = |bit| kind != libc::S_IFLNK && !is_sticky && stat.st_mode & bit != 0;
@@ -58,6 +69,8 @@ pub(super) fn weakness(path: &[u8], stat: &FileStat) -> Option<Weakness> {
         Why::World
     } else if has(libc::S_IWGRP) && stat.st_gid != 0 {
         Why::Group
+    } else if has(libc::S_IWGRP) && has_list() {
+        Why::List
     } else {
         return None;
     };
@@ -68,6 +81,12 @@ pub(super) fn weakness(path: &[u8], stat: &FileStat) -> Option<Weakness> {
         mode: stat.st_mode,
         why,
     })
+}
+
+/// Whether a component has an access control list of POSIX, beyond the mode bits.
+pub(super) fn has_list(handle: &OwnedFd) -> bool {
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    xattr::get_deref(path, "system.posix_acl_access").is_ok_and(|list| list.is_some())
 }
 
 /// Whether `user` may execute this file or search this directory. Root searches every directory, and
@@ -157,8 +176,17 @@ mod tests {
             (0o120_777, 0, 7, None),
             (0o120_777, 5, 0, Some(Why::Owner)),
         ] {
-            let found = weakness(b"/x", &stat(mode, uid, gid)).map(|weakness| weakness.why);
+            let found =
+                weakness(b"/x", &stat(mode, uid, gid), || false).map(|weakness| weakness.why);
             assert_eq!(found, why, "{mode:o} {uid}:{gid}");
+        }
+    }
+
+    #[test]
+    fn a_list_counts_where_its_mask_lets_somebody_write() {
+        for (mode, why) in [(0o100_755, None), (0o100_775, Some(Why::List)), (0o041_775, None)] {
+            let found = weakness(b"/x", &stat(mode, 0, 0), || true).map(|weakness| weakness.why);
+            assert_eq!(found, why, "{mode:o}");
         }
     }
 

@@ -60,7 +60,10 @@ fn a_file_is_held_with_its_identity_and_kind() {
     assert_eq!(file.resolved, place.path("check"));
     assert_eq!((file.identity.dev, file.identity.ino), (meta.dev(), meta.ino()));
     assert_eq!((file.identity.size, file.identity.mode), (23, 0o100_755));
-    assert_eq!(file.kind, Kind::Interpreted { interpreter: b"/bin/bash".to_vec() });
+    assert_eq!(
+        file.kind,
+        Kind::Interpreted { interpreter: b"/bin/bash".to_vec(), argument: Vec::new() }
+    );
     let stat = fstat(&file.handle).expect("the handle is open");
     assert_eq!(Identity::of(&stat), file.identity);
 
@@ -71,7 +74,11 @@ fn a_file_is_held_with_its_identity_and_kind() {
 
 #[test]
 fn the_first_bytes_say_what_a_file_is() {
-    let interpreted = |name: &[u8]| Kind::Interpreted { interpreter: name.to_vec() };
+    let with = |name: &[u8], argument: &[u8]| Kind::Interpreted {
+        interpreter: name.to_vec(),
+        argument: argument.to_vec(),
+    };
+    let interpreted = |name: &[u8]| with(name, b"");
     let long = [b"#!/".as_slice(), &[b'x'; 300]].concat();
     let long_argument = [b"#!/bin/x ".as_slice(), &[b'x'; 300]].concat();
     let text = Kind::Other { is_text: true };
@@ -81,7 +88,7 @@ fn the_first_bytes_say_what_a_file_is() {
         (b"#!/bin/sh", interpreted(b"/bin/sh")),
         (b"#!/bin/sh\n", interpreted(b"/bin/sh")),
         (b"#!/bin/sh\r\n", interpreted(b"/bin/sh\r")),
-        (b"#! \t/usr/bin/env python3\nx", interpreted(b"/usr/bin/env")),
+        (b"#! \t/usr/bin/env python3\nx", with(b"/usr/bin/env", b"python3")),
         (b"#!/bin/sh\0x", interpreted(b"/bin/sh")),
         (b"#!\n/bin/sh\n", text.clone()),
         (b"#!", text.clone()),
@@ -90,7 +97,7 @@ fn the_first_bytes_say_what_a_file_is() {
         (b"MZ\x90\0\n", rubbish.clone()),
         (b"", rubbish),
         (&long[..HEAD_BYTES], text),
-        (&long_argument[..HEAD_BYTES], interpreted(b"/bin/x")),
+        (&long_argument[..HEAD_BYTES], with(b"/bin/x", &[b'x'; HEAD_BYTES - 10])),
     ];
     for (head, kind) in cases {
         assert_eq!(kind_by_head(head), kind, "{}", head.escape_ascii());

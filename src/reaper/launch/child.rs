@@ -30,6 +30,16 @@ pub(super) enum Step {
 }
 
 /// In the order of their codes, from 1.
+/// Where the child puts the file that is executed.
+const HANDLE: RawFd = 3;
+
+/// Where the child puts the shell.
+const SHELL_HANDLE: RawFd = 4;
+
+/// From linux/keyctl.h and linux/capability.h, which libc leaves out.
+const KEYCTL_JOIN_SESSION_KEYRING: c_long = 1;
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
 const STEPS: [Step; 13] = [
     Step::Setup(SetupStep::Group),
     Step::Setup(SetupStep::Cgroup),
@@ -229,10 +239,22 @@ fn become_the_script(plan: &Plan<'_>) -> Result<(), Refusal> {
     if call(libc::SYS_getppid, [0; 5]) != Ok(c_long::from(parts.parent)) {
         return Err((Step::Setup(SetupStep::ParentDeath), libc::ESRCH));
     }
-    let all_others = [3, c_long::from(u32::MAX), c_long::from(libc::CLOSE_RANGE_CLOEXEC), 0, 0];
-    call(libc::SYS_close_range, all_others).map_err(setup(SetupStep::Descriptors))?;
+    keep_files_only(parts).map_err(setup(SetupStep::Descriptors))?;
     default_signals().map_err(setup(SetupStep::Signals))?;
     execute(plan)
+}
+
+/// Closes everything but the standard streams and what is executed: at once and not by exec, because exec
+/// may hang in its file system, and whoever waits for the end of one of our pipes or sockets would hang too.
+fn keep_files_only(parts: &Parts<'_>) -> Result<(), i32> {
+    let close_on_exec = c_long::from(libc::O_CLOEXEC);
+    call(libc::SYS_dup3, [fd(parts.handle), fd(HANDLE), close_on_exec, 0, 0])?;
+    let mut first_other = HANDLE + 1;
+    if let Some(shell) = parts.shell_handle {
+        call(libc::SYS_dup3, [fd(shell), fd(SHELL_HANDLE), close_on_exec, 0, 0])?;
+        first_other = SHELL_HANDLE + 1;
+    }
+    call(libc::SYS_close_range, [fd(first_other), c_long::from(u32::MAX), 0, 0, 0]).map(|_| ())
 }
 
 /// The raw calls change this process alone; those of libc would change every thread of the parent.
@@ -249,13 +271,34 @@ fn become_the_user(user: &Identities) -> Result<(), i32> {
         call(libc::SYS_setresgid, three(user.gid))?;
     }
     if user.must_set_uid {
+        // Before: this ring counts against the quota of root, which is larger.
+        leave_session_keyring()?;
         call(libc::SYS_setresuid, three(user.uid))?;
+        if user.uid != 0 {
+            drop_capabilities()?;
+        }
     }
     // Capabilities that were lent to the engine are not lent on. Root's do not depend on these.
     match prctl(libc::PR_CAP_AMBIENT, c_long::from(libc::PR_CAP_AMBIENT_CLEAR_ALL)) {
         Err(libc::EINVAL) | Ok(()) => Ok(()),
         refused => refused,
     }
+}
+
+/// A change of user keeps the keys of the session that the engine was started in. An empty ring replaces
+/// them.
+fn leave_session_keyring() -> Result<(), i32> {
+    match call(libc::SYS_keyctl, [KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0]) {
+        // A kernel without keys, or a filter of system calls that scripts cannot pass either.
+        Err(libc::ENOSYS | libc::EPERM) | Ok(_) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// A change of user from root keeps the inheritable capabilities, and one from another user keeps all.
+fn drop_capabilities() -> Result<(), i32> {
+    let (header, none) = ([CAPABILITY_VERSION_3, 0], [0_u32; 6]);
+    call(libc::SYS_capset, [address(&header), address(&none), 0, 0, 0]).map(|_| ())
 }
 
 /// No signal ignored, none handled, none blocked.
@@ -279,7 +322,7 @@ fn execute(plan: &Plan<'_>) -> Result<(), Refusal> {
     let parts = &plan.parts;
     if matches!(parts.form, Form::Binary | Form::Unknown) {
         verify_handle(parts)?;
-        let errno = exec_handle(parts.handle, &plan.argv, &plan.envp);
+        let errno = exec_handle(HANDLE, &plan.argv, &plan.envp);
         // For a text this is ENOENT: the kernel cannot tell an interpreter where a descriptor is that
         // closes now.
         if parts.form == Form::Binary || errno != libc::ENOENT {
@@ -300,8 +343,8 @@ fn execute(plan: &Plan<'_>) -> Result<(), Refusal> {
     ];
     let errno = refused(call(libc::SYS_execve, [args[0], args[1], args[2], 0, 0]));
     match parts.shell_handle {
-        Some(shell) if errno == libc::ENOEXEC => {
-            Err((Step::ExecShell, exec_handle(shell, &plan.shell_argv, &plan.envp)))
+        Some(_) if errno == libc::ENOEXEC => {
+            Err((Step::ExecShell, exec_handle(SHELL_HANDLE, &plan.shell_argv, &plan.envp)))
         }
         _ => Err((Step::Exec, errno)),
     }
@@ -328,8 +371,7 @@ fn verify_path(parts: &Parts<'_>) -> Result<(), Refusal> {
 /// The file that was checked was not written to since. That its name was taken away, which changes
 /// its ctime, is nothing against it.
 fn verify_handle(parts: &Parts<'_>) -> Result<(), Refusal> {
-    let mut now =
-        stat(parts.handle, c"", libc::AT_EMPTY_PATH).map_err(|errno| (Step::Verify, errno))?;
+    let mut now = stat(HANDLE, c"", libc::AT_EMPTY_PATH).map_err(|errno| (Step::Verify, errno))?;
     now.ctime_ns = parts.identity.ctime_ns;
     if now == parts.identity { Ok(()) } else { Err((Step::Verify, 0)) }
 }

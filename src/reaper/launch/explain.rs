@@ -54,7 +54,7 @@ fn exec_refusal(errno: i32, file: &ScriptFile, user: &ScriptUser) -> Refused {
     let path = shown(&file.resolved);
     let said = Errno::from_raw(errno).desc();
     let interpreter = match &file.kind {
-        Kind::Interpreted { interpreter } => Some(interpreter.clone()),
+        Kind::Interpreted { interpreter, .. } => Some(interpreter.clone()),
         Kind::Elf => loader(&file.handle),
         Kind::Unreadable | Kind::Other { .. } => None,
     };

@@ -25,6 +25,7 @@ mod child;
 pub mod environment;
 mod explain;
 pub(super) mod pidfd;
+pub(super) mod signals;
 mod spawn;
 pub(super) mod wait;
 
@@ -32,7 +33,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use crate::fleet::script_file::{self, Kind, PathProblem, ScriptFile, Weakness};
+use crate::fleet::script_file::{self, Kind, PathProblem, ScriptFile, shown};
 use crate::fleet::{ScriptCommand, ScriptUser};
 use crate::outcome::{ScriptFault, SetupStep};
 use crate::tick::{Tick, monotonic_now};
@@ -68,12 +69,8 @@ pub struct Launched {
     pub stdout: OwnedFd,
     /// What it writes to standard error. Does not block.
     pub stderr: OwnedFd,
-    /// When the launch began.
-    pub started_at: Tick,
     /// When the process was the script.
     pub launched_at: Tick,
-    /// It runs with root's rights, and somebody else may change it.
-    pub weakness: Option<Weakness>,
 }
 
 /// Why a script does not run. Nothing of it is left.
@@ -102,8 +99,7 @@ impl From<PathProblem> for Refused {
 /// # Errors
 /// Why it does not run, the refusals of the new process included.
 pub fn launch(command: &Command) -> Result<Launched, Refused> {
-    let started_at = monotonic_now();
-    Checked::new(command)?.start(started_at)
+    Checked::new(command)?.start()
 }
 
 /// A command whose file was found, judged and opened.
@@ -133,11 +129,23 @@ impl<'command> Checked<'command> {
         let program = locate(written, command)?;
         let file = script_file::open(&program, user)?;
         refuse_if_weak(&file, &file, command)?;
-        if let (Kind::Interpreted { interpreter }, true) = (&file.kind, command.security)
-            && file.runs_as_root(user)
-            && let Ok(interpreter) = script_file::open(interpreter, user)
-        {
-            refuse_if_weak(&interpreter, &file, command)?;
+        match file.interpreters(user, path_variable(command)) {
+            Ok(chain) => {
+                for interpreter in &chain {
+                    refuse_if_weak(interpreter, &file, command)?;
+                }
+            }
+            Err(problem @ PathProblem::NotFound { .. }) => {
+                let text =
+                    format!("`{}` needs what is not there: {problem}", shown(&file.resolved));
+                return Err(Refused::new(ScriptFault::Interpreter, text));
+            }
+            // What cannot be judged is not run with root's rights.
+            Err(problem) if command.security && file.runs_as_root(user) => {
+                return Err(problem.into());
+            }
+            // The kernel knows better than the mode bits, and says so itself.
+            Err(_) => {}
         }
         let shell = match file.kind {
             Kind::Other { is_text: true } => Some(script_file::open(SHELL, user)?),
@@ -168,11 +176,11 @@ impl<'command> Checked<'command> {
         })
     }
 
-    fn start(self, started_at: Tick) -> Result<Launched, Refused> {
-        let streams = spawn::Streams::open().map_err(spawn_refused)?;
+    fn start(self) -> Result<Launched, Refused> {
         let user = &self.command.user;
+        let streams = spawn::Streams::open(user).map_err(spawn_refused)?;
         let identity = child::Identities::wanted(user).map_err(spawn_refused)?;
-        // Descriptors 0 to 2 are overwritten before these are used.
+        // Descriptors 0 to 4 are overwritten before these are used.
         let handle = spawn::above_standard(self.file.handle.as_fd()).map_err(spawn_refused)?;
         let shell_handle = match &self.shell {
             Some(shell) => {
@@ -207,13 +215,15 @@ impl<'command> Checked<'command> {
             return Err(explain::refusal(step, errno, &self.file, user));
         }
         let launched_at = monotonic_now();
-        let weakness = match self.file.runs_as_root(user) {
-            true => self.file.weakness,
-            false => None,
-        };
         let (stdout, stderr) = streams.into_read_ends();
-        Ok(Launched { pid, pidfd, stdout, stderr, started_at, launched_at, weakness })
+        Ok(Launched { pid, pidfd, stdout, stderr, launched_at })
     }
+}
+
+/// The PATH that the script will have.
+fn path_variable(command: &Command) -> &[u8] {
+    let path = command.environment.iter().rev().find(|(name, _)| name == b"PATH");
+    path.map_or(environment::PATH.as_bytes(), |(_, value)| value)
 }
 
 /// The path of the program: as written where a `/` is in it, else the one that PATH leads to.
@@ -221,10 +231,9 @@ fn locate(written: &[u8], command: &Command) -> Result<Vec<u8>, Refused> {
     if written.is_empty() || written.contains(&b'/') {
         return Ok(written.to_vec());
     }
-    let path = command.environment.iter().rev().find(|(name, _)| name == b"PATH");
-    let path = path.map_or(environment::PATH.as_bytes(), |(_, value)| value);
+    let path = path_variable(command);
     script_file::find(written, path, &command.user).ok_or_else(|| {
-        let (name, path) = (explain::shown(written), explain::shown(path));
+        let (name, path) = (shown(written), shown(path));
         Refused::new(
             ScriptFault::NotFound(libc::ENOENT),
             format!("no `{name}` that {} may execute in {path}", command.user.name),
@@ -252,7 +261,7 @@ fn strings<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Vec<CString>, Re
 
 fn string(bytes: &[u8]) -> Result<CString, Refused> {
     CString::new(bytes).map_err(|_| {
-        let text = format!("`{}` has a NUL byte in it", explain::shown(bytes));
+        let text = format!("`{}` has a NUL byte in it", shown(bytes));
         Refused::new(ScriptFault::Setup(SetupStep::Exec, libc::EINVAL), text)
     })
 }

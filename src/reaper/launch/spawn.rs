@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::pipe2;
+use nix::unistd::{Gid, Uid, fchown, geteuid, pipe2};
 
 use super::child::{self, Plan};
+use crate::fleet::ScriptUser;
 
 /// Room for the child: it calls a handful of small functions.
 const STACK_BYTES: usize = 64 * 1024;
@@ -145,10 +146,23 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn open() -> Result<Streams, i32> {
+    /// The pipes belong to the script's user, who may open them again as /dev/stdout and /dev/stderr.
+    pub(super) fn open(user: &ScriptUser) -> Result<Streams, i32> {
         let null = File::open("/dev/null")
             .map_err(|error| error.raw_os_error().unwrap_or(libc::EMFILE))?;
-        Ok(Streams { null: Above::owned(null.into())?, stdout: pipe()?, stderr: pipe()? })
+        let streams =
+            Streams { null: Above::owned(null.into())?, stdout: pipe()?, stderr: pipe()? };
+        if !geteuid().is_root() {
+            // They are the script's user's already, or it cannot be set.
+            return Ok(streams);
+        }
+        for end in [streams.stdout.1.fd(), streams.stderr.1.fd()] {
+            // SAFETY: the descriptor is open for as long as `streams` is.
+            let end = unsafe { BorrowedFd::borrow_raw(end) };
+            let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+            fchown(end, Some(uid), Some(gid)).map_err(|errno| errno as i32)?;
+        }
+        Ok(streams)
     }
 
     /// What becomes descriptors 0, 1 and 2; none of them is one of these already.
@@ -169,7 +183,10 @@ fn pipe() -> Result<(OwnedFd, Above<'static>), i32> {
     Ok((read, Above::owned(write)?))
 }
 
-/// A descriptor that is none of 0, 1 and 2.
+/// The lowest descriptor that the child does not put something else at.
+pub(super) const ABOVE: RawFd = 5;
+
+/// A descriptor that is none of 0 to 4.
 pub(super) enum Above<'a> {
     Borrowed(BorrowedFd<'a>),
     Owned(OwnedFd),
@@ -178,7 +195,7 @@ pub(super) enum Above<'a> {
 impl Above<'static> {
     fn owned(fd: OwnedFd) -> Result<Above<'static>, i32> {
         match fd.as_raw_fd() {
-            3.. => Ok(Above::Owned(fd)),
+            ABOVE.. => Ok(Above::Owned(fd)),
             _ => copy_above(fd.as_fd()),
         }
     }
@@ -193,16 +210,16 @@ impl Above<'_> {
     }
 }
 
-/// The same descriptor, or a copy of it, that is none of 0, 1 and 2.
+/// The same descriptor, or a copy of it, that is none of 0 to 4.
 pub(super) fn above_standard(fd: BorrowedFd<'_>) -> Result<Above<'_>, i32> {
     match fd.as_raw_fd() {
-        3.. => Ok(Above::Borrowed(fd)),
+        ABOVE.. => Ok(Above::Borrowed(fd)),
         _ => copy_above(fd),
     }
 }
 
 fn copy_above<'a>(fd: BorrowedFd<'_>) -> Result<Above<'a>, i32> {
-    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3)).map_err(|errno| errno as i32)?;
+    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(ABOVE)).map_err(|errno| errno as i32)?;
     // SAFETY: fcntl made this descriptor for us, and nobody else knows of it.
     Ok(Above::Owned(unsafe { OwnedFd::from_raw_fd(copy) }))
 }

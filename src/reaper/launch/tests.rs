@@ -86,6 +86,22 @@ fn read_all(fd: OwnedFd) -> String {
     text
 }
 
+/// A file that was just written may still be open in a child that another test is starting.
+fn launch(command: &Command) -> Result<Launched, Refused> {
+    loop {
+        match super::launch(command) {
+            Err(refused) if refused.explanation.as_deref().is_some_and(is_open) => {
+                std::thread::yield_now();
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_open(explanation: &str) -> bool {
+    explanation.ends_with("is open for writing")
+}
+
 struct Ran {
     pid: i32,
     status: (i32, i32),
@@ -94,7 +110,6 @@ struct Ran {
 }
 
 fn finish(launched: Launched) -> Ran {
-    assert!(launched.launched_at > launched.started_at);
     let stdout = read_all(launched.stdout);
     let stderr = read_all(launched.stderr);
     Ran { pid: launched.pid, status: wait(&launched.pidfd), stdout, stderr }
@@ -298,7 +313,7 @@ fn names_are_looked_up_and_texts_go_to_the_shell() {
 fn check_then(command: &Command, change: impl FnOnce()) -> Result<Ran, Refused> {
     let checked = Checked::new(command)?;
     change();
-    checked.start(monotonic_now()).map(finish)
+    checked.start().map(finish)
 }
 
 #[test]
@@ -400,7 +415,7 @@ fn a_script_has_the_user_group_and_groups_it_was_given() {
     // What that user may not look at is refused by the kernel too, in the new process.
     let checked = Checked::new(&command).expect("open to all");
     fs::set_permissions(scene.folder.path(), fs::Permissions::from_mode(0o700)).expect("chmod");
-    let refused = checked.start(monotonic_now()).map(|_| ()).expect_err("closed");
+    let refused = checked.start().map(|_| ()).expect_err("closed");
     assert_eq!(refused.fault, ScriptFault::NotExecutable(libc::EACCES));
 }
 
@@ -461,12 +476,10 @@ fn what_others_may_change_does_not_run_as_root_where_security_is_asked_for() {
     );
     command.security = false;
     let launched = launch(&command).expect("it runs");
-    assert!(launched.weakness.as_ref().is_some_and(|weak| weak.uid == 0), "a warning is due");
     assert_eq!(finish(launched).stdout, "ran\n");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("chmod");
     command.security = true;
     let launched = launch(&command).expect("it runs");
-    assert_eq!(launched.weakness, None);
     assert_eq!(finish(launched).stdout, "ran\n");
     // What interprets a script could do anything too.
     fs::copy("/bin/sh", scene.path("sh")).expect("copied");
@@ -539,7 +552,7 @@ fn a_child_whose_parent_died_before_it_asked_to_be_told_does_not_become_the_scri
     let command = scene.sh("echo ran");
     let mut checked = Checked::new(&command).expect("there");
     checked.parent += 1;
-    let refused = checked.start(monotonic_now()).map(|_| ()).expect_err("another parent");
+    let refused = checked.start().map(|_| ()).expect_err("another parent");
     assert_eq!(refused.fault, ScriptFault::Setup(SetupStep::ParentDeath, libc::ESRCH));
 }
 

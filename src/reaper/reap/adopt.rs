@@ -1,5 +1,6 @@
 //! Strays: adopted by this process, known by their mark or their group, killed when nobody may own them.
 
+use std::fs;
 use std::os::fd::AsFd;
 
 use nix::sys::signal::{Signal, kill};
@@ -11,14 +12,37 @@ use crate::reaper::report::ScriptStatus;
 use crate::reaper::strays::{Mark, all_pids, group_of, mark_in, parent_of};
 use crate::reaper::supervise::RunId;
 
+/// Looks for the mark of one stray.
+const LOOKS_MAX: u32 = 5;
+
 /// A child of the main thread.
 pub(super) struct Stray {
     pub(super) owner: Mark,
+    /// How often the mark was looked for in vain: a program that is just starting has none for a moment.
+    looks: u32,
     /// The run that would have started next when it was first seen.
     seen_before: u64,
 }
 
+/// The living children of the calling thread.
+fn children_of_this_thread() -> Vec<i32> {
+    let own = std::process::id() as i32;
+    // The main thread's number is the process's. Not every kernel has this file.
+    if let Ok(text) = fs::read_to_string(format!("/proc/self/task/{own}/children")) {
+        return text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    }
+    // Leaders have the same parent, and those that a launch thread is just starting are not known to anybody
+    // yet; but they are not this thread's.
+    let is_ours = |pid: &i32| parent_of(*pid) == Some(own) && wait::is_child_of_this_thread(*pid);
+    all_pids().filter(is_ours).collect()
+}
+
 impl Children {
+    /// Whether a stray is known that has to be looked after.
+    pub(in crate::reaper) fn has_strays(&self) -> bool {
+        !self.strays.is_empty()
+    }
+
     /// Takes away dead strays, kills those that nobody may own any more. To be called now and then.
     pub(in crate::reaper) fn look_after_strays(&mut self) {
         if self.find_strays() == 0 {
@@ -51,12 +75,12 @@ impl Children {
                 leader.is_reaped = !matches!(wait::reap(leader.pidfd.as_fd()), Ok(None));
             }
         }
-        self.find_strays();
+        let strays = self.find_strays();
         for pid in self.strays.keys() {
             let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
         }
         let is_quiet = |child: &Child| child.leader.as_ref().is_none_or(|leader| leader.is_reaped);
-        self.children.values().all(is_quiet) && self.strays.is_empty()
+        self.children.values().all(is_quiet) && strays == 0
     }
 
     /// Takes a dead stray away and notes whose it was: that of the script in whose group it is, or whose
@@ -90,18 +114,19 @@ impl Children {
                 }
             }
         }
-        let own = std::process::id() as i32;
-        for pid in all_pids() {
-            let is_known = self.strays.get(&pid).is_some_and(|s| s.owner != Mark::Unknown);
-            // Leaders have the same parent, and those that the launch thread is just starting are not
-            // known here yet; but they are not this thread's.
-            if is_known || parent_of(pid) != Some(own) || !wait::is_child_of_this_thread(pid) {
-                continue;
-            }
-            let owner = mark_in(pid, &self.mark);
+        for pid in children_of_this_thread() {
             let seen_before = self.runs_seen;
-            self.strays.entry(pid).or_insert(Stray { owner, seen_before }).owner = owner;
+            let stray = self.strays.entry(pid).or_insert(Stray {
+                owner: Mark::Unknown,
+                looks: 0,
+                seen_before,
+            });
+            if stray.owner == Mark::Unknown && stray.looks < LOOKS_MAX {
+                stray.looks += 1;
+                stray.owner = mark_in(pid, &self.mark);
+            }
         }
-        self.strays.len()
+        // One at least lives, whether it could be found or not.
+        self.strays.len().max(1)
     }
 }
