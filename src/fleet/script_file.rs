@@ -124,6 +124,19 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// What stands behind `#!`: the interpreter, with its argument where that is env(1).
+    pub fn line(&self) -> Option<Vec<u8>> {
+        match self {
+            Kind::Interpreted { interpreter, argument } if interpreter.ends_with(b"/env") => {
+                Some([interpreter, &b" "[..], argument].concat())
+            }
+            Kind::Interpreted { interpreter, .. } => Some(interpreter.clone()),
+            _ => None,
+        }
+    }
+}
+
 /// Opens the file that `program` leads to, for `user` to execute. A relative path starts in the
 /// working directory.
 ///
@@ -352,8 +365,9 @@ fn kind_by_head(head: &[u8]) -> Kind {
         // The kernel takes neither for a script (ENOEXEC).
         name if name.is_empty() || is_cut => Kind::Other { is_text },
         interpreter => {
-            let argument = name[interpreter.len()..].trim_ascii().to_vec();
-            Kind::Interpreted { interpreter: interpreter.to_vec(), argument }
+            let argument = &name[interpreter.len()..];
+            let argument = argument.split(|byte| *byte == 0).next().unwrap_or(b"").trim_ascii();
+            Kind::Interpreted { interpreter: interpreter.to_vec(), argument: argument.to_vec() }
         }
     }
 }

@@ -17,19 +17,19 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpgid};
+use nix::unistd::Pid;
 
 use self::adopt::Stray;
 use self::group::Leader;
 use super::capture::{Capture, ReadBuffer};
 use super::cgroup::{Cgroup, Cgroups};
-use super::launch::{Command, Launched, Refused, wait};
+use super::launch::{Command, Launched, Refused, Text, wait};
 use super::launchers::LaunchQueue;
 use super::protocol::{Order, Reply};
 use super::report::{ScriptRun, ScriptStatus};
 use super::strays::Mark;
 use super::supervise::{End, GroupSignal, Rest, RunId, World};
-use crate::outcome::{ScriptFault, SetupStep};
+use crate::outcome::{Failure, LocalFault, Outcome, ScriptFault, SetupStep};
 use crate::tick::{Tick, monotonic_now};
 
 /// How long a script's output is not looked at. Most scripts end before, and then nobody was woken for it;
@@ -89,6 +89,8 @@ pub(super) struct Children {
     unwatched: VecDeque<(Tick, RunId)>,
     /// Scripts that did not even get to a launch thread.
     unstarted: Vec<(RunId, Refused)>,
+    /// Processes that were killed and belonged to no script that was still to be reported.
+    pub(super) unowned_killed: u64,
     /// What is to be told to the reaper thread.
     pub(super) replies: Vec<Reply>,
 }
@@ -102,6 +104,10 @@ struct Child {
     stderr: Capture,
     cgroup: Option<Cgroup>,
     explanation: Option<String>,
+    /// The leader died of SIGKILL.
+    was_killed: bool,
+    /// The script, where something else opens it again to run it, and what it was when it was checked.
+    text: Option<Text>,
     /// Processes of it that were taken away dead of SIGKILL, the leader left out, and were not told yet.
     killed: u32,
 }
@@ -129,6 +135,7 @@ impl Children {
             buffer: ReadBuffer::default(),
             unwatched: VecDeque::new(),
             unstarted: Vec::new(),
+            unowned_killed: 0,
             replies: Vec::new(),
         }
     }
@@ -150,6 +157,7 @@ impl Children {
         child.stdout = Capture::of(launched.stdout);
         child.stderr = Capture::of(launched.stderr);
         child.leader = Some(Leader::new(launched.pid, launched.pidfd));
+        child.text = launched.text;
         at
     }
 
@@ -186,11 +194,14 @@ impl Children {
     ///
     /// # Errors
     /// Somebody else has waited for it.
-    pub(super) fn peek(&self, run: RunId) -> Result<Option<ScriptStatus>, Errno> {
-        match self.children.get(&run).and_then(|child| child.leader.as_ref()) {
-            Some(leader) if !leader.is_reaped => wait::peek(leader.pidfd.as_fd()),
-            _ => Ok(None),
-        }
+    pub(super) fn peek(&mut self, run: RunId) -> Result<Option<ScriptStatus>, Errno> {
+        let Some(child) = self.children.get_mut(&run) else { return Ok(None) };
+        let Some(leader) = child.leader.as_ref().filter(|leader| !leader.is_reaped) else {
+            return Ok(None);
+        };
+        let status = wait::peek(leader.pidfd.as_fd())?;
+        child.was_killed = status == Some(ScriptStatus::Signaled(libc::SIGKILL as u8));
+        Ok(status)
     }
 
     /// When [`Children::watch_outputs`] is to be called.
@@ -268,6 +279,8 @@ impl World for Children {
                 stderr: Capture::default(),
                 cgroup,
                 explanation: None,
+                was_killed: false,
+                text: None,
                 killed: 0,
             },
         );
@@ -281,17 +294,10 @@ impl World for Children {
             GroupSignal::Terminate => (Signal::SIGTERM, Some(Signal::SIGCONT)),
             GroupSignal::Kill => (Signal::SIGKILL, None),
         };
-        let mut result = leader.signal_group(first, &self.mark, run);
-        // The leader may have moved to another group; twice would be once too often.
-        let has_moved = getpgid(Some(Pid::from_raw(leader.pid))) != Ok(Pid::from_raw(leader.pid));
-        if has_moved {
-            result = leader.signal(first).or(result);
-        }
+        // The leader cannot have moved to another group: it leads its session too.
+        let result = leader.signal_group(first, &self.mark, run);
         if let Some(then) = then {
             let _ = leader.signal_group(then, &self.mark, run);
-            if has_moved {
-                let _ = leader.signal(then);
-            }
         }
         result.map_err(|errno| errno as i32)
     }
@@ -345,20 +351,30 @@ impl World for Children {
         // What it wrote last may not have been read yet.
         child.stdout.read(&mut self.buffer);
         child.stderr.read(&mut self.buffer);
+        let mut outcome = end.outcome;
+        let is_its_own = matches!(
+            outcome,
+            Outcome::Pass | Outcome::Fail(Failure::ExitStatus(_) | Failure::Signal(_))
+        );
+        if is_its_own && child.text.as_ref().is_some_and(Text::has_changed) {
+            // What ran was not what had been checked, or nobody can say what it was.
+            outcome = Outcome::Unknown(LocalFault::Script(ScriptFault::Changed));
+            child.explanation = Some("its file was changed or removed while it ran".to_owned());
+        }
         let since = |from: Tick, to: Option<Tick>| to.map(|to| to.since(from).as_nanos() as u64);
         let script = ScriptRun {
             queued_ns: 0,
             startup_ns: since(child.begun, end.launched_at),
             run_ns: end.launched_at.and_then(|launched| since(launched, end.ended_at)),
             status: end.status,
-            weight: end.weight,
+            weight: end.weight.filter(|_| outcome == end.outcome),
             stdout: std::mem::take(&mut child.stdout).into_tail(),
             stderr: std::mem::take(&mut child.stderr).into_tail(),
             left_processes: end.left_processes,
             is_unkilled: end.is_unkilled,
             explanation: child.explanation.take().or_else(|| refusal_in_words(end.refused)),
         };
-        self.replies.push(Reply::Ended(run, end.outcome, Box::new(script)));
+        self.replies.push(Reply::Ended(run, outcome, Box::new(script)));
     }
 
     fn forget(&mut self, run: RunId) {

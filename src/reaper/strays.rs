@@ -38,7 +38,12 @@ pub(super) fn group_of(pid: i32) -> Option<i32> {
     number_after_name(pid, 2)
 }
 
-/// A field of /proc/PID/stat: `PID (NAME) STATE PARENT GROUP ...`, and the name may have anything in it.
+/// The session of a process; `None` when the process is gone.
+pub(super) fn session_of(pid: i32) -> Option<i32> {
+    number_after_name(pid, 3)
+}
+
+/// A field of /proc/PID/stat: `PID (NAME) STATE PARENT GROUP SESSION ...`, and the name may have anything in it.
 fn number_after_name(pid: i32, field: usize) -> Option<i32> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after_name = memchr::memrchr(b')', &stat)? + 1;

@@ -62,7 +62,7 @@ fn a_file_is_held_with_its_identity_and_kind() {
     assert_eq!((file.identity.size, file.identity.mode), (23, 0o100_755));
     assert_eq!(
         file.kind,
-        Kind::Interpreted { interpreter: b"/bin/bash".to_vec(), argument: Vec::new() }
+        Kind::Interpreted { interpreter: b"/bin/bash".to_vec(), argument: b"-e".to_vec() }
     );
     let stat = fstat(&file.handle).expect("the handle is open");
     assert_eq!(Identity::of(&stat), file.identity);
@@ -97,7 +97,7 @@ fn the_first_bytes_say_what_a_file_is() {
         (b"MZ\x90\0\n", rubbish.clone()),
         (b"", rubbish),
         (&long[..HEAD_BYTES], text),
-        (&long_argument[..HEAD_BYTES], with(b"/bin/x", &[b'x'; HEAD_BYTES - 10])),
+        (&long_argument[..HEAD_BYTES], with(b"/bin/x", &[b'x'; HEAD_BYTES - 9])),
     ];
     for (head, kind) in cases {
         assert_eq!(kind_by_head(head), kind, "{}", head.escape_ascii());

@@ -215,7 +215,8 @@ type Refusal = (Step, i32);
 fn become_the_script(plan: &Plan<'_>) -> Result<(), Refusal> {
     let parts = &plan.parts;
     let setup = |step| move |errno| (Step::Setup(step), errno);
-    call(libc::SYS_setpgid, [0; 5]).map_err(setup(SetupStep::Group))?;
+    // A session of its own is a group of its own, and a leader cannot leave it.
+    call(libc::SYS_setsid, [0; 5]).map_err(setup(SetupStep::Group))?;
     if let Some(procs) = parts.cgroup_procs {
         let args = [fd(procs.as_raw_fd()), address(b"0".as_ptr()), 1, 0, 0];
         call(libc::SYS_write, args).map_err(setup(SetupStep::Cgroup))?;

@@ -71,6 +71,23 @@ pub struct Launched {
     pub stderr: OwnedFd,
     /// When the process was the script.
     pub launched_at: Tick,
+    /// The file, where it is a text that its interpreter opens again by its path.
+    pub text: Option<Text>,
+}
+
+/// A text that was checked and is being interpreted.
+#[derive(Debug)]
+pub struct Text {
+    handle: OwnedFd,
+    identity: script_file::Identity,
+}
+
+impl Text {
+    /// Whether the file is another than it was: written to, renamed, or removed. Then the interpreter may have
+    /// read something else. Says so without asking a file system that may not answer.
+    pub fn has_changed(&self) -> bool {
+        spawn::cached_identity(&self.handle).is_some_and(|now| now != self.identity)
+    }
 }
 
 /// Why a script does not run. Nothing of it is left.
@@ -136,8 +153,9 @@ impl<'command> Checked<'command> {
                 }
             }
             Err(problem @ PathProblem::NotFound { .. }) => {
-                let text =
-                    format!("`{}` needs what is not there: {problem}", shown(&file.resolved));
+                let needs = file.kind.line().unwrap_or_default();
+                let (path, needs) = (shown(&file.resolved), shown(&needs));
+                let text = format!("`{path}` needs `{needs}`: {problem}");
                 return Err(Refused::new(ScriptFault::Interpreter, text));
             }
             // What cannot be judged is not run with root's rights.
@@ -216,7 +234,9 @@ impl<'command> Checked<'command> {
         }
         let launched_at = monotonic_now();
         let (stdout, stderr) = streams.into_read_ends();
-        Ok(Launched { pid, pidfd, stdout, stderr, launched_at })
+        let text = (self.file.kind != Kind::Elf)
+            .then_some(Text { handle: self.file.handle, identity: self.file.identity });
+        Ok(Launched { pid, pidfd, stdout, stderr, launched_at, text })
     }
 }
 

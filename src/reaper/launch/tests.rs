@@ -86,20 +86,19 @@ fn read_all(fd: OwnedFd) -> String {
     text
 }
 
-/// A file that was just written may still be open in a child that another test is starting.
+/// A file that was just written may still be open in a child that another test is starting, for a moment.
 fn launch(command: &Command) -> Result<Launched, Refused> {
+    let is_open = |text: &str| text.ends_with("is open for writing");
+    let mut tries = 0;
     loop {
-        match super::launch(command) {
-            Err(refused) if refused.explanation.as_deref().is_some_and(is_open) => {
-                std::thread::yield_now();
-            }
-            result => return result,
+        let result = super::launch(command);
+        let is_busy = result.as_ref().err().and_then(|refused| refused.explanation.as_deref());
+        tries += 1;
+        if tries == 100 || !is_busy.is_some_and(is_open) {
+            return result;
         }
+        std::thread::yield_now();
     }
-}
-
-fn is_open(explanation: &str) -> bool {
-    explanation.ends_with("is open for writing")
 }
 
 struct Ran {

@@ -1,5 +1,6 @@
 //! Strays: adopted by this process, known by their mark or their group, killed when nobody may own them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsFd;
 
@@ -9,7 +10,7 @@ use nix::unistd::Pid;
 use super::{Child, Children};
 use crate::reaper::launch::wait;
 use crate::reaper::report::ScriptStatus;
-use crate::reaper::strays::{Mark, all_pids, group_of, mark_in, parent_of};
+use crate::reaper::strays::{Mark, all_pids, group_of, mark_in, parent_of, session_of};
 use crate::reaper::supervise::RunId;
 
 /// Looks for the mark of one stray.
@@ -22,6 +23,20 @@ pub(super) struct Stray {
     looks: u32,
     /// The run that would have started next when it was first seen.
     seen_before: u64,
+}
+
+/// Whose stray it is where it has lost its mark: that of the script in whose session it is, or of the only
+/// script there is.
+fn owner_by_session(children: &BTreeMap<RunId, Child>, pid: i32) -> Mark {
+    let session = session_of(pid);
+    let is_owner = |child: &Child| child.leader.as_ref().map(|leader| leader.pid) == session;
+    match children.iter().find(|(_, child)| is_owner(child)) {
+        Some((run, _)) => Mark::Of(*run),
+        None if children.len() == 1 => {
+            children.keys().next().map_or(Mark::Unknown, |run| Mark::Of(*run))
+        }
+        None => Mark::Unknown,
+    }
 }
 
 /// The living children of the calling thread.
@@ -96,8 +111,12 @@ impl Children {
         let is_owner = |(run, child): &(&RunId, &mut Child)| {
             owner == Mark::Of(**run) || child.leader.as_ref().map(|leader| leader.pid) == group
         };
-        if let Some((_, child)) = self.children.iter_mut().find(is_owner) {
-            child.killed += 1;
+        match self.children.iter_mut().find(is_owner) {
+            // A script that killed its whole group itself left nothing.
+            Some((_, child)) if child.was_killed => {}
+            Some((_, child)) => child.killed += 1,
+            // It ran away from a script that was reported before, or nobody knows from which.
+            None => self.unowned_killed += 1,
         }
     }
 
@@ -123,7 +142,10 @@ impl Children {
             });
             if stray.owner == Mark::Unknown && stray.looks < LOOKS_MAX {
                 stray.looks += 1;
-                stray.owner = mark_in(pid, &self.mark);
+                stray.owner = match mark_in(pid, &self.mark) {
+                    Mark::Unknown => owner_by_session(&self.children, pid),
+                    of_run => of_run,
+                };
             }
         }
         // One at least lives, whether it could be found or not.
