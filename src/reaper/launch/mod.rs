@@ -107,7 +107,10 @@ impl Refused {
 
 impl From<PathProblem> for Refused {
     fn from(problem: PathProblem) -> Refused {
-        Refused::new(problem.fault(), problem.to_string())
+        let fault = problem.fault();
+        // Of descriptors and memory that are short, the fault itself says where there are more.
+        let explanation = (!matches!(fault, ScriptFault::Spawn(_))).then(|| problem.to_string());
+        Refused { fault, explanation }
     }
 }
 
