@@ -11,7 +11,7 @@
 //! so it may wait for all of them; its memory is small and its own, so that starting a script costs
 //! the same whatever the engine has loaded; and it outlives the engine by the moment it takes to kill
 //! every script, when the engine dies without a word. When it is killed itself, the parent-death signal
-//! kills the leaders, and the engine what carries their mark. The *reaper thread* of the engine queues,
+//! kills the leaders, and the engine what it adopts and what carries their mark. The *reaper thread* of the engine queues,
 //! counts and reports.
 //!
 //! | file | subject |
