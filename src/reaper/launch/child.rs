@@ -29,7 +29,6 @@ pub(super) enum Step {
     ExecShell,
 }
 
-/// In the order of their codes, from 1.
 /// Where the child puts the file that is executed.
 const HANDLE: RawFd = 3;
 
@@ -40,6 +39,7 @@ const SHELL_HANDLE: RawFd = 4;
 const KEYCTL_JOIN_SESSION_KEYRING: c_long = 1;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
+/// In the order of their codes, from 1.
 const STEPS: [Step; 13] = [
     Step::Setup(SetupStep::Group),
     Step::Setup(SetupStep::Cgroup),
