@@ -87,6 +87,7 @@ fn measure(plan: &Plan) -> (u64, String) {
                 let ns = script.startup_ns.zip(script.run_ns).map_or(0, |(start, run)| start + run);
                 times_us.push(ns as f64 / 1e3);
             }
+            ReaperReport::Unowned(count) => panic!("{count} strays of /bin/true"),
             ReaperReport::Ended(result) => result.expect("the reaper runs"),
         }
     }

@@ -143,6 +143,7 @@ impl Scripts {
         for report in reports {
             match report {
                 ReaperReport::Run(run) => ended.runs.push(*run),
+                ReaperReport::Unowned(count) => panic!("{count} strays nobody left"),
                 ReaperReport::Ended(result) => ended.result = result,
             }
         }

@@ -148,6 +148,11 @@ impl Aggregator {
         listing.add(record, run, self.catalog.virtual_server(record.seq));
     }
 
+    /// Notes how many processes that had run away from their scripts were killed in all.
+    pub fn set_unowned_killed(&mut self, count: u64) {
+        self.scripts.unowned_killed = count;
+    }
+
     /// Takes a shard's cumulative counters in place of its earlier ones.
     pub fn set_stats(&mut self, shard: ShardId, stats: Box<ShardStats>) {
         if let Some(place) = self.stats.get_mut(shard.index()) {
@@ -238,7 +243,7 @@ impl Aggregator {
             connects: sum(|stats| stats.connects),
             strange: nonzero(Strange::ALL.iter().map(|kind| kind.name()).zip(strange)),
             receive_drops: sum(|stats| stats.receive_drops),
-            free_retries: sum(|stats| stats.free_retries),
+            free_retries: sum(|stats| stats.free_retries) + self.scripts.free_retries,
             soft_send_errors: sum(|stats| stats.soft_send_errors),
             // One halt of the process is seen by every shard.
             stalled_ms: rounded(

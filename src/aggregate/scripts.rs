@@ -22,6 +22,8 @@ pub struct ScriptSummary {
     pub left_processes: u64,
     /// Scripts of which something was alive still when they were reported, whatever killed it.
     pub unkilled: u64,
+    /// Processes that had run away, and were killed when nobody could own them any more.
+    pub unowned_killed: u64,
     /// The first script in input order that left processes behind.
     #[serde(skip)]
     pub first_left: Option<Record>,
@@ -39,6 +41,9 @@ pub(super) struct ScriptTotals {
     run_ns: Histogram<u64>,
     left: FirstOf,
     unkilled: FirstOf,
+    pub(super) unowned_killed: u64,
+    /// Attempts repeated because we spoiled them.
+    pub(super) free_retries: u64,
 }
 
 impl ScriptTotals {
@@ -55,11 +60,14 @@ impl ScriptTotals {
             run_ns: empty(),
             left: FirstOf::default(),
             unkilled: FirstOf::default(),
+            unowned_killed: 0,
+            free_retries: 0,
         }
     }
 
     pub(super) fn add(&mut self, record: &Record, run: &ScriptRun) {
         self.runs += 1;
+        self.free_retries += u64::from(run.free_retries);
         for (histogram, ns) in [
             (&mut self.queued_ns, Some(run.queued_ns)),
             (&mut self.startup_ns, run.startup_ns),
@@ -87,6 +95,7 @@ impl ScriptTotals {
             run_us: Percentiles::of(&self.run_ns),
             left_processes: self.left.count,
             unkilled: self.unkilled.count,
+            unowned_killed: self.unowned_killed,
             first_left: self.left.first,
             first_unkilled: self.unkilled.first,
         })

@@ -10,10 +10,16 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use crossbeam_channel::bounded;
 use nix::unistd::geteuid;
 
 use super::link::CgroupMode;
+
+/// Tries to remove a group whose processes were just killed, and the time between two.
+const REMOVAL_TRIES: u32 = 100;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(2);
 
 /// The groups of this process.
 #[derive(Debug)]
@@ -141,6 +147,15 @@ fn remove_below(directory: &Path) {
     }
 }
 
+/// Removes the groups of reaper processes that were killed, and what lives in them.
+pub(super) fn remove_of_the_dead(mode: &CgroupMode) {
+    match mode {
+        CgroupMode::Off => {}
+        CgroupMode::Auto => delegated().iter().for_each(|parent| remove_left_behind(parent)),
+        CgroupMode::Below(parent) => remove_left_behind(parent),
+    }
+}
+
 /// Removes what processes left that were killed before they could tidy up.
 fn remove_left_behind(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -149,8 +164,17 @@ fn remove_left_behind(parent: &Path) {
         if let Some(pid) = pid.and_then(|pid| pid.parse::<u32>().ok())
             && !Path::new(&format!("/proc/{pid}")).exists()
         {
-            remove_below(&entry.path());
-            let _ = fs::remove_dir(entry.path());
+            // A group's kill reaches the groups below it.
+            let _ = fs::write(entry.path().join("cgroup.kill"), "1");
+            let (_nobody, pause) = bounded::<()>(0);
+            for _ in 0..REMOVAL_TRIES {
+                remove_below(&entry.path());
+                if fs::remove_dir(entry.path()).is_ok() {
+                    break;
+                }
+                // What was killed needs a moment. Nobody sends, so this waits for the whole time.
+                let _ = pause.recv_timeout(REMOVAL_PAUSE);
+            }
         }
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Conversation {
     stream: UnixStream,
     buffer: Box<[u8]>,
     inbox: Inbox,
+    /// What the process said last of [`Reply::Unowned`].
+    unowned_killed: u64,
 }
 
 impl Conversation {
@@ -41,7 +43,12 @@ impl Conversation {
     pub(super) fn new(stream: UnixStream) -> io::Result<Conversation> {
         stream.set_read_timeout(Some(POLL))?;
         stream.set_write_timeout(Some(TAKES_WITHIN))?;
-        Ok(Conversation { stream, buffer: vec![0; READ_BYTES].into(), inbox: Inbox::default() })
+        Ok(Conversation {
+            stream,
+            buffer: vec![0; READ_BYTES].into(),
+            inbox: Inbox::default(),
+            unowned_killed: 0,
+        })
     }
 
     /// Says something.
@@ -70,11 +77,17 @@ impl Conversation {
         let mut replies = Vec::new();
         loop {
             match self.inbox.next() {
+                Ok(Some(Reply::Unowned(count))) => self.unowned_killed = count,
                 Ok(Some(reply)) => replies.push(reply),
                 Ok(None) => return Heard::Replies(replies),
                 Err(_) => return Heard::End,
             }
         }
+    }
+
+    /// Processes that the process has killed and that no script could be said to have left.
+    pub(super) fn unowned_killed(&self) -> u64 {
+        self.unowned_killed
     }
 
     /// Nothing more is said. The process sees that and ends, unless it cannot.

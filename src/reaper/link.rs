@@ -28,6 +28,9 @@ pub struct ReaperConfig {
     pub environment: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether and where scripts get control groups.
     pub cgroup: CgroupMode,
+    /// Whether this process has no children but the reaper's, now and while it runs: then it becomes a
+    /// subreaper, and should the reaper process die, it kills everything that becomes its child.
+    pub adopts: bool,
 }
 
 /// Where the control groups of scripts are made.
@@ -51,6 +54,7 @@ impl Default for ReaperConfig {
             nofile: None,
             environment: Vec::new(),
             cgroup: CgroupMode::Auto,
+            adopts: false,
         }
     }
 }
@@ -70,6 +74,8 @@ pub struct ReaperLinks {
 /// What the reaper tells the aggregator.
 #[derive(Debug)]
 pub enum ReaperReport {
+    /// Processes that were killed and that no script could be said to have left: at the end, if any.
+    Unowned(u64),
     /// One probe ended.
     Run(Box<(Record, ScriptRun)>),
     /// The reaper ended; nothing more comes. What was assigned and not reported stays unfinished.
@@ -101,7 +107,7 @@ pub enum ReaperError {
     Setup(String),
     /// The reaper process ended while it was needed.
     #[error(
-        "the process that runs scripts ended ({status}); what was left of its scripts was killed"
+        "the process that runs scripts ended ({status}); what was found of its scripts was killed"
     )]
     Died {
         /// How it ended.

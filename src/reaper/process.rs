@@ -331,6 +331,15 @@ impl Server {
         }
     }
 
+    /// Tells of processes that ran away, if there were any. It is the last word, so room is not waited for.
+    fn tell_of_unowned(&mut self) {
+        let count = self.children.unowned_killed;
+        if count > 0 {
+            let _ = protocol::write(&mut self.outbox, &Reply::Unowned(count));
+            let _ = (&self.socket).write(&self.outbox);
+        }
+    }
+
     /// Kills everything. Whether nothing is left.
     fn end(&mut self) -> bool {
         let most = monotonic_now() + END_WITHIN;
@@ -343,6 +352,7 @@ impl Server {
             }
             let is_quiet = self.children.kill_everything();
             if is_quiet && self.children.launching_since().is_none() {
+                self.tell_of_unowned();
                 return true;
             }
             if monotonic_now() >= most {

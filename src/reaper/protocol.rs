@@ -73,6 +73,8 @@ pub(super) enum Reply {
     },
     /// The answer to a configuration that cannot be followed.
     Unable(String),
+    /// Processes killed so far that no script could be said to have left.
+    Unowned(u64),
     /// One script ended. `queued_ns` of the run is the thread's to fill in.
     Ended(RunId, Outcome, Box<ScriptRun>),
 }

@@ -364,6 +364,7 @@ impl World for Children {
         let since = |from: Tick, to: Option<Tick>| to.map(|to| to.since(from).as_nanos() as u64);
         let script = ScriptRun {
             queued_ns: 0,
+            free_retries: 0,
             startup_ns: since(child.begun, end.launched_at),
             run_ns: end.launched_at.and_then(|launched| since(launched, end.ended_at)),
             status: end.status,

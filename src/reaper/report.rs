@@ -22,6 +22,8 @@ pub struct ScriptRun {
     pub stdout: Tail,
     /// End of its standard error.
     pub stderr: Tail,
+    /// Earlier attempts that we spoiled ourselves, and that cost no retry.
+    pub free_retries: u16,
     /// It ended by itself and left processes behind, which were killed.
     pub left_processes: bool,
     /// Something of it was still alive when this was written; it is killed again and again.

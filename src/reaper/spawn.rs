@@ -111,7 +111,9 @@ fn introduce(mut stream: UnixStream, configuration: Configuration) -> Result<Con
             return Err(Answer::Strange(format!("it is of version {theirs}")));
         }
         Some(Reply::Unable(text)) => return Err(Answer::Unable(text)),
-        Some(Reply::Ended(..)) => return Err(Answer::Strange("it speaks out of turn".into())),
+        Some(Reply::Ended(..) | Reply::Unowned(_)) => {
+            return Err(Answer::Strange("it speaks out of turn".into()));
+        }
         None => return Err(Answer::Strange("it ended without a word".into())),
     }
     Ok(Conversation::new(stream)?)

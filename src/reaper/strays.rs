@@ -8,6 +8,9 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 use memchr::memmem;
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
 use super::launch::environment::MARK;
 use super::launch::pidfd;
@@ -26,6 +29,18 @@ const LOOKS_MAX: u32 = 200;
 pub(super) fn all_pids() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Whether somebody has stopped a process (SIGSTOP).
+pub(super) fn is_stopped(pid: i32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = memchr::memrchr(b')', &stat).unwrap_or(0);
+    stat[after_name..].starts_with(b") T")
+}
+
+/// Lets a stopped process go on.
+pub(super) fn go_on(pid: i32) {
+    let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
 }
 
 /// The parent of a process; `None` when the process is gone.
@@ -117,6 +132,28 @@ pub(super) fn kill_marked(mark: &str) {
             return;
         }
         was_found_none = !found;
+        // Nobody sends, so this waits for the whole time.
+        let _ = pause.recv_timeout(PAUSE);
+    }
+}
+
+/// Kills every child of this process, and what becomes its child by that, until there is none.
+pub(super) fn kill_children() {
+    let own = std::process::id() as i32;
+    let (_nobody, pause) = bounded::<()>(0);
+    for _ in 0..LOOKS_MAX {
+        for pid in all_pids().filter(|pid| parent_of(*pid) == Some(own)) {
+            // It is our child, so its number is its own until we take it away.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => break,
+                // A real-time signal, which nix has no name for, has ended it all the same.
+                Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => {}
+                Err(_) => return,
+            }
+        }
         // Nobody sends, so this waits for the whole time.
         let _ = pause.recv_timeout(PAUSE);
     }

@@ -9,22 +9,25 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, TryRecvError, bounded};
+use nix::sys::prctl;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::conversation::{Conversation, Heard};
 use super::launch::environment;
-use super::link::{ReaperConfig, ReaperError, ReaperLinks, ReaperReport};
+use super::link::{CgroupMode, ReaperConfig, ReaperError, ReaperLinks, ReaperReport};
 use super::protocol::{Configuration, Order, Reply, Request};
 use super::report::ScriptRun;
 use super::spawn::{self, POLL};
-use super::strays;
 use super::supervise::{RunId, UNKILLABLE_AFTER};
+use super::{cgroup, strays};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::outcome::{Assignment, Failure, LocalFault, Outcome, Record, ScriptFault};
 use crate::schedule::attempt::{Attempts, Next};
 use crate::tick::{Tick, monotonic_now};
 
+/// Attempts of one script that our lateness may spoil: it takes longer than a packet does.
+const LATE_MAX: u16 = 3;
 /// Before another attempt after a fault of ours: processes and memory come back slowly.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Beside grace and the time an unkillable process gets, for a stop to be carried out.
@@ -39,7 +42,10 @@ const SILENCE_SLACK: Duration = Duration::from_secs(15);
 pub fn run(fleet: Arc<Fleet>, config: ReaperConfig, links: ReaperLinks) {
     let result = Reaper::start(fleet, config, &links).and_then(|mut reaper| {
         let result = reaper.work();
-        reaper.end();
+        let unowned_killed = reaper.end();
+        if unowned_killed > 0 {
+            let _ = links.reports.send(ReaperReport::Unowned(unowned_killed));
+        }
         result
     });
     // The aggregator outlives the reaper; if it is gone, nobody is left to tell.
@@ -54,6 +60,10 @@ struct Pending {
     due: Tick,
     /// When it was handed to the process.
     begun: Tick,
+    /// Attempts that our lateness spoiled.
+    late: u16,
+    /// Attempts that cost no retry.
+    free_retries: u16,
 }
 
 struct Reaper<'l> {
@@ -64,6 +74,8 @@ struct Reaper<'l> {
     mark: String,
     /// Variables that scripts get beside the documented ones.
     environment: Vec<(Vec<u8>, Vec<u8>)>,
+    adopts: bool,
+    cgroup: CgroupMode,
     process: Child,
     conversation: Conversation,
     queue: VecDeque<Pending>,
@@ -88,6 +100,10 @@ impl<'l> Reaper<'l> {
         // Nobody else's processes carry it, so what carries it may be killed.
         let mark = format!("{:032x}", rand::make_rng::<StdRng>().random::<u128>());
         let jobs = config.jobs.max(1);
+        if config.adopts {
+            // Without it, what a dead reaper process leaves is init's; the mark still finds most of it.
+            let _ = prctl::set_child_subreaper(true);
+        }
         let (process, conversation) = spawn::start(
             &config,
             Configuration {
@@ -102,6 +118,8 @@ impl<'l> Reaper<'l> {
         )?;
         Ok(Reaper {
             environment: config.environment,
+            adopts: config.adopts,
+            cgroup: config.cgroup,
             grace: config.grace,
             fleet,
             links,
@@ -163,6 +181,9 @@ impl<'l> Reaper<'l> {
                 Heard::Nothing if self.running.is_empty() => {}
                 Heard::Nothing => {
                     self.silence += POLL;
+                    if self.silence.subsec_millis() == 0 {
+                        self.wake_process();
+                    }
                     if self.silence >= self.patience() {
                         return false;
                     }
@@ -180,6 +201,14 @@ impl<'l> Reaper<'l> {
         true
     }
 
+    /// A process that somebody has stopped goes on: while it does not, no script is ended in time.
+    fn wake_process(&self) {
+        let pid = self.process.id() as i32;
+        if strays::is_stopped(pid) {
+            strays::go_on(pid);
+        }
+    }
+
     /// How long nothing may be heard of scripts that run: one may have to wait for the places of others.
     fn patience(&self) -> Duration {
         2 * (self.longest + self.grace + UNKILLABLE_AFTER) + SILENCE_SLACK
@@ -192,6 +221,8 @@ impl<'l> Reaper<'l> {
             attempts: Attempts::new(assignment.retries),
             due,
             begun: due,
+            late: 0,
+            free_retries: 0,
         }));
     }
 
@@ -255,20 +286,24 @@ impl<'l> Reaper<'l> {
 
     fn ended(&mut self, mut pending: Pending, outcome: Outcome, mut script: ScriptRun) {
         let now = monotonic_now();
-        match pending.attempts.after(outcome) {
-            Next::Report => {
-                let waited = pending.begun.since(pending.due).as_nanos() as u64;
-                script.queued_ns = script.queued_ns.saturating_add(waited);
-                self.report(&pending, outcome, script, now);
-            }
-            Next::Retry | Next::FreeRetry if matches!(outcome, Outcome::Unknown(_)) => {
-                pending.due = now + PAUSE;
-                self.later.push_back(pending);
-            }
-            Next::Retry | Next::FreeRetry => {
-                pending.due = now;
-                self.queue.push_back(pending);
-            }
+        let next = pending.attempts.after(outcome);
+        let is_late = outcome == Outcome::Unknown(LocalFault::Late);
+        pending.late += u16::from(is_late);
+        let is_last = next == Next::Report || is_late && pending.late == LATE_MAX;
+        if is_last {
+            let waited = pending.begun.since(pending.due).as_nanos() as u64;
+            script.queued_ns = script.queued_ns.saturating_add(waited);
+            script.free_retries = pending.free_retries;
+            self.report(&pending, outcome, script, now);
+            return;
+        }
+        pending.free_retries += u16::from(next == Next::FreeRetry);
+        pending.due = now;
+        if matches!(outcome, Outcome::Unknown(_)) {
+            pending.due = now + PAUSE;
+            self.later.push_back(pending);
+        } else {
+            self.queue.push_back(pending);
         }
     }
 
@@ -297,6 +332,7 @@ impl<'l> Reaper<'l> {
 
     /// Ends what runs. Nothing of it is reported.
     fn stop(&mut self) {
+        self.wake_process();
         if self.conversation.say(&Request::Stop).is_err() {
             return;
         }
@@ -313,7 +349,7 @@ impl<'l> Reaper<'l> {
             Some(status) => status.to_string(),
             None => "it cannot be killed".to_owned(),
         };
-        strays::kill_marked(&self.mark);
+        self.kill_orphans();
         let lost = Outcome::Unknown(LocalFault::Script(ScriptFault::Reaper));
         let running: Vec<Pending> = self.running.drain().map(|(_, pending)| pending).collect();
         let waiting = self.queue.drain(..).chain(self.later.drain(..)).collect::<Vec<_>>();
@@ -355,7 +391,8 @@ impl<'l> Reaper<'l> {
 
     /// Lets the process go and takes its status. It has nothing left to kill, or only what cannot be killed;
     /// or it is stopped itself.
-    fn end(mut self) {
+    fn end(mut self) -> u64 {
+        self.wake_process();
         self.conversation.hang_up();
         let is_gone = self.conversation.wait_for_end(monotonic_now() + STOP_SLACK);
         if !is_gone {
@@ -364,7 +401,17 @@ impl<'l> Reaper<'l> {
         // It closed its socket with its last breath, or was killed.
         self.wait_for_process();
         if !is_gone {
-            strays::kill_marked(&self.mark);
+            self.kill_orphans();
         }
+        self.conversation.unowned_killed()
+    }
+
+    /// Kills what a dead reaper process has left.
+    fn kill_orphans(&self) {
+        if self.adopts {
+            strays::kill_children();
+        }
+        strays::kill_marked(&self.mark);
+        cgroup::remove_of_the_dead(&self.cgroup);
     }
 }

@@ -1,8 +1,8 @@
 //! Whether an attempt that ended is the last one (DESIGN D5, D6): a pure function.
 
-use crate::outcome::{Failure, LocalFault, Outcome};
+use crate::outcome::{Failure, LocalFault, Outcome, ScriptFault};
 
-/// Attempts spoiled by us that cost no retry; past this the machine is beyond help and says so.
+/// Attempts spoiled by us that cost no retry, or scripts that the kernel had no process for; past this the machine is beyond help and says so.
 pub const FREE_RETRIES: u16 = 20;
 
 /// Attempts of one probe so far, and what it may still spend.
@@ -43,7 +43,9 @@ impl Attempts {
             Outcome::Fail(failure) if failure != Failure::Timeout => Next::Report,
             // A script that is not there, or may not run, is not there the next time either.
             Outcome::Unknown(LocalFault::Script(fault)) if !fault.is_passing() => Next::Report,
-            Outcome::Unknown(LocalFault::Late | LocalFault::Drop) if self.free_left > 0 => {
+            Outcome::Unknown(
+                LocalFault::Late | LocalFault::Drop | LocalFault::Script(ScriptFault::Spawn(_)),
+            ) if self.free_left > 0 => {
                 self.free_left -= 1;
                 Next::FreeRetry
             }

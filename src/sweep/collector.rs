@@ -143,6 +143,7 @@ impl<'a> Collector<'a> {
                     self.sink_error = self.sink.script(&record, &run, &context).err();
                 }
             }
+            ReaperReport::Unowned(count) => self.aggregator.set_unowned_killed(count),
             ReaperReport::Ended(result) => {
                 self.has_reaper_ended = true;
                 if let Err(error) = result {

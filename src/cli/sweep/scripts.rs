@@ -81,6 +81,8 @@ impl ScriptArgs {
             nofile,
             environment: self.environment(|name| std::env::var_os(name)),
             cgroup: self.script_cgroup.clone().unwrap_or(default.cgroup),
+            // This program starts nothing else.
+            adopts: true,
             ..default
         }
     }

@@ -42,6 +42,11 @@ impl Page {
             let text = format!("{which} left processes behind, which were killed{first}");
             self.fact("warning", &text)?;
         }
+        if scripts.unowned_killed > 0 {
+            let which = counted(scripts.unowned_killed, "stray");
+            let text = format!("{which} of scripts killed: which scripts left them is not known");
+            self.fact("warning", &text)?;
+        }
         if scripts.unkilled > 0 {
             let which = counted(scripts.unkilled, "script");
             let verb = if scripts.unkilled == 1 { "has" } else { "have" };
