@@ -27,12 +27,13 @@ pub(super) struct Stray {
 
 /// Whose stray it is where it has lost its mark: that of the script in whose session it is, or of the only
 /// script there is.
-fn owner_by_session(children: &BTreeMap<RunId, Child>, pid: i32) -> Mark {
+fn owner_by_session(children: &BTreeMap<RunId, Child>, pid: i32, is_new: bool) -> Mark {
     let session = session_of(pid);
     let is_owner = |child: &Child| child.leader.as_ref().map(|leader| leader.pid) == session;
     match children.iter().find(|(_, child)| is_owner(child)) {
         Some((run, _)) => Mark::Of(*run),
-        None if children.len() == 1 => {
+        // Later on, the only one left need not be the one it came from.
+        None if is_new && children.len() == 1 => {
             children.keys().next().map_or(Mark::Unknown, |run| Mark::Of(*run))
         }
         None => Mark::Unknown,
@@ -143,7 +144,7 @@ impl Children {
             if stray.owner == Mark::Unknown && stray.looks < LOOKS_MAX {
                 stray.looks += 1;
                 stray.owner = match mark_in(pid, &self.mark) {
-                    Mark::Unknown => owner_by_session(&self.children, pid),
+                    Mark::Unknown => owner_by_session(&self.children, pid, stray.looks == 1),
                     of_run => of_run,
                 };
             }
