@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::processes::{is_reaper_gone, reaper_of};
 use super::{Scripts, by_server, found, only, script};
-use crate::support::wait_for;
+use crate::support::{pause, wait_for};
 
 /// Processes in sessions of their own, without a mark.
 const ESCAPES: &str =
@@ -46,13 +47,19 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::write(self.0.join("cgroup.kill"), "1");
-        for inner in self.inside() {
-            for innermost in fs::read_dir(&inner).into_iter().flatten().flatten() {
-                let _ = fs::remove_dir(innermost.path());
+        // What was killed needs a moment.
+        for _ in 0..100 {
+            for inner in self.inside() {
+                for innermost in fs::read_dir(&inner).into_iter().flatten().flatten() {
+                    let _ = fs::remove_dir(innermost.path());
+                }
+                let _ = fs::remove_dir(inner);
             }
-            let _ = fs::remove_dir(inner);
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            pause(Duration::from_millis(10));
         }
-        let _ = fs::remove_dir(&self.0);
     }
 }
 

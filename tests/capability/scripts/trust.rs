@@ -253,16 +253,3 @@ fn a_file_swapped_while_it_starts_never_speaks_for_another() {
     good_and_evil(&mut scripts, &good, &evil);
     no_evil(&swapped(&scripts, [&good, &evil]));
 }
-
-#[test]
-#[ignore = "needs root: the rules are about scripts that run as root"]
-fn a_directory_swapped_while_its_script_starts_never_speaks_for_another() {
-    let mut scripts = Scripts::new();
-    let (good, evil) = (scripts.path("good"), scripts.path("evil"));
-    for folder in [&good, &evil] {
-        fs::create_dir(folder).expect("room");
-        set_mode(folder, 0o755);
-    }
-    good_and_evil(&mut scripts, &good.join("check"), &evil.join("check"));
-    no_evil(&swapped(&scripts, [&good, &evil]));
-}
