@@ -3,7 +3,7 @@
 //! ```text
 //! keepalived.conf ─▶ conf ─▶ fleet ─▶ schedule ─▶ shard ┬▶ checker (sans-IO) ◀─▶ wire
 //! targets / stdin ───────────▶          │               └▶ ring (io_uring | sim)
-//!                                       └▶ reaper (scripts in process groups)
+//!                                       └▶ reaper ◀─▶ its process ◀─▶ scripts
 //!                 sinks (text, NDJSON, CSV) ◀─ aggregate ◀─ outcomes
 //! ```
 //!

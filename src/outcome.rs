@@ -73,9 +73,10 @@ pub enum ScriptFault {
     Interpreter,
     /// A program for another machine, or a broken one (ENOEXEC).
     Format,
-    /// Somebody who is not its owner could have changed it, and `enable_script_security` is set.
+    /// It would run with root's rights, somebody else may change it, and `enable_script_security` is set.
     Insecure,
-    /// Another file stood in its place between the check and the start.
+    /// Another file stood in its place between the check and the start; or it is a text, and was changed,
+    /// renamed or removed while it ran.
     Changed,
     /// User, group or supplementary groups could not be set; the errno says why.
     User(i32),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! assignments ─▶ thread (queue, link) ═socket═▶ process: supervise ─▶ launch thread ─▶ script
-//! ReaperReport ◀───┘                               ▲  │ TERM, grace, KILL      (own group, own user)
+//! ReaperReport ◀───┘                               ▲  │ TERM, grace, KILL    (own session, own user)
 //!                                     exits, strays └──────────────▶ groups, strays, control groups
 //! ```
 //!
@@ -10,18 +10,24 @@
 //! It is a subreaper, so whatever a script leaves behind becomes its child; it has no other children,
 //! so it may wait for all of them; its memory is small and its own, so that starting a script costs
 //! the same whatever the engine has loaded; and it outlives the engine by the moment it takes to kill
-//! every script, when the engine dies without a word. The *reaper thread* of the engine queues,
+//! every script, when the engine dies without a word. When it is killed itself, the parent-death signal
+//! kills the leaders, and the engine what it adopts and what carries their mark. The *reaper thread* of the engine queues,
 //! counts and reports.
 //!
 //! | file | subject |
 //! |---|---|
+//! | `link`, `report` | what the engine gives the thread; what is known of a run |
 //! | `thread` | the engine's side: queue, retries, reports |
-//! | `spawn`, `protocol`, `conversation` | the process is started; what both say to each other |
+//! | `spawn` | the engine starts the process |
+//! | `protocol`, `conversation` | what both say to each other; the engine's end of the socket |
 //! | `process` | the loop of the reaper process |
 //! | `supervise`, `escalate` | who may start; the state machine of one script |
-//! | `launchers` | the threads that start scripts |
+//! | `launchers` | the threads that start scripts: another one where one hangs in a file system |
 //! | `launch/` | from an order to a running program: user, limits, descriptors, exec; all `unsafe` |
-//! | `reap`, `strays`, `cgroup`, `capture` | processes, escaped processes, control groups, output |
+//! | `reap` | the kernel's processes as the supervisor sees them |
+//! | `reap/group`, `reap/adopt` | a leader and its group; strays, whose they are and when they die |
+//! | `strays` | processes found in /proc by their mark |
+//! | `cgroup`, `capture` | control groups; the last of what scripts write |
 //! | `exit` | exit status to outcome |
 
 mod capture;

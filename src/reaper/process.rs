@@ -3,7 +3,7 @@
 //! Its life hangs on the socket at descriptor 0. When the other end goes away, for whatever reason, every
 //! script is killed at once and the process ends. Only a SIGKILL to this very process ends it before;
 //! then the parent-death signal of each leader kills the leader, and the engine, which sees the socket
-//! close, kills what carries the mark.
+//! close, kills what becomes its child by that where it is a subreaper too, and what carries the mark.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};

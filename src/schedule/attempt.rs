@@ -2,7 +2,8 @@
 
 use crate::outcome::{Failure, LocalFault, Outcome, ScriptFault};
 
-/// Attempts spoiled by us that cost no retry, or scripts that the kernel had no process for; past this the machine is beyond help and says so.
+/// Attempts spoiled by us, or scripts that the kernel had no process for, that cost no retry; past this the
+/// machine is beyond help and says so.
 pub const FREE_RETRIES: u16 = 20;
 
 /// Attempts of one probe so far, and what it may still spend.

@@ -286,9 +286,11 @@ fn what_others_may_change_is_named() {
     let (codes, text) = rendered(&path, "root", "enable_script_security");
     assert_eq!(codes, ["W051"]);
     assert!(text.contains("it will not be run") && text.contains("may change it"), "{text}");
+    assert!(text.contains("let root alone change it: `ch"), "{text}");
     if nix::unistd::Uid::effective().is_root() {
         let file = format!("`{}` (owner 0:0, mode -rwxrwxrwx): everybody", path.display());
         assert!(text.contains(&file), "{text}");
+        assert!(text.contains(&format!("`chmod o-w {}`", path.display())), "{text}");
     }
     let (codes, text) = rendered(&path, "root", "");
     assert_eq!(codes, ["W051"]);

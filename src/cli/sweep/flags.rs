@@ -26,6 +26,7 @@ Examples:
   ringprobe sweep --targets resolvers.txt --check dns --type A --name example.com
   seq -f 192.0.2.%g 1 254 | ringprobe sweep --targets - --check tcp --port 443 -o csv
   ringprobe sweep --targets net.txt --check dns --shard 2/4 --rate 20000 --exclude dont.txt
+  ringprobe sweep -f keepalived.conf --script-user nobody --script-jobs 8 --script-env REGION
   ringprobe sweep --demo
 
 A target list has one target a line: ADDR, ADDR:PORT, [ADDR6]:PORT, a prefix (10.0.0.0/8) or a range
@@ -116,7 +117,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "TIME", value_parser = value::timeout, help_heading = "Probing")]
     pub(crate) timeout: Option<Duration>,
     /// Attempts after the first, after a timeout or local trouble [default: the retry of the
-    /// configuration where it is written; else 2]
+    /// configuration where it is written; else 2, for a script 0]
     #[arg(long, value_name = "N", help_heading = "Probing")]
     pub(crate) retries: Option<u16>,
     /// What passes a DNS check: RCODE 0 and a record in the answer section, or RCODE 0 alone
@@ -127,7 +128,8 @@ pub(crate) struct SweepArgs {
     /// ACK and FIN (orderly) [default: half]
     #[arg(long, value_enum, value_name = "HOW", help_heading = "Probing")]
     pub(crate) tcp_handshake: Option<HandshakeArg>,
-    /// Most attempts per second, of all shards together [default: no limit]
+    /// Most attempts per second, of all shards together; does not hold scripts back [default: no
+    /// limit]
     #[arg(long, value_name = "PER_SECOND", value_parser = value::rate, help_heading = "Probing")]
     pub(crate) rate: Option<f64>,
     /// Most attempts in flight per shard, up to 32768

@@ -18,7 +18,8 @@ pub(crate) struct ScriptArgs {
     /// Leave MISC_CHECK out, counted as not probed
     #[arg(long, conflicts_with = "targets", help_heading = "Scripts")]
     pub(crate) no_scripts: bool,
-    /// Most scripts at once, up to 4096; the others wait [default: 4 per available core]
+    /// Most scripts at once, up to 4096 and to what the limit of descriptors allows; the others wait
+    /// [default: 4 per available core]
     #[arg(
         long,
         value_name = "N",
@@ -27,8 +28,8 @@ pub(crate) struct ScriptArgs {
         help_heading = "Scripts"
     )]
     pub(crate) script_jobs: Option<u32>,
-    /// Time from SIGTERM to SIGKILL for a script whose time is over, as in 500ms; 0s for none
-    /// [default: 2s]
+    /// Time from SIGTERM to SIGKILL for a script whose time is over, as in 500ms; with 0s SIGKILL
+    /// follows at once [default: 2s]
     #[arg(
         long,
         value_name = "TIME",
@@ -37,11 +38,12 @@ pub(crate) struct ScriptArgs {
         help_heading = "Scripts"
     )]
     pub(crate) script_grace: Option<Duration>,
-    /// Whom scripts run as where neither their checker nor script_user says so [default:
-    /// keepalived_script]
+    /// Whom scripts run as where neither their checker nor script_user says so; no supplementary
+    /// groups unless set_supplementary_groups [default: keepalived_script]
     #[arg(long, value_name = "USER[:GROUP]", conflicts_with = "targets", help_heading = "Scripts")]
     pub(crate) script_user: Option<UserName>,
-    /// A variable of the environment of every script; without a value, ours. May be given again
+    /// A variable of the environment of every script; without a value, ours, if we have it. Replaces
+    /// one that scripts have anyway. May be given again
     #[arg(
         long,
         value_name = "NAME[=VALUE]",
@@ -50,8 +52,8 @@ pub(crate) struct ScriptArgs {
         help_heading = "Scripts"
     )]
     pub(crate) script_env: Vec<Variable>,
-    /// Where each script gets a control group of its own: below our own where that is delegated to
-    /// us (auto), nowhere (off), or below a directory [default: auto]
+    /// Where each script gets a control group of its own (cgroup v2): below our own where that is
+    /// delegated to us (auto), nowhere (off), or below a directory, else it is an error [default: auto]
     #[arg(
         long,
         value_name = "auto|off|DIR",

@@ -134,12 +134,15 @@ impl Run<'_> {
         match (weakness, has_security) {
             (Some(weakness), _) => {
                 let message = format!("script `{name}` {rights} and is not secure: {weakness}");
-                Some(self.warning(Code::ScriptInsecure, message, self.who()).help(
-                    match has_security {
-                        true => "with `enable_script_security` it will not be run",
-                        false => "without `enable_script_security` it is run all the same",
-                    },
-                ))
+                let consequence = match has_security {
+                    true => "with `enable_script_security` it will not be run: `unknown`",
+                    false => "without `enable_script_security` it is run all the same",
+                };
+                let remedy = weakness.remedy();
+                Some(
+                    self.warning(Code::ScriptInsecure, message, self.who())
+                        .help(format!("{consequence}; let root alone change it: {remedy}")),
+                )
             }
             (None, false) => {
                 let message = format!("script `{name}` {rights} without `enable_script_security`");

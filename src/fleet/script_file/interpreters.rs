@@ -27,7 +27,7 @@ impl ScriptFile {
         while let Some(next) = chain.last().unwrap_or(self).next(user, path_variable)? {
             chain.push(next);
             if chain.len() == CHAIN_MAX {
-                return Err(PathProblem::io(&self.resolved, Errno::ELOOP));
+                return Err(PathProblem::too_many_interpreters(&self.resolved));
             }
         }
         Ok(chain)

@@ -50,6 +50,20 @@ impl fmt::Display for Weakness {
     }
 }
 
+impl Weakness {
+    /// The command by which nobody but root may change it. Another weakness may stand behind this one.
+    pub fn remedy(&self) -> String {
+        let command = match self.why {
+            Why::Owner if self.mode & libc::S_IFMT == libc::S_IFLNK => "chown -h root",
+            Why::Owner => "chown root",
+            Why::World => "chmod o-w",
+            Why::Group => "chmod g-w",
+            Why::List => "setfacl -b",
+        };
+        format!("`{command} {}`", shown(&self.component))
+    }
+}
+
 /// Who may change this component, if anybody but root may. A directory with the sticky bit may be
 /// open to all: nobody but root takes root's files out of it. The mode of a link means nothing.
 ///
@@ -187,6 +201,20 @@ mod tests {
         for (mode, why) in [(0o100_755, None), (0o100_775, Some(Why::List)), (0o041_775, None)] {
             let found = weakness(b"/x", &stat(mode, 0, 0), || true).map(|weakness| weakness.why);
             assert_eq!(found, why, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_weakness_names_the_command_that_ends_it() {
+        for (mode, uid, gid, has_list, command) in [
+            (0o100_757, 0, 0, false, "chmod o-w"),
+            (0o100_775, 0, 7, false, "chmod g-w"),
+            (0o100_775, 0, 0, true, "setfacl -b"),
+            (0o040_755, 5, 0, false, "chown root"),
+            (0o120_777, 5, 0, false, "chown -h root"),
+        ] {
+            let found = weakness(b"/x", &stat(mode, uid, gid), || has_list);
+            assert_eq!(found.map(|found| found.remedy()), Some(format!("`{command} /x`")));
         }
     }
 

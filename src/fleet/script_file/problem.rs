@@ -37,6 +37,11 @@ pub enum PathProblem {
         /// It is a directory on the way.
         is_directory: bool,
     },
+    /// Its interpreter needs an interpreter, and so on, further than the kernel goes (ELOOP).
+    TooManyInterpreters {
+        /// The script.
+        component: Vec<u8>,
+    },
     /// It could not be looked at: no descriptor, no memory, a broken file system.
     Io {
         /// The path.
@@ -51,12 +56,20 @@ impl PathProblem {
         PathProblem::Io { component: component.to_vec(), errno: errno as i32 }
     }
 
+    /// Of the script at this path.
+    pub(crate) fn too_many_interpreters(path: &[u8]) -> PathProblem {
+        PathProblem::TooManyInterpreters { component: path.to_vec() }
+    }
+
     /// The same as the outcome of a probe says it.
     pub fn fault(&self) -> ScriptFault {
         match *self {
             PathProblem::NotFound { errno, .. } => ScriptFault::NotFound(errno),
             PathProblem::NotRegular { .. } => ScriptFault::NotExecutable(libc::EACCES),
             PathProblem::NotExecutable { errno, .. } => ScriptFault::NotExecutable(errno),
+            PathProblem::TooManyInterpreters { .. } => {
+                ScriptFault::Setup(SetupStep::Exec, libc::ELOOP)
+            }
             PathProblem::Io { errno, .. } => match errno {
                 libc::EMFILE | libc::ENFILE | libc::ENOMEM => ScriptFault::Spawn(errno),
                 _ => ScriptFault::Setup(SetupStep::Exec, errno),
@@ -92,6 +105,12 @@ impl fmt::Display for PathProblem {
                 let verb = if *is_directory { "search" } else { "execute" };
                 write!(f, "`{}`: {user} may not {verb} it", shown(component))
             }
+            PathProblem::TooManyInterpreters { component } => write!(
+                f,
+                "`{}`: its interpreter needs an interpreter, which needs another, and so on: more \
+                 than the kernel follows",
+                shown(component)
+            ),
             PathProblem::NotFound { component, errno }
             | PathProblem::NotExecutable { component, errno, .. }
             | PathProblem::Io { component, errno } => {

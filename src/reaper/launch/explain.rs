@@ -10,7 +10,7 @@ use nix::sys::statvfs::{FsFlags, fstatvfs};
 use super::child::Step;
 use super::{Refused, SHELL};
 use crate::fleet::ScriptUser;
-use crate::fleet::script_file::{self, Kind, ScriptFile};
+use crate::fleet::script_file::{self, Kind, PathProblem, ScriptFile};
 use crate::outcome::{ScriptFault, SetupStep};
 
 pub(super) use crate::fleet::script_file::shown;
@@ -23,11 +23,16 @@ pub(super) fn refusal(step: Step, errno: i32, file: &ScriptFile, user: &ScriptUs
         Step::Setup(step) => {
             Refused::new(ScriptFault::Setup(step, errno), format!("{}: {said}", step.name()))
         }
-        Step::User if errno == libc::EAGAIN => spawn(errno, said),
-        Step::User => Refused::new(
-            ScriptFault::User(errno),
-            format!("cannot become {} ({}:{}): {said}", user.name, user.uid, user.gid),
-        ),
+        Step::User if errno == libc::EAGAIN => shortage(errno, user),
+        Step::User => {
+            let who = format!("{} ({}:{})", user.name, user.uid, user.gid);
+            let remedy = match errno {
+                libc::EPERM => "; run ringprobe as root, or name the user that runs it",
+                libc::EINVAL => "; this user namespace has no such user or group",
+                _ => "",
+            };
+            Refused::new(ScriptFault::User(errno), format!("cannot become {who}: {said}{remedy}"))
+        }
         Step::Verify if errno == 0 => {
             Refused::new(ScriptFault::Changed, format!("`{path}` changed while it was started"))
         }
@@ -79,20 +84,36 @@ fn exec_refusal(errno: i32, file: &ScriptFile, user: &ScriptUser) -> Refused {
         libc::EACCES | libc::EPERM => Refused {
             fault: ScriptFault::NotExecutable(errno),
             explanation: match is_on_noexec(&file.handle) {
-                true => Some(format!("`{path}`: its file system is mounted noexec")),
+                true => Some(format!(
+                    "`{path}`: its file system is mounted noexec; put the script on another one"
+                )),
                 false => about_interpreter.or_else(|| Some(format!("`{path}`: {said}"))),
             },
         },
         libc::ETXTBSY => {
             Refused::new(ScriptFault::Changed, format!("`{path}` is open for writing"))
         }
-        libc::EAGAIN | libc::ENOMEM | libc::ENFILE | libc::EMFILE => spawn(errno, said),
+        // Of links, the path that is executed has none left.
+        libc::ELOOP if matches!(file.kind, Kind::Interpreted { .. }) => {
+            exec(errno, PathProblem::too_many_interpreters(&file.resolved).to_string())
+        }
+        libc::EAGAIN | libc::ENOMEM | libc::ENFILE | libc::EMFILE => shortage(errno, user),
         _ => exec(errno, format!("`{path}`: {said}")),
     }
 }
 
-fn spawn(errno: i32, said: &str) -> Refused {
-    Refused::new(ScriptFault::Spawn(errno), said)
+/// What is missing, and where there may be more of it.
+fn shortage(errno: i32, user: &ScriptUser) -> Refused {
+    let explanation = match errno {
+        // Of the new process the kernel says this only where it is about the user.
+        libc::EAGAIN => {
+            Some(format!("{} has as many processes as it may: see its ulimit -u", user.name))
+        }
+        libc::ENOMEM => Some("no memory to start it; fewer --script-jobs need less".to_owned()),
+        // The fault says it all.
+        _ => None,
+    };
+    Refused { fault: ScriptFault::Spawn(errno), explanation }
 }
 
 fn exec(errno: i32, explanation: String) -> Refused {
@@ -132,4 +153,51 @@ pub(super) fn loader(handle: &OwnedFd) -> Option<Vec<u8>> {
 /// At most 8 bytes, the least first.
 fn number(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let user = ScriptUser {
+            name: "someone".into(),
+            home: (*b"/").into(),
+            uid: 7,
+            gid: 8,
+            groups: Box::default(),
+        };
+        let file = script_file::open(b"/bin/sh", &user).expect("every machine has a shell");
+        let said = |step, errno| refusal(step, errno, &file, &user);
+        for (step, errno, fault, text) in [
+            (Step::User, libc::EPERM, ScriptFault::User(libc::EPERM), "run ringprobe as root"),
+            (Step::User, libc::EINVAL, ScriptFault::User(libc::EINVAL), "user namespace"),
+            (Step::User, libc::EAGAIN, ScriptFault::Spawn(libc::EAGAIN), "ulimit -u"),
+            (Step::Exec, libc::EAGAIN, ScriptFault::Spawn(libc::EAGAIN), "ulimit -u"),
+            (Step::Exec, libc::ENOMEM, ScriptFault::Spawn(libc::ENOMEM), "--script-jobs"),
+        ] {
+            let refused = said(step, errno);
+            assert_eq!(refused.fault, fault);
+            assert!(refused.explanation.is_some_and(|said| said.contains(text)), "{text}");
+        }
+        // Reports have the words for this one.
+        let refused = said(Step::Exec, libc::EMFILE);
+        assert_eq!((refused.fault, refused.explanation), (ScriptFault::Spawn(libc::EMFILE), None));
+    }
+
+    #[test]
+    fn too_many_interpreters_are_not_called_links() {
+        let user = ScriptUser {
+            name: "root".into(),
+            home: (*b"/").into(),
+            uid: 0,
+            gid: 0,
+            groups: Box::default(),
+        };
+        let mut file = script_file::open(b"/bin/sh", &user).expect("every machine has a shell");
+        file.kind = Kind::Interpreted { interpreter: b"/opt/a".to_vec(), argument: Vec::new() };
+        let said = refusal(Step::Exec, libc::ELOOP, &file, &user).explanation.unwrap_or_default();
+        assert!(said.contains("interpreter") && !said.contains("link"), "{said}");
+    }
 }

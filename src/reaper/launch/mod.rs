@@ -12,10 +12,10 @@
 //! to it.
 //!
 //! Beside `ring`, this folder is the only one with `unsafe` in it. Rules that its SAFETY comments cite:
-//! - **L1** What the child reads is in a [`child::Plan`], made before the clone and neither moved nor
+//! - **L1** What the child reads is in a `child::Plan`, made before the clone and neither moved nor
 //!   dropped until the clone returned, which is when the child is the script or gone (CLONE_VFORK).
 //! - **L2** The child makes system calls and nothing else: no allocation, no lock, no wrapper of libc
-//!   that speaks to other threads, no panic. It writes to its own stack, its [`child::Note`], and errno.
+//!   that speaks to other threads, no panic. It writes to its own stack, its `child::Note`, and errno.
 //! - **L3** All signals are blocked in the launching thread while its memory is shared, and in the child
 //!   until it has no handlers of ours left.
 
@@ -107,7 +107,10 @@ impl Refused {
 
 impl From<PathProblem> for Refused {
     fn from(problem: PathProblem) -> Refused {
-        Refused::new(problem.fault(), problem.to_string())
+        let fault = problem.fault();
+        // Of descriptors and memory that are short, the fault itself says where there are more.
+        let explanation = (!matches!(fault, ScriptFault::Spawn(_))).then(|| problem.to_string());
+        Refused { fault, explanation }
     }
 }
 
