@@ -14,9 +14,10 @@ fn unowned_killed(report: &Report) -> u64 {
 fn in_the_session_of_a_script_nothing_needs_a_mark() {
     let mut scripts = Scripts::new();
     // A group of its own in the script's session, by job control, and an environment without a mark.
-    let leaves = scripts.shell("env -i sh -c \\\"set -m; sleep NAP & :\\\"; sleep 1; exit 0", LONG);
-    let timeout =
-        scripts.shell("env -i sh -c \\\"set -m; sleep NAP & :\\\"; sleep NAP; :", "misc_timeout 2");
+    let leaves =
+        scripts.shell("env -i bash -c \\\"set -m; sleep NAP & :\\\"; sleep 1; exit 0", LONG);
+    let timeout = scripts
+        .shell("env -i bash -c \\\"set -m; sleep NAP & :\\\"; sleep NAP; :", "misc_timeout 2");
     // They run as long as the others, so nothing is the only script's.
     scripts.checks(3, "/bin/sleep 3", LONG);
     let report = scripts.report("--script-cgroup off --script-jobs 10");
