@@ -156,13 +156,20 @@ pub(super) fn remove_of_the_dead(mode: &CgroupMode) {
     }
 }
 
+/// Whether a process exists and is no zombie: its new parent may take its time to wait for it.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = memchr::memrchr(b')', &stat).unwrap_or(stat.len());
+    stat.get(after_name + 2).is_some_and(|state| *state != b'Z')
+}
+
 /// Removes what processes left that were killed before they could tidy up.
 fn remove_left_behind(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let pid = name.to_str().and_then(|name| name.strip_prefix("ringprobe-"));
         if let Some(pid) = pid.and_then(|pid| pid.parse::<u32>().ok())
-            && !Path::new(&format!("/proc/{pid}")).exists()
+            && !is_alive(pid)
         {
             // A group's kill reaches the groups below it.
             let _ = fs::write(entry.path().join("cgroup.kill"), "1");

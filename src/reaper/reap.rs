@@ -371,7 +371,8 @@ impl World for Children {
             weight: end.weight.filter(|_| outcome == end.outcome),
             stdout: std::mem::take(&mut child.stdout).into_tail(),
             stderr: std::mem::take(&mut child.stderr).into_tail(),
-            left_processes: end.left_processes,
+            // What dies of the same SIGKILL as the leader may be a moment behind it.
+            left_processes: end.left_processes && !child.was_killed,
             is_unkilled: end.is_unkilled,
             explanation: child.explanation.take().or_else(|| refusal_in_words(end.refused)),
         };

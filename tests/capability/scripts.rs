@@ -7,8 +7,11 @@ mod hanging;
 mod mixed;
 mod outcomes;
 mod processes;
+mod scarce;
+mod strays;
 mod surroundings;
 mod timeouts;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -109,6 +112,15 @@ impl Scripts {
     pub(crate) fn command(&self, more: &str) -> Command {
         let mut command = program(None);
         command.arg("sweep").args(self.flags(more).split_whitespace());
+        command
+    }
+
+    /// A sweep of it to be started by another program, as `prlimit` starts programs.
+    pub(crate) fn command_by(&self, starter: &str, more: &str) -> Command {
+        let mut words = starter.split_whitespace();
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words).arg(env!("CARGO_BIN_EXE_ringprobe")).arg("sweep");
+        command.args(self.flags(more).split_whitespace()).env("NO_COLOR", "1");
         command
     }
 

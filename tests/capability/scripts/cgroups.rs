@@ -2,9 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::{Scripts, by_server, found, script};
-use crate::support::wait_for;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::processes::{is_reaper_gone, reaper_of};
+use super::{Scripts, by_server, found, only, script};
+use crate::support::{pause, wait_for};
 
 /// Processes in sessions of their own, without a mark.
 const ESCAPES: &str =
@@ -42,13 +47,19 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::write(self.0.join("cgroup.kill"), "1");
-        for inner in self.inside() {
-            for innermost in fs::read_dir(&inner).into_iter().flatten().flatten() {
-                let _ = fs::remove_dir(innermost.path());
+        // What was killed needs a moment.
+        for _ in 0..100 {
+            for inner in self.inside() {
+                for innermost in fs::read_dir(&inner).into_iter().flatten().flatten() {
+                    let _ = fs::remove_dir(innermost.path());
+                }
+                let _ = fs::remove_dir(inner);
             }
-            let _ = fs::remove_dir(inner);
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            pause(Duration::from_millis(10));
         }
-        let _ = fs::remove_dir(&self.0);
     }
 }
 
@@ -105,9 +116,36 @@ fn groups_of_an_engine_that_was_killed_are_not_kept() {
     scripts.checks(4, &format!("/bin/sh -c '{ESCAPES} sleep NAP; :'"), "misc_timeout 600");
     let mut engine = scripts.start(&directory.flags("--script-jobs 4"));
     scripts.kin().wait_for_sleeping(4 * (ESCAPED + 1), &mut engine);
-    engine.signal(nix::sys::signal::Signal::SIGKILL);
+    engine.signal(Signal::SIGKILL);
     scripts.kin().wait_for_end();
     wait_for("the end of the groups", || directory.inside().is_empty().then_some(()));
+}
+
+#[test]
+#[ignore = "needs root: control groups of its own"]
+fn what_an_engine_and_its_reaper_left_when_killed_is_ended_by_the_next() {
+    let directory = Directory::new("ringprobe-test-stale");
+    let mut scripts = Scripts::new();
+    scripts.checks(3, &format!("/bin/sh -c '{ESCAPES} sleep NAP; :'"), "misc_timeout 600");
+    let mut engine = scripts.start(&directory.flags("--script-jobs 3"));
+    let reaper = Pid::from_raw(reaper_of(&mut engine));
+    scripts.kin().wait_for_sleeping(3 * (ESCAPED + 1), &mut engine);
+    // Neither may notice the end of the other.
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        engine.signal(signal);
+        kill(reaper, signal).expect("it is there");
+    }
+    drop(engine.finish());
+    wait_for("the end of the reaper", || is_reaper_gone(reaper.as_raw()).then_some(()));
+    assert!(scripts.kin().sleeping() >= 3, "nobody has ended them: {:?}", scripts.kin().alive());
+    assert_ne!(directory.inside(), [] as [PathBuf; 0]);
+
+    let mut next = Scripts::new();
+    next.check("/bin/sh -c :", "misc_timeout 60");
+    let report = next.report(&directory.flags(""));
+    assert_eq!(found(only(&report)), "pass ok");
+    assert_eq!(scripts.kin().alive(), [] as [String; 0], "left behind by the first");
+    assert_eq!(directory.inside(), [] as [PathBuf; 0], "groups left behind");
 }
 
 #[test]

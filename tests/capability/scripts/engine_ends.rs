@@ -45,20 +45,33 @@ fn started(scripts: &Scripts) -> (Child, i32) {
 
 #[test]
 fn no_script_outlives_an_engine_that_is_killed() {
-    let scripts = tenacious();
-    let (engine, reaper) = started(&scripts);
-    let before = monotonic_now();
-    engine.signal(Signal::SIGKILL);
-    // A second is promised. A machine that stands still is given more, to be held against the promise by
-    // whoever reads this.
-    while !scripts.kin().ids().is_empty() && monotonic_now().since(before) < Duration::from_secs(5)
-    {
-        pause(Duration::from_millis(5));
+    // A second is promised. A machine that stands still may spoil a try; three in a row it does not.
+    let mut shortest = Duration::MAX;
+    for _ in 0..3 {
+        let scripts = tenacious();
+        let (engine, reaper) = started(&scripts);
+        let before = monotonic_now();
+        engine.signal(Signal::SIGKILL);
+        while !scripts.kin().ids().is_empty()
+            && monotonic_now().since(before) < Duration::from_secs(10)
+        {
+            pause(Duration::from_millis(5));
+        }
+        let took = monotonic_now().since(before);
+        assert_eq!(
+            scripts.kin().alive(),
+            [] as [String; 0],
+            "{took:?} after the engine was killed"
+        );
+        assert_eq!(engine.finish().code(), 128 + 9);
+        wait_for("the end of the reaper", || is_reaper_gone(reaper).then_some(()));
+        shortest = shortest.min(took);
+        if shortest < Duration::from_secs(1) {
+            break;
+        }
     }
-    eprintln!("the scripts of a killed engine were gone after {:?}", monotonic_now().since(before));
-    assert_eq!(scripts.kin().alive(), [] as [String; 0]);
-    assert_eq!(engine.finish().code(), 128 + 9);
-    wait_for("the end of the reaper", || is_reaper_gone(reaper).then_some(()));
+    eprintln!("the scripts of a killed engine were gone after {shortest:?}");
+    assert!(shortest < Duration::from_secs(1), "{shortest:?}");
 }
 
 #[test]
@@ -79,16 +92,24 @@ fn an_engine_killed_while_it_starts_scripts_leaves_none() {
 #[test]
 fn a_killed_reaper_ends_the_sweep_and_every_script() {
     let mut scripts = tenacious();
+    // Escapes that nothing tells from strangers but their ancestors.
+    scripts.shell(
+        "env -i setsid sleep NAP & env -i setsid sleep NAP & sleep NAP; :",
+        "misc_timeout 600",
+    );
     // They never get their turn.
     scripts.checks(30, "/bin/sleep NAP", "misc_timeout 600");
-    let (engine, reaper) = started(&scripts);
+    let jobs = EACH * KINDS + 1;
+    let mut engine = scripts.start(&format!("--script-jobs {jobs} --script-cgroup off"));
+    let reaper = reaper_of(&mut engine);
+    scripts.kin().wait_for_sleeping(EACH * SLEEPERS + 3, &mut engine);
     kill(Pid::from_raw(reaper), Signal::SIGKILL).expect("it runs");
     let finished = engine.finish();
-    assert!([3, 4].contains(&finished.code()), "{}: {}", finished.code(), finished.stderr);
-    scripts.kin().wait_for_end();
+    assert_eq!(scripts.kin().alive(), [] as [String; 0], "left behind");
+    assert_eq!(finished.code(), 4, "{}", finished.stderr);
     let report = Report::parse(&finished.stdout);
     assert_eq!(report.count_of("script_reaper"), report.count("probed"), "{}", report.summary);
-    assert_eq!(by_server(&report).len(), EACH * KINDS + 30);
+    assert_eq!(by_server(&report).len(), jobs + 30);
 }
 
 #[test]

@@ -9,12 +9,12 @@ use super::{Scripts, by_server, found, only};
 /// A script that passes.
 const GOOD: &str = "#!/bin/sh\nexit 0\n";
 
-fn write(path: &Path, text: impl AsRef<[u8]>, mode: u32) {
+pub(super) fn write(path: &Path, text: impl AsRef<[u8]>, mode: u32) {
     fs::write(path, text).expect("room");
     set_mode(path, mode);
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub(super) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own file");
 }
 

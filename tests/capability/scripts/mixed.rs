@@ -53,12 +53,13 @@ fn a_hundred_scripts_change_no_verdict_of_ten_thousand() {
     let check = "  MISC_CHECK {\n   misc_path \"/bin/sleep 1\"\n   misc_timeout 60\n  }";
     servers(&mut with, 2, "TCP", &scripted, check);
 
+    let mut of_all = [Vec::new(), Vec::new()];
     for round in 0..3 {
         for (what, conf, scripts) in [("without", &without, 0), ("with", &with, 100)] {
             let path = directory.path().join(what);
             fs::write(&path, conf).expect("room");
-            // As long as the scripts, and with room for them beside it.
-            let flags = format!("-f {} -o ndjson -q --rate 2000 --script-jobs 20", path.display());
+            // As many scripts at once as there are by default, all the while that packets are sent.
+            let flags = format!("-f {} -o ndjson -q --rate 2000", path.display());
             let finished = Sweep::new(&flags).run();
             assert_eq!(finished.code(), 0, "{what} scripts: {}", finished.stderr);
             let report = Report::parse(&finished.stdout);
@@ -74,6 +75,16 @@ fn a_hundred_scripts_change_no_verdict_of_ten_thousand() {
             eprintln!(
                 "round {round} {what} scripts: DNS p50 {half} us, p99 {most} us, max {all} us"
             );
+            of_all[usize::from(scripts > 0)].push(most);
         }
     }
+    // One and the same sweep differs from itself by that much here: the servers share few cores with the
+    // engine, with the scripts and with other tests, and a core taken away for a time slice adds some
+    // milliseconds to every hundredth answer. An engine that waits for one start of a script, let alone for
+    // its second, is far above.
+    let [without, with] = of_all.map(|mut all| {
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    });
+    assert!(with <= 4.0 * without + 5_000.0, "p99 with scripts {with} us, without {without} us");
 }

@@ -16,6 +16,8 @@ fn every_misbehaviour_has_its_outcome_and_leaves_nothing() {
         ("exit 1", LONG, "fail exit_status", false),
         ("kill -9 $$", LONG, "fail signal", false),
         ("kill -TERM $$", LONG, "fail signal", false),
+        // All of its group at once: it has left nothing.
+        ("sleep NAP & sleep NAP & kill -9 0", LONG, "fail signal", false),
         ("sleep NAP", SHORT, "fail timeout", false),
         ("sleep NAP & sleep NAP", SHORT, "fail timeout", false),
         ("trap \\\"\\\" TERM; while :; do sleep NAP; done", SHORT, "fail timeout", false),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -118,6 +119,21 @@ pub(super) fn is_reaper_gone(id: i32) -> bool {
 /// Children of a process that have ended and were not waited for.
 pub(super) fn zombies_of(parent: i32) -> usize {
     all().filter(|&id| state(id) == Some(('Z', parent))).count()
+}
+
+/// Children of a process.
+pub(super) fn children_of(parent: i32) -> Vec<i32> {
+    all().filter(|&id| state(id).is_some_and(|(_, of)| of == parent)).collect()
+}
+
+/// Time that a process has spent on a processor.
+pub(super) fn cpu_time(id: i32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("it is there");
+    let (_, rest) = stat.rsplit_once(") ").expect("a name");
+    // Its own and the kernel's for it, in hundredths of a second.
+    let ticks =
+        rest.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
 /// Open descriptors of a process; `None` where it is gone.

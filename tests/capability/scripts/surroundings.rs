@@ -86,6 +86,8 @@ fn it_has_three_descriptors_the_root_directory_and_a_group_of_its_own() {
     let (_, rest) = rest.rsplit_once(") ").expect("a name");
     let group = rest.split(' ').nth(2).expect("a group");
     assert_eq!(id, group, "the leader of its group");
+    let session = rest.split(' ').nth(3).expect("a session");
+    assert_eq!(id, session, "the leader of its session");
 
     let status: BTreeMap<&str, &str> = said(&status)
         .lines()
@@ -110,6 +112,92 @@ fn ignored_and_blocked_signals_of_the_engine_are_not_passed_on() {
     let ignored = said(only(&report)).lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = u64::from_str_radix(ignored.expect("a mask").trim(), 16);
     assert_eq!(ignored, Ok(0));
+}
+
+#[test]
+fn an_engine_that_inherited_ignored_children_sees_their_ends() {
+    let mut scripts = Scripts::new();
+    let status = scripts.check("/bin/cat /proc/self/status", LONG);
+    let mut expected = Vec::new();
+    for (text, more, outcome, leaves) in [
+        ("exit 0", LONG, "pass ok", false),
+        ("exit 1", LONG, "fail exit_status", false),
+        ("kill -9 $$", LONG, "fail signal", false),
+        ("sleep NAP & sleep NAP", "misc_timeout 1", "fail timeout", false),
+        ("setsid sleep NAP & sleep 1; exit 0", LONG, "pass ok", true),
+        // A script that waits for a child of its own.
+        ("sleep 0.2 & wait $!; exit 0", LONG, "pass ok", false),
+    ] {
+        expected.push((scripts.shell(text, more), text, outcome, leaves));
+    }
+    let starter = "env --ignore-signal=CHLD,TERM,USR2 --block-signal=CHLD,TERM,INT";
+    let mut command = scripts.command_by(starter, "");
+    let report = scripts.finished(Child::start(&mut command, None).finish());
+    let servers = by_server(&report);
+    for (server, text, outcome, leaves) in expected {
+        let probe = servers[server.as_str()];
+        assert_eq!(found(probe), outcome, "{text}: {probe:?}");
+        assert_eq!(script(probe).left_processes, leaves, "{text}: {probe:?}");
+    }
+    for mask in ["SigBlk", "SigIgn"] {
+        assert_eq!(mask_in(said(servers[status.as_str()]), mask), 0, "{mask}");
+    }
+}
+
+/// A mask of /proc/PID/status.
+fn mask_in(status: &str, name: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    u64::from_str_radix(mask.expect("a mask").trim(), 16).expect("a hexadecimal number")
+}
+
+#[test]
+#[ignore = "needs root: scripts run as somebody else"]
+fn another_user_may_open_the_standard_streams_again() {
+    let mut scripts = Scripts::new();
+    let text = "echo out > /dev/stdout; echo err > /dev/stderr; echo more > /proc/self/fd/2";
+    scripts.shell(text, &format!("{LONG}; user nobody"));
+    let report = scripts.report("");
+    let probe = only(&report);
+    assert_eq!(said(probe), "out\n", "{probe:?}");
+    assert_eq!(script(probe).stderr, "err\nmore\n");
+}
+
+#[test]
+#[ignore = "needs root: scripts run as somebody else"]
+fn another_user_inherits_no_capability() {
+    let mut scripts = Scripts::new();
+    scripts.check("/bin/cat /proc/self/status", &format!("{LONG}; user nobody"));
+    scripts.check("/bin/cat /proc/self/status", LONG);
+    let starter = "setpriv --inh-caps +net_raw,+kill --ambient-caps +net_raw";
+    let mut command = scripts.command_by(starter, "");
+    let report = scripts.finished(Child::start(&mut command, None).finish());
+    let servers = by_server(&report);
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(mask_in(said(servers["127.95.0.1:80"]), set), 0, "{set}");
+    }
+    // Root's own are root's own; so there was something to inherit.
+    assert_ne!(mask_in(said(servers["127.95.0.2:80"]), "CapInh"), 0);
+    assert_eq!(mask_in(said(servers["127.95.0.2:80"]), "CapAmb"), 0);
+}
+
+#[test]
+#[ignore = "needs root, and keyctl: scripts run as somebody else"]
+fn another_user_does_not_get_the_keys_of_the_session() {
+    let mut scripts = Scripts::new();
+    let text = "keyctl show @s; keyctl search @s user rp-test-key; :";
+    let nobodys = scripts.shell(text, &format!("{LONG}; user nobody"));
+    let roots = scripts.shell(text, LONG);
+    // A session of its own with one key in it, which whoever is in the session may read.
+    let sweep = format!("{} sweep {}", env!("CARGO_BIN_EXE_ringprobe"), scripts.flags(""));
+    let text = format!("keyctl add user rp-test-key secret @s >/dev/null; exec {sweep}");
+    let mut command = Command::new("keyctl");
+    command.args(["session", "-", "/bin/sh", "-c", &text]).env("NO_COLOR", "1");
+    let report = scripts.finished(Child::start(&mut command, None).finish());
+    let servers = by_server(&report);
+    let said = |server: &String| said(servers[server.as_str()]);
+    assert!(said(&roots).contains("rp-test-key"), "there was a key: {}", said(&roots));
+    assert!(said(&nobodys).contains("keyring"), "keys can be listed: {}", said(&nobodys));
+    assert!(!said(&nobodys).contains("rp-test-key"), "{}", said(&nobodys));
 }
 
 #[test]
