@@ -16,6 +16,7 @@ use crossbeam_channel::bounded;
 use nix::unistd::geteuid;
 
 use super::link::CgroupMode;
+use super::spawn::NAME;
 
 /// Tries to remove a group whose processes were just killed, and the time between two.
 const REMOVAL_TRIES: u32 = 100;
@@ -156,11 +157,13 @@ pub(super) fn remove_of_the_dead(mode: &CgroupMode) {
     }
 }
 
-/// Whether a process exists and is no zombie: its new parent may take its time to wait for it.
+/// Whether this is a reaper process and no zombie: its new parent may take its time to wait for it, and another
+/// process may have its number.
 fn is_alive(pid: u32) -> bool {
     let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = memchr::memrchr(b')', &stat).unwrap_or(stat.len());
-    stat.get(after_name + 2).is_some_and(|state| *state != b'Z')
+    let is_reaper = stat[..after_name].ends_with(NAME.as_bytes());
+    is_reaper && stat.get(after_name + 2).is_some_and(|state| *state != b'Z')
 }
 
 /// Removes what processes left that were killed before they could tidy up.

@@ -9,7 +9,7 @@ use crossbeam_channel::bounded;
 use memchr::memmem;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::launch::environment::MARK;
@@ -137,22 +137,26 @@ pub(super) fn kill_marked(mark: &str) {
     }
 }
 
-/// Kills every child of this process, and what becomes its child by that, until there is none.
-pub(super) fn kill_children() {
+/// The children of this process.
+pub(super) fn children() -> Vec<i32> {
     let own = std::process::id() as i32;
+    all_pids().filter(|pid| parent_of(*pid) == Some(own)).collect()
+}
+
+/// Kills every child of this process but those `spared`, and what becomes its child by that, until there is
+/// none.
+pub(super) fn kill_children(spared: &[i32]) {
     let (_nobody, pause) = bounded::<()>(0);
     for _ in 0..LOOKS_MAX {
-        for pid in all_pids().filter(|pid| parent_of(*pid) == Some(own)) {
+        let mut found = false;
+        for pid in children().into_iter().filter(|pid| !spared.contains(pid)) {
+            found = true;
             // It is our child, so its number is its own until we take it away.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
         }
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => break,
-                // A real-time signal, which nix has no name for, has ended it all the same.
-                Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => {}
-                Err(_) => return,
-            }
+        if !found {
+            return;
         }
         // Nobody sends, so this waits for the whole time.
         let _ = pause.recv_timeout(PAUSE);

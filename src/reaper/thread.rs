@@ -75,6 +75,8 @@ struct Reaper<'l> {
     /// Variables that scripts get beside the documented ones.
     environment: Vec<(Vec<u8>, Vec<u8>)>,
     adopts: bool,
+    /// Children that this process had before: somebody executed it in place of a shell that had some.
+    strangers: Vec<i32>,
     cgroup: CgroupMode,
     process: Child,
     conversation: Conversation,
@@ -100,6 +102,7 @@ impl<'l> Reaper<'l> {
         // Nobody else's processes carry it, so what carries it may be killed.
         let mark = format!("{:032x}", rand::make_rng::<StdRng>().random::<u128>());
         let jobs = config.jobs.max(1);
+        let strangers = if config.adopts { strays::children() } else { Vec::new() };
         if config.adopts {
             // Without it, what a dead reaper process leaves is init's; the mark still finds most of it.
             let _ = prctl::set_child_subreaper(true);
@@ -119,6 +122,7 @@ impl<'l> Reaper<'l> {
         Ok(Reaper {
             environment: config.environment,
             adopts: config.adopts,
+            strangers,
             cgroup: config.cgroup,
             grace: config.grace,
             fleet,
@@ -409,7 +413,7 @@ impl<'l> Reaper<'l> {
     /// Kills what a dead reaper process has left.
     fn kill_orphans(&self) {
         if self.adopts {
-            strays::kill_children();
+            strays::kill_children(&self.strangers);
         }
         strays::kill_marked(&self.mark);
         cgroup::remove_of_the_dead(&self.cgroup);
