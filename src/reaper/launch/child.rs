@@ -159,6 +159,8 @@ pub(super) struct Parts<'a> {
     pub(super) cgroup_procs: Option<&'a OwnedFd>,
     pub(super) streams: &'a Streams,
     pub(super) nofile: Option<(u64, u64)>,
+    /// No signal is ignored in this process.
+    pub(super) signals_are_default: bool,
     pub(super) user: Identities,
     /// The file, by a descriptor above 2.
     pub(super) handle: RawFd,
@@ -241,7 +243,7 @@ fn become_the_script(plan: &Plan<'_>) -> Result<(), Refusal> {
         return Err((Step::Setup(SetupStep::ParentDeath), libc::ESRCH));
     }
     keep_files_only(parts).map_err(setup(SetupStep::Descriptors))?;
-    default_signals().map_err(setup(SetupStep::Signals))?;
+    default_signals(parts.signals_are_default).map_err(setup(SetupStep::Signals))?;
     execute(plan)
 }
 
@@ -303,11 +305,12 @@ fn drop_capabilities() -> Result<(), i32> {
 }
 
 /// No signal ignored, none handled, none blocked.
-fn default_signals() -> Result<(), i32> {
+fn default_signals(are_default: bool) -> Result<(), i32> {
     // The kernel's struct sigaction is smaller on every machine; all zeros are SIG_DFL without flags.
     let default = [0_u64; 8];
     let size = 8;
-    for signal in 1..=64 {
+    let signals = if are_default { 1..1 } else { 1..65 };
+    for signal in signals {
         if signal != libc::SIGKILL && signal != libc::SIGSTOP {
             let args = [c_long::from(signal), address(default.as_ptr()), 0, size, 0];
             call(libc::SYS_rt_sigaction, args)?;

@@ -215,6 +215,7 @@ impl<'command> Checked<'command> {
             cgroup_procs: self.command.cgroup_procs.as_deref(),
             streams: &streams,
             nofile: self.command.nofile,
+            signals_are_default: signals::are_default(),
             user: identity,
             handle: handle.fd(),
             shell_handle: shell_handle.as_ref().map(spawn::Above::fd),

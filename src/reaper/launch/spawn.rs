@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::OnceLock;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{Gid, Uid, fchown, geteuid, pipe2};
@@ -166,7 +167,7 @@ impl Drop for Stack {
 
 /// /dev/null and the pipes of one script.
 pub(super) struct Streams {
-    null: Above<'static>,
+    null: RawFd,
     stdout: (OwnedFd, Above<'static>),
     stderr: (OwnedFd, Above<'static>),
 }
@@ -174,11 +175,8 @@ pub(super) struct Streams {
 impl Streams {
     /// The pipes belong to the script's user, who may open them again as /dev/stdout and /dev/stderr.
     pub(super) fn open(user: &ScriptUser) -> Result<Streams, i32> {
-        let null = File::open("/dev/null")
-            .map_err(|error| error.raw_os_error().unwrap_or(libc::EMFILE))?;
-        let streams =
-            Streams { null: Above::owned(null.into())?, stdout: pipe()?, stderr: pipe()? };
-        if !geteuid().is_root() {
+        let streams = Streams { null: null()?, stdout: pipe()?, stderr: pipe()? };
+        if user.uid == 0 || !geteuid().is_root() {
             // They are the script's user's already, or it cannot be set.
             return Ok(streams);
         }
@@ -193,12 +191,26 @@ impl Streams {
 
     /// What becomes descriptors 0, 1 and 2; none of them is one of these already.
     pub(super) fn ends(&self) -> [RawFd; 3] {
-        [self.null.fd(), self.stdout.1.fd(), self.stderr.1.fd()]
+        [self.null, self.stdout.1.fd(), self.stderr.1.fd()]
     }
 
     /// Standard output and standard error, to read. The other ends are closed.
     pub(super) fn into_read_ends(self) -> (OwnedFd, OwnedFd) {
         (self.stdout.0, self.stderr.0)
+    }
+}
+
+/// /dev/null, opened once and kept.
+fn null() -> Result<RawFd, i32> {
+    static NULL: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(null) = NULL.get() {
+        return Ok(null.as_raw_fd());
+    }
+    let null =
+        File::open("/dev/null").map_err(|error| error.raw_os_error().unwrap_or(libc::EMFILE))?;
+    match Above::owned(null.into())? {
+        Above::Owned(null) => Ok(NULL.get_or_init(|| null).as_raw_fd()),
+        Above::Borrowed(null) => Ok(null.as_raw_fd()),
     }
 }
 
