@@ -220,6 +220,7 @@ fn command(program: &str) -> Command {
         user: ScriptUser { name: "floor".into(), home, uid, gid, groups: Box::new([]) },
         environment: Vec::new(),
         nofile: Some((1024, 1024)),
+        cores: None,
         security: false,
         cgroup_procs: None,
     }

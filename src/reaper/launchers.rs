@@ -4,13 +4,16 @@
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
 use std::panic::catch_unwind;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::sys::epoll::Epoll;
 use nix::sys::eventfd::EventFd;
+use nix::unistd::{Pid, gettid};
 
 use super::launch::{Command, Launched, Refused, launch};
 use super::reap::{Source, watch};
@@ -35,10 +38,15 @@ pub(super) struct LaunchQueue {
     orders: Mutex<VecDeque<LaunchOrder>>,
     /// A byte for each order.
     has_come: (PipeReader, PipeWriter),
+    /// The first launch thread.
+    first: OnceLock<Pid>,
+    /// The core it is bound to.
+    core: AtomicUsize,
 }
 
 impl LaunchQueue {
     pub(super) fn push(&self, order: LaunchOrder) {
+        self.bring_here();
         // Nobody panics with the lock held, so the queue is whole in any case.
         self.orders.lock().unwrap_or_else(PoisonError::into_inner).push_back(order);
         // It blocks when 64 Ki orders wait, which are far more than there are places.
@@ -52,6 +60,19 @@ impl LaunchQueue {
             let order = self.orders.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             if let Some(order) = order {
                 return order;
+            }
+        }
+    }
+
+    /// Binds the launch thread to the core of the caller, who is about to sleep: waking another core costs a
+    /// good part of what starting a script does. The script itself runs where it likes.
+    fn bring_here(&self) {
+        let (Some(first), Ok(core)) = (self.first.get(), sched_getcpu()) else { return };
+        if self.core.swap(core, Ordering::Relaxed) != core {
+            let mut here = CpuSet::new();
+            if here.set(core).is_ok() {
+                // Refused, it stays where it was.
+                let _ = sched_setaffinity(*first, &here);
             }
         }
     }
@@ -86,7 +107,12 @@ impl Launchers {
     /// The kernel gave no thread.
     pub(super) fn start(epoll: Arc<Epoll>, bell: EventFd) -> io::Result<Launchers> {
         let (to_us, results) = unbounded();
-        let queue = LaunchQueue { orders: Mutex::default(), has_come: pipe()? };
+        let queue = LaunchQueue {
+            orders: Mutex::default(),
+            has_come: pipe()?,
+            first: OnceLock::new(),
+            core: AtomicUsize::new(usize::MAX),
+        };
         let orders = Arc::new(queue);
         let bell = Arc::new(bell);
         let mut launchers = Launchers { orders, to_us, results, bell, epoll, threads: 0 };
@@ -98,6 +124,8 @@ impl Launchers {
         let (orders, to_main) = (Arc::clone(&self.orders), self.to_us.clone());
         let (epoll, bell) = (Arc::clone(&self.epoll), Arc::clone(&self.bell));
         Builder::new().name("launch".to_owned()).spawn(move || {
+            // Only the first of them becomes the one that is moved about.
+            let _ = orders.first.set(gettid());
             loop {
                 let (run, command) = orders.take();
                 // A launch thread that panics would take all scripts with it that it has started.

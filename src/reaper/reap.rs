@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -74,6 +75,8 @@ pub(super) struct Children {
     epoll: Arc<Epoll>,
     launches: Arc<LaunchQueue>,
     nofile: Option<(u64, u64)>,
+    /// The cores this process was given.
+    cores: Option<CpuSet>,
     security: bool,
     cgroups: Option<Cgroups>,
     /// See [`super::strays`].
@@ -125,6 +128,7 @@ impl Children {
             epoll,
             launches,
             nofile,
+            cores: sched_getaffinity(Pid::from_raw(0)).ok(),
             security,
             cgroups,
             mark,
@@ -263,6 +267,7 @@ impl World for Children {
                 user: order.user,
                 environment: order.environment,
                 nofile: self.nofile,
+                cores: self.cores,
                 security: self.security,
                 cgroup_procs: cgroup.as_ref().map(|cgroup| cgroup.procs.clone()),
             };

@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use nix::sched::CpuSet;
+
 use super::spawn::Streams;
 use crate::fleet::ScriptUser;
 use crate::fleet::script_file::Identity;
@@ -159,6 +161,8 @@ pub(super) struct Parts<'a> {
     pub(super) cgroup_procs: Option<&'a OwnedFd>,
     pub(super) streams: &'a Streams,
     pub(super) nofile: Option<(u64, u64)>,
+    /// The cores that the script may run on.
+    pub(super) cores: Option<CpuSet>,
     /// No signal is ignored in this process.
     pub(super) signals_are_default: bool,
     pub(super) user: Identities,
@@ -241,6 +245,11 @@ fn become_the_script(plan: &Plan<'_>) -> Result<(), Refusal> {
     // If the parent died before, the signal never comes.
     if call(libc::SYS_getppid, [0; 5]) != Ok(c_long::from(parts.parent)) {
         return Err((Step::Setup(SetupStep::ParentDeath), libc::ESRCH));
+    }
+    if let Some(cores) = &parts.cores {
+        let size = size_of_val(cores) as c_long;
+        call(libc::SYS_sched_setaffinity, [0, size, address(cores), 0, 0])
+            .map_err(setup(SetupStep::Limits))?;
     }
     keep_files_only(parts).map_err(setup(SetupStep::Descriptors))?;
     default_signals(parts.signals_are_default).map_err(setup(SetupStep::Signals))?;

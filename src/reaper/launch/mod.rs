@@ -33,6 +33,8 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use nix::sched::CpuSet;
+
 use crate::fleet::script_file::{self, Kind, PathProblem, ScriptFile, shown};
 use crate::fleet::{ScriptCommand, ScriptUser};
 use crate::outcome::{ScriptFault, SetupStep};
@@ -52,6 +54,8 @@ pub struct Command {
     pub environment: environment::Environment,
     /// Soft and hard RLIMIT_NOFILE; `None` to keep this process's. The other limits are this process's.
     pub nofile: Option<(u64, u64)>,
+    /// The cores it may run on; `None` for those of the launching thread.
+    pub cores: Option<CpuSet>,
     /// `enable_script_security`: refuse what root would run and others may change.
     pub security: bool,
     /// `cgroup.procs` of its control group, open for writing.
@@ -215,6 +219,7 @@ impl<'command> Checked<'command> {
             cgroup_procs: self.command.cgroup_procs.as_deref(),
             streams: &streams,
             nofile: self.command.nofile,
+            cores: self.command.cores,
             signals_are_default: signals::are_default(),
             user: identity,
             handle: handle.fd(),

@@ -67,6 +67,7 @@ fn command(argv: &[&[u8]]) -> Command {
         user: me(),
         environment: vec![(b"PATH".to_vec(), environment::PATH.into())],
         nofile: None,
+        cores: None,
         security: false,
         cgroup_procs: None,
     }
