@@ -91,7 +91,7 @@ impl Server {
         // A service manager that ends a unit signals all of its processes; this one ends when the engine
         // does. Nothing is ignored, because scripts would inherit that.
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
-        signals::default_all();
+        signals::ignore_none();
 
         let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         let Some(Request::Configure(configuration)) = protocol::read(&mut socket)? else {

@@ -1,29 +1,42 @@
 //! Signal dispositions of this process, which whoever started it has chosen.
 
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 /// Whether no signal is ignored in this process, so that a script need not undo it: sixty system calls.
 static ARE_DEFAULT: AtomicBool = AtomicBool::new(false);
 
-/// Whether [`default_all`] was called. A signal that is handled goes back to its default by exec itself.
+/// The kernel's struct sigaction is smaller than this on every machine; the handler is its first word.
+type Action = [usize; 16];
+
+/// Bytes of the kernel's signal set.
+const SET_BYTES: usize = 8;
+
+/// Whether [`ignore_none`] was called. A signal that is handled goes back to its default by exec itself.
 pub(super) fn are_default() -> bool {
     ARE_DEFAULT.load(Ordering::Relaxed)
 }
 
-/// No signal is ignored or handled any more. An ignored SIGCHLD, which a parent may have left behind, would
-/// have the kernel take zombies away by itself, and nobody would learn how a script ended.
-pub(in crate::reaper) fn default_all() {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in Signal::iterator() {
-        // SAFETY: the default action runs no code of this program. SIGKILL and SIGSTOP are refused, and
-        // stay as they are.
-        let _ = unsafe { sigaction(signal, &default) };
-    }
-    for signal in libc::SIGRTMIN()..=libc::SIGRTMAX() {
-        // SAFETY: as above; nix has no names for these.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+/// No signal is ignored any more, those included that libc keeps to itself and leaves ignored in what it
+/// spawns. An ignored SIGCHLD, which a parent may have left behind, would have the kernel take zombies
+/// away by itself, and nobody would learn how a script ended.
+pub(in crate::reaper) fn ignore_none() {
+    let default: Action = [libc::SIG_DFL; 16];
+    for signal in 1..=64 {
+        let mut now: Action = default;
+        // SAFETY: the kernel writes its struct sigaction, which has room in `now`, and reads nothing.
+        let asked = unsafe {
+            let into = ptr::from_mut(&mut now);
+            libc::syscall(libc::SYS_rt_sigaction, signal, ptr::null::<Action>(), into, SET_BYTES)
+        };
+        if asked == 0 && now[0] == libc::SIG_IGN {
+            // SAFETY: the default action runs no code of this program; all zeros are its struct.
+            unsafe {
+                let from = ptr::from_ref(&default);
+                let nowhere = ptr::null_mut::<Action>();
+                libc::syscall(libc::SYS_rt_sigaction, signal, from, nowhere, SET_BYTES);
+            }
+        }
     }
     ARE_DEFAULT.store(true, Ordering::Relaxed);
 }
