@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvError, Sender, never, select};
+use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, Sender, never, select};
 use hdrhistogram::Histogram;
 
 use super::feeder::Tally;
@@ -91,25 +91,43 @@ impl<'a> Collector<'a> {
         let mut is_reaper_done = scripts.is_none();
         let mut scripts = scripts.unwrap_or(&no_script);
         while !(are_shards_done && is_reaper_done) {
-            select! {
-                recv(reports) -> report => match report {
-                    Ok(report) => self.take(report, empties),
-                    Err(RecvError) => {
-                        are_shards_done = true;
-                        reports = &no_report;
-                    }
-                },
-                recv(scripts) -> report => match report {
-                    Ok(report) => self.take_script(report),
-                    Err(RecvError) => {
-                        if !self.has_reaper_ended {
-                            self.aggregator.reaper_failed("the reaper ended without a word".into());
+            // Shards that always have something to tell must not keep scripts from being heard.
+            if let Ok(report) = scripts.try_recv() {
+                self.take_script(report);
+            }
+            // Waiting for two channels costs more than for one, and most sweeps have no scripts.
+            let report = if is_reaper_done {
+                Some(reports.recv_timeout(STOP_POLL))
+            } else {
+                reports.try_recv().ok().map(Ok)
+            };
+            match report {
+                Some(Ok(report)) => self.take(report, empties),
+                Some(Err(RecvTimeoutError::Timeout)) => {}
+                Some(Err(RecvTimeoutError::Disconnected)) => {
+                    are_shards_done = true;
+                    reports = &no_report;
+                }
+                None => select! {
+                    recv(reports) -> report => match report {
+                        Ok(report) => self.take(report, empties),
+                        Err(RecvError) => {
+                            are_shards_done = true;
+                            reports = &no_report;
                         }
-                        is_reaper_done = true;
-                        scripts = &no_script;
-                    }
+                    },
+                    recv(scripts) -> report => match report {
+                        Ok(report) => self.take_script(report),
+                        Err(RecvError) => {
+                            if !self.has_reaper_ended {
+                                self.aggregator.reaper_failed("the reaper ended without a word".into());
+                            }
+                            is_reaper_done = true;
+                            scripts = &no_script;
+                        }
+                    },
+                    default(STOP_POLL) => {}
                 },
-                default(STOP_POLL) => {}
             }
             let now = monotonic_now();
             if now >= next_progress {
