@@ -28,7 +28,7 @@ use super::report::ScriptRun;
 use super::spawn::NAME;
 use super::supervise::{Event, Room, RunId, Supervisor, Terms};
 use crate::outcome::{LocalFault, Outcome, ScriptFault};
-use crate::tick::{Tick, monotonic_now};
+use crate::tick::{Tick, monotonic_now, pause};
 
 /// How often strays of scripts that still run are looked after, and leaders that nobody was told of.
 const STRAYS_EVERY: Duration = Duration::from_millis(250);
@@ -70,8 +70,6 @@ struct Server {
     /// Orders for which there is no room yet, with when they came.
     waiting: VecDeque<(Tick, Order)>,
     strays_next: Tick,
-    /// Watches nothing, so that one can wait for a while.
-    nothing: Epoll,
     /// Nobody is at the other end any more.
     is_alone: bool,
     /// When a stop has taken long enough.
@@ -137,7 +135,6 @@ impl Server {
             launchers,
             waiting: VecDeque::new(),
             strays_next: Tick::default(),
-            nothing: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             is_alone: false,
             stop_at_latest: None,
         })
@@ -284,7 +281,7 @@ impl Server {
                 (order.run, Terms { timeout: order.timeout, dynamic: order.dynamic });
             match self.supervisor.room() {
                 Room::Free => {
-                    self.children.take(order);
+                    self.children.take(order, now.since(since));
                     // There is room, as it just said.
                     let _ = self.supervisor.start(run, terms, &mut self.children, now);
                 }
@@ -343,7 +340,6 @@ impl Server {
     /// Kills everything. Whether nothing is left.
     fn end(&mut self) -> bool {
         let most = monotonic_now() + END_WITHIN;
-        let mut events = [EpollEvent::empty(); 1];
         loop {
             while let Some((run, result)) = self.launchers.ended() {
                 if let Ok(launched) = result {
@@ -358,8 +354,7 @@ impl Server {
             if monotonic_now() >= most {
                 return false;
             }
-            // Nothing is watched, so this waits for the whole time.
-            let _ = self.nothing.wait(&mut events, timeout_of(END_PAUSE));
+            pause(END_PAUSE);
         }
     }
 }

@@ -82,7 +82,7 @@ pub(super) struct Children {
     /// See [`super::strays`].
     mark: String,
     /// From [`Children::take`] to `launch`.
-    orders: HashMap<RunId, Order>,
+    orders: HashMap<RunId, (Order, Duration)>,
     children: BTreeMap<RunId, Child>,
     strays: HashMap<i32, Stray>,
     /// The number after the highest run so far.
@@ -99,6 +99,8 @@ pub(super) struct Children {
 }
 
 struct Child {
+    /// How long it waited here for a place.
+    queued: Duration,
     begun: Tick,
     /// A launch thread has it or will have it, and has not said how that went.
     is_launching: bool,
@@ -148,9 +150,9 @@ impl Children {
         &self.epoll
     }
 
-    /// Keeps an order until the supervisor starts it.
-    pub(super) fn take(&mut self, order: Order) {
-        self.orders.insert(order.run, order);
+    /// Keeps an order, which has waited for a place, until the supervisor starts it.
+    pub(super) fn take(&mut self, order: Order, queued: Duration) {
+        self.orders.insert(order.run, (order, queued));
     }
 
     /// The launch thread has started a script.
@@ -249,34 +251,38 @@ impl World for Children {
     fn launch(&mut self, run: RunId) {
         let begun = monotonic_now();
         self.runs_seen = self.runs_seen.max(run.0 + 1);
+        let taken = self.orders.remove(&run);
+        let queued = taken.as_ref().map_or(Duration::ZERO, |(_, queued)| *queued);
         let cgroup = match self.cgroups.as_mut().map(Cgroups::take).transpose() {
-            Ok(cgroup) => cgroup,
+            Ok(cgroup) => {
+                if let Some((order, _)) = taken {
+                    let command = Command {
+                        command: order.command,
+                        user: order.user,
+                        environment: order.environment,
+                        nofile: self.nofile,
+                        cores: self.cores,
+                        security: self.security,
+                        cgroup_procs: cgroup.as_ref().map(|cgroup| cgroup.procs.clone()),
+                    };
+                    self.launches.push((run, command));
+                }
+                cgroup
+            }
             Err(error) => {
                 // Without its group it might escape, which is what the groups are there for.
                 let errno = error.raw_os_error().unwrap_or(libc::EIO);
                 let fault = ScriptFault::Setup(SetupStep::Cgroup, errno);
                 let explanation = Some(format!("no control group: {error}"));
                 self.unstarted.push((run, Refused { fault, explanation }));
-                self.orders.remove(&run);
                 None
             }
         };
-        if let Some(order) = self.orders.remove(&run) {
-            let command = Command {
-                command: order.command,
-                user: order.user,
-                environment: order.environment,
-                nofile: self.nofile,
-                cores: self.cores,
-                security: self.security,
-                cgroup_procs: cgroup.as_ref().map(|cgroup| cgroup.procs.clone()),
-            };
-            self.launches.push((run, command));
-        }
         self.unwatched.push_back((begun + QUIET_AT_FIRST, run));
         self.children.insert(
             run,
             Child {
+                queued,
                 begun,
                 is_launching: true,
                 leader: None,
@@ -368,7 +374,7 @@ impl World for Children {
         }
         let since = |from: Tick, to: Option<Tick>| to.map(|to| to.since(from).as_nanos() as u64);
         let script = ScriptRun {
-            queued_ns: 0,
+            queued_ns: child.queued.as_nanos() as u64,
             free_retries: 0,
             startup_ns: since(child.begun, end.launched_at),
             run_ns: end.launched_at.and_then(|launched| since(launched, end.ended_at)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Scripts, by_server, found};
+use super::{Scripts, by_server, found, script};
 use crate::support::{Child, pause};
 
 #[test]
@@ -13,6 +13,8 @@ fn no_more_scripts_run_than_there_are_descriptors_for() {
     let report = scripts.finished(Child::start(&mut command, None).finish());
     assert_eq!(report.count("passed"), 60, "{:?}", report.verdicts());
     assert!(report.probes.iter().all(|probe| probe.attempts == 1), "none was refused a process");
+    let waited = report.probes.iter().filter(|probe| script(probe).queued_us >= 400_000.0).count();
+    assert!(waited >= 20, "{waited} say that they waited for a place");
 
     let mut scripts = Scripts::new();
     scripts.checks(60, "/bin/sleep NAP", "misc_timeout 1; retry 0");
