@@ -45,6 +45,13 @@ impl Sub<Duration> for Tick {
     }
 }
 
+/// Waits on purpose, where there is nothing to wait for: between two looks at what tells nobody that it has
+/// changed. Never on the probe path.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Now, on CLOCK_MONOTONIC.
 #[allow(clippy::disallowed_methods)]
 pub fn monotonic_now() -> Tick {

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
 use nix::unistd::geteuid;
 
 use super::link::CgroupMode;
-use super::spawn::NAME;
+use super::strays;
+use crate::tick::pause;
 
 /// Tries to remove a group whose processes were just killed, and the time between two.
 const REMOVAL_TRIES: u32 = 100;
@@ -157,33 +157,23 @@ pub(super) fn remove_of_the_dead(mode: &CgroupMode) {
     }
 }
 
-/// Whether this is a reaper process and no zombie: its new parent may take its time to wait for it, and another
-/// process may have its number.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let after_name = memchr::memrchr(b')', &stat).unwrap_or(stat.len());
-    let is_reaper = stat[..after_name].ends_with(NAME.as_bytes());
-    is_reaper && stat.get(after_name + 2).is_some_and(|state| *state != b'Z')
-}
-
 /// Removes what processes left that were killed before they could tidy up.
 fn remove_left_behind(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let pid = name.to_str().and_then(|name| name.strip_prefix("ringprobe-"));
-        if let Some(pid) = pid.and_then(|pid| pid.parse::<u32>().ok())
-            && !is_alive(pid)
+        if let Some(pid) = pid.and_then(|pid| pid.parse::<i32>().ok())
+            && !strays::is_living_reaper(pid)
         {
             // A group's kill reaches the groups below it.
             let _ = fs::write(entry.path().join("cgroup.kill"), "1");
-            let (_nobody, pause) = bounded::<()>(0);
             for _ in 0..REMOVAL_TRIES {
                 remove_below(&entry.path());
                 if fs::remove_dir(entry.path()).is_ok() {
                     break;
                 }
-                // What was killed needs a moment. Nobody sends, so this waits for the whole time.
-                let _ = pause.recv_timeout(REMOVAL_PAUSE);
+                // What was killed needs a moment.
+                pause(REMOVAL_PAUSE);
             }
         }
     }

@@ -116,11 +116,16 @@ pub(super) fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Opti
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     bytes: Vec<u8>,
+    /// Bytes of messages that were taken.
+    taken: usize,
 }
 
 impl Inbox {
     /// Adds what arrived.
     pub(super) fn add(&mut self, bytes: &[u8]) {
+        // Once for all messages that were taken since: thousands of orders may come together.
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -129,14 +134,16 @@ impl Inbox {
     /// # Errors
     /// Bytes that are no message.
     pub(super) fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
-        let Some((length, rest)) = self.bytes.split_first_chunk::<4>() else { return Ok(None) };
+        let Some((length, rest)) = self.bytes[self.taken..].split_first_chunk::<4>() else {
+            return Ok(None);
+        };
         let length = u32::from_le_bytes(*length) as usize;
         if length > MESSAGE_BYTES_MAX {
             return Err(io::Error::other(format!("a message of {length} bytes")));
         }
         let Some(message) = rest.get(..length) else { return Ok(None) };
         let message = postcard::from_bytes(message).map_err(io::Error::other)?;
-        self.bytes.drain(..4 + length);
+        self.taken += 4 + length;
         Ok(Some(message))
     }
 }

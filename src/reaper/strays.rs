@@ -5,8 +5,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
-use memchr::memmem;
+use memchr::{memchr, memmem, memrchr};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -14,7 +13,9 @@ use nix::unistd::Pid;
 
 use super::launch::environment::MARK;
 use super::launch::pidfd;
+use super::spawn::NAME;
 use super::supervise::RunId;
+use crate::tick::pause;
 
 /// A quarter of the stack that a program may have by default, which the kernel allows for arguments and
 /// environment together.
@@ -33,9 +34,12 @@ pub(super) fn all_pids() -> impl Iterator<Item = i32> {
 
 /// Whether somebody has stopped a process (SIGSTOP).
 pub(super) fn is_stopped(pid: i32) -> bool {
-    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let after_name = memchr::memrchr(b')', &stat).unwrap_or(0);
-    stat[after_name..].starts_with(b") T")
+    Stat::of(pid).is_some_and(|stat| stat.state() == b"T")
+}
+
+/// Whether this is a reaper process, and no zombie: its new parent may take its time to wait for it.
+pub(super) fn is_living_reaper(pid: i32) -> bool {
+    Stat::of(pid).is_some_and(|stat| stat.name() == NAME.as_bytes() && stat.state() != b"Z")
 }
 
 /// Lets a stopped process go on.
@@ -45,25 +49,50 @@ pub(super) fn go_on(pid: i32) {
 
 /// The parent of a process; `None` when the process is gone.
 pub(super) fn parent_of(pid: i32) -> Option<i32> {
-    number_after_name(pid, 1)
+    Stat::of(pid)?.number(1)
 }
 
 /// The group of a process, a zombie too; `None` when the process is gone.
 pub(super) fn group_of(pid: i32) -> Option<i32> {
-    number_after_name(pid, 2)
+    Stat::of(pid)?.number(2)
 }
 
 /// The session of a process; `None` when the process is gone.
 pub(super) fn session_of(pid: i32) -> Option<i32> {
-    number_after_name(pid, 3)
+    Stat::of(pid)?.number(3)
 }
 
-/// A field of /proc/PID/stat: `PID (NAME) STATE PARENT GROUP SESSION ...`, and the name may have anything in it.
-fn number_after_name(pid: i32, field: usize) -> Option<i32> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = memchr::memrchr(b')', &stat)? + 1;
-    let mut fields = stat[after_name..].split(|byte| *byte == b' ').filter(|f| !f.is_empty());
-    std::str::from_utf8(fields.nth(field)?).ok()?.parse().ok()
+/// /proc/PID/stat: `PID (NAME) STATE PARENT GROUP SESSION ...`, and the name may have anything in it.
+struct Stat {
+    text: Vec<u8>,
+    /// Of the name, without its brackets.
+    name: std::ops::Range<usize>,
+}
+
+impl Stat {
+    fn of(pid: i32) -> Option<Stat> {
+        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let name = memchr(b'(', &text)? + 1..memrchr(b')', &text)?;
+        (name.start <= name.end).then_some(Stat { text, name })
+    }
+
+    fn name(&self) -> &[u8] {
+        &self.text[self.name.clone()]
+    }
+
+    /// The fields behind the name: state, parent, group, session.
+    fn field(&self, field: usize) -> Option<&[u8]> {
+        let behind = &self.text[self.name.end + 1..];
+        behind.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).nth(field)
+    }
+
+    fn state(&self) -> &[u8] {
+        self.field(0).unwrap_or_default()
+    }
+
+    fn number(&self, field: usize) -> Option<i32> {
+        std::str::from_utf8(self.field(field)?).ok()?.parse().ok()
+    }
 }
 
 /// Whose mark a process carries.
@@ -104,7 +133,6 @@ fn run_in(environment: &[u8], mark: &str) -> Option<RunId> {
 /// reaper process is gone.
 pub(super) fn kill_marked(mark: &str) {
     let needle = format!("{MARK}={mark}.");
-    let (_nobody, pause) = bounded::<()>(0);
     let mut was_found_none = false;
     for _ in 0..LOOKS_MAX {
         let mut found = false;
@@ -132,8 +160,7 @@ pub(super) fn kill_marked(mark: &str) {
             return;
         }
         was_found_none = !found;
-        // Nobody sends, so this waits for the whole time.
-        let _ = pause.recv_timeout(PAUSE);
+        pause(PAUSE);
     }
 }
 
@@ -146,7 +173,6 @@ pub(super) fn children() -> Vec<i32> {
 /// Kills every child of this process but those `spared`, and what becomes its child by that, until there is
 /// none.
 pub(super) fn kill_children(spared: &[i32]) {
-    let (_nobody, pause) = bounded::<()>(0);
     for _ in 0..LOOKS_MAX {
         let mut found = false;
         for pid in children().into_iter().filter(|pid| !spared.contains(pid)) {
@@ -158,8 +184,7 @@ pub(super) fn kill_children(spared: &[i32]) {
         if !found {
             return;
         }
-        // Nobody sends, so this waits for the whole time.
-        let _ = pause.recv_timeout(PAUSE);
+        pause(PAUSE);
     }
 }
 
@@ -188,5 +213,6 @@ mod tests {
         assert_eq!(group_of(own), Some(nix::unistd::getpgrp().as_raw()));
         assert!(all_pids().any(|pid| pid == own));
         assert_eq!(parent_of(i32::MAX), None);
+        assert!(!is_stopped(own) && !is_living_reaper(own));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbeam_channel::{RecvTimeoutError, TryRecvError, bounded};
+use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use nix::sys::prctl;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -24,7 +24,7 @@ use super::{cgroup, strays};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::outcome::{Assignment, Failure, LocalFault, Outcome, Record, ScriptFault};
 use crate::schedule::attempt::{Attempts, Next};
-use crate::tick::{Tick, monotonic_now};
+use crate::tick::{Tick, monotonic_now, pause};
 
 /// Attempts of one script that our lateness may spoil: it takes longer than a packet does.
 const LATE_MAX: u16 = 3;
@@ -380,14 +380,10 @@ impl<'l> Reaper<'l> {
     /// Takes the status of the process that has ended or was killed. Not for ever: it may hang in the kernel.
     fn wait_for_process(&mut self) -> Option<ExitStatus> {
         let most = monotonic_now() + STOP_SLACK;
-        let (_nobody, pause) = bounded::<()>(0);
         loop {
             match self.process.try_wait() {
                 Ok(Some(status)) => return Some(status),
-                Ok(None) if monotonic_now() < most => {
-                    // Nobody sends, so this waits for the whole time.
-                    let _ = pause.recv_timeout(WAIT_PAUSE);
-                }
+                Ok(None) if monotonic_now() < most => pause(WAIT_PAUSE),
                 Ok(None) | Err(_) => return None,
             }
         }

@@ -12,12 +12,16 @@ const SEEDS: u64 = 240;
 
 /// Runs a scenario and judges what came out; a panic of the shard is a failure like any other.
 pub(crate) fn judge(scenario: &Scenario) -> Result<Run, String> {
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    caught(|| {
         let run = drive(scenario)?;
         oracle::check(scenario, &run)?;
         Ok(run)
-    }));
-    result.unwrap_or_else(|panic| {
+    })
+}
+
+/// What a run says, or the panic it ended with.
+pub(crate) fn caught<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
         Err(format!("panicked: {}", text.unwrap_or_default()))

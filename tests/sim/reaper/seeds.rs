@@ -1,27 +1,20 @@
 //! Many seeds, each another mix of scripts and troubles.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::coverage::Coverage;
 use super::drive::{Run, drive};
 use super::oracle;
 use super::scenario::{Scenario, make};
-use crate::seeds::number;
+use crate::seeds::{caught, number};
 
 /// Seeds of a plain `cargo test`.
 const SEEDS: u64 = 400;
 
 /// Runs a scenario and judges what came out; a panic of the supervisor is a failure like any other.
 pub(crate) fn judge(scenario: &Scenario) -> Result<Run, String> {
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    caught(|| {
         let run = drive(scenario)?;
         oracle::check(scenario, &run)?;
         Ok(run)
-    }));
-    result.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
-        Err(format!("panicked: {}", text.unwrap_or_default()))
     })
 }
 
