@@ -6,6 +6,9 @@ use std::fs;
 use super::found;
 use crate::support::{Fleet, Probe, Report, Sweep};
 
+/// How often the machine may spoil the comparison.
+const TRIALS: u32 = 3;
+
 /// A configuration of servers with checks of one kind.
 fn servers(conf: &mut String, number: usize, protocol: &str, targets: &[String], check: &str) {
     for (group, targets) in targets.chunks(100).enumerate() {
@@ -53,38 +56,44 @@ fn a_hundred_scripts_change_no_verdict_of_ten_thousand() {
     let check = "  MISC_CHECK {\n   misc_path \"/bin/sleep 1\"\n   misc_timeout 60\n  }";
     servers(&mut with, 2, "TCP", &scripted, check);
 
-    let mut of_all = [Vec::new(), Vec::new()];
-    for round in 0..3 {
-        for (what, conf, scripts) in [("without", &without, 0), ("with", &with, 100)] {
-            let path = directory.path().join(what);
-            fs::write(&path, conf).expect("room");
-            // As many scripts at once as there are by default, all the while that packets are sent.
-            let flags = format!("-f {} -o ndjson -q --rate 2000", path.display());
-            let finished = Sweep::new(&flags).run();
-            assert_eq!(finished.code(), 0, "{what} scripts: {}", finished.stderr);
-            let report = Report::parse(&finished.stdout);
-            let counts =
-                ["DNS_CHECK", "TCP_CHECK", "MISC_CHECK"].map(|kind| passed(&report, kind).count());
-            assert_eq!(counts, [9_000, 900, scripts]);
-            assert_eq!(report.count("probed"), 9_900 + scripts as u64);
-            for probe in passed(&report, "MISC_CHECK") {
-                assert_eq!(found(probe), "pass ok");
-                assert!(probe.latency_us.is_some_and(|us| us >= 1e6), "{probe:?}");
+    // Other tests share the cores, and now and then disturb one half of the rounds more than the other. An
+    // engine whose scripts are in the way of its probes is slower every time: a reaper that only spins
+    // made it 3 to 7 times, where none differ by a tenth.
+    let mut said = String::new();
+    for _ in 0..TRIALS {
+        let mut of_all = [Vec::new(), Vec::new()];
+        for round in 0..3 {
+            for (what, conf, scripts) in [("without", &without, 0), ("with", &with, 100)] {
+                let path = directory.path().join(what);
+                fs::write(&path, conf).expect("room");
+                // As many scripts at once as there are by default, all the while that packets are sent.
+                let flags = format!("-f {} -o ndjson -q --rate 2000", path.display());
+                let finished = Sweep::new(&flags).run();
+                assert_eq!(finished.code(), 0, "{what} scripts: {}", finished.stderr);
+                let report = Report::parse(&finished.stdout);
+                let counts = ["DNS_CHECK", "TCP_CHECK", "MISC_CHECK"]
+                    .map(|kind| passed(&report, kind).count());
+                assert_eq!(counts, [9_000, 900, scripts]);
+                assert_eq!(report.count("probed"), 9_900 + scripts as u64);
+                for probe in passed(&report, "MISC_CHECK") {
+                    assert_eq!(found(probe), "pass ok");
+                    assert!(probe.latency_us.is_some_and(|us| us >= 1e6), "{probe:?}");
+                }
+                let [half, most, all] = percentiles(&report, "DNS_CHECK");
+                eprintln!(
+                    "round {round} {what} scripts: DNS p50 {half} us, p99 {most} us, max {all} us"
+                );
+                of_all[usize::from(scripts > 0)].push(most);
             }
-            let [half, most, all] = percentiles(&report, "DNS_CHECK");
-            eprintln!(
-                "round {round} {what} scripts: DNS p50 {half} us, p99 {most} us, max {all} us"
-            );
-            of_all[usize::from(scripts > 0)].push(most);
         }
+        let [without, with] = of_all.map(|mut all| {
+            all.sort_by(f64::total_cmp);
+            all[all.len() / 2]
+        });
+        if with <= 2.0 * without + 200.0 {
+            return;
+        }
+        writeln!(said, "p99 with scripts {with} us, without {without} us").expect("memory");
     }
-    // One and the same sweep differs from itself by that much here: the servers share few cores with the
-    // engine, with the scripts and with other tests, and a core taken away for a time slice adds some
-    // milliseconds to every hundredth answer. An engine that waits for one start of a script, let alone for
-    // its second, is far above.
-    let [without, with] = of_all.map(|mut all| {
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
-    });
-    assert!(with <= 4.0 * without + 5_000.0, "p99 with scripts {with} us, without {without} us");
+    panic!("{said}");
 }
