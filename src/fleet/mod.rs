@@ -5,6 +5,7 @@
 //! address at a time.
 
 mod checker;
+pub mod effective;
 pub mod exclude;
 mod forwarding;
 mod group;
