@@ -221,8 +221,13 @@ FAILED: 3 probed in 2.1 s: 0 passed, 3 failed, 0 unknown
 fn a_short_text_names_no_server_and_a_failed_reaper_is_told() {
     let mut summary = script_summary(&script_catalog());
     summary.reaper_failure = Some("no process".into());
+    if let Some(scripts) = &mut summary.scripts {
+        scripts.unowned_killed = 2;
+    }
     let text = short_text(&summary, false);
     assert!(text.starts_with("INCOMPLETE: 3 probed"), "{text}");
     assert!(text.contains("\n scripts         no process\n"), "{text}");
     assert!(text.contains(" left processes behind, which were killed\n"), "{text}");
+    let unowned = "2 strays of scripts killed: which scripts left them is not known\n";
+    assert!(text.contains(unowned), "{text}");
 }
