@@ -1,18 +1,19 @@
-//! `DNS_CHECK` and `TCP_CHECK`: connection options, timers, and what is asked.
+//! A checker: what all types share, and the questions of `DNS_CHECK`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::forwarding::Family;
+use super::effective::{self, Check, DnsCheck, Family, Level, Network, Setting, TcpCheck};
 use super::keywords::nearest;
 use super::lower::Lowering;
-use super::model::{Checker, Connection, DnsSpec, ProbeSpec, TcpSpec};
+use super::model::{Checker, DnsSpec, ProbeSpec, TcpSpec};
 use super::real_server::Server;
-use super::settings::{Defaults, Settings, keep};
-use crate::conf::blocks::BlockKind;
-use crate::conf::{Code, Diagnostic, Directive, Span};
+use super::settings::{Defaults, Settings, keep, optional};
+use crate::conf::blocks::{BlockKind, CHECKERS_OPAQUE};
+use crate::conf::{Code, Diagnostic, Directive, Severity, Span};
+use crate::id::SpecId;
 
 /// Bytes of an interface's name, IFNAMSIZ less its NUL.
 const INTERFACE_BYTES_MAX: u16 = 15;
@@ -24,6 +25,7 @@ const NAME_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 
 const TCP_DEFAULTS: Defaults = Defaults { retry: 1, delay_before_retry: Some(1_000_000) };
+const MISC_DEFAULTS: Defaults = Defaults { retry: 0, delay_before_retry: Some(1_000_000) };
 const DNS_DEFAULTS: Defaults = Defaults { retry: 3, delay_before_retry: None };
 
 /// Record types by the names hickory reads.
@@ -67,64 +69,165 @@ const RECORD_TYPES: &[&str] = &[
     "TXT",
 ];
 
-/// A checker while its block is read.
+/// What checkers of all types share, while the block of one is read.
 #[derive(Debug, Default)]
-struct Draft {
-    settings: Settings,
-    connect_ip: Option<(IpAddr, Span)>,
-    connect_port: Option<u16>,
-    bindto: Option<(IpAddr, Span)>,
-    bind_port: Option<(u16, Span)>,
-    bind_if: Option<Span>,
-    fwmark: u32,
-    name: Option<(Name, Span)>,
-    record_type: Option<RecordType>,
-    /// Something about the target could not be read, so nothing more is said about it.
-    is_doubtful: bool,
+pub(super) struct Common {
+    pub(super) settings: Settings,
+    pub(super) connect_ip: Option<Setting<IpAddr>>,
+    pub(super) connect_port: Option<Setting<u16>>,
+    pub(super) bindto: Option<Setting<IpAddr>>,
+    pub(super) bind_port: Option<Setting<u16>>,
+    /// The name as it is written.
+    pub(super) bind_if: Option<Setting<Span>>,
+    pub(super) fwmark: Setting<u32>,
+    pub(super) log_all_failures: Setting<bool>,
+    /// Something could not be read without which nothing can be checked, so nothing more is said about it.
+    pub(super) is_doubtful: bool,
 }
 
+const LEVEL: Level = Level::Checker;
+
 impl Lowering<'_> {
-    /// Takes a checker that is probed.
-    pub(super) fn checker(&mut self, directive: Directive<'_>, server: &Server) {
-        let is_dns = self.reader.bytes(directive.keyword()) == b"DNS_CHECK";
-        let block = if is_dns { BlockKind::DnsCheck } else { BlockKind::TcpCheck };
-        if !directive.is_doubtful() {
-            self.reader.ignored_after(directive, 0);
-        }
-        let mut draft = Draft::default();
-        for child in directive.children() {
-            draft.is_doubtful |= child.is_doubtful();
-            if self.value(child, block) {
-                continue;
+    /// Takes a checker of any type.
+    pub(super) fn checker(&mut self, directive: Directive<'_>, server: &mut Server) {
+        let keyword = self.reader.bytes(directive.keyword());
+        let errors = self.reader.diagnostics.count(Severity::Error);
+        let mut common = Common::default();
+        let mut script = None;
+        let (check, defaults) = match keyword {
+            b"TCP_CHECK" => (self.tcp_check(directive, &mut common), Some(TCP_DEFAULTS)),
+            b"DNS_CHECK" => (self.dns_check(directive, &mut common), Some(DNS_DEFAULTS)),
+            b"MISC_CHECK" => {
+                script = self.misc_check(directive, &mut common, server);
+                let check = script.as_ref().map(|(check, _)| Check::Misc(check.clone()));
+                (check, Some(MISC_DEFAULTS))
             }
-            match self.reader.bytes(child.keyword()) {
-                b"name" | b"type" => self.question(child, &mut draft),
-                _ => self.connection_option(child, &mut draft),
+            _ => {
+                let is_known = CHECKERS_OPAQUE.iter().any(|known| known.as_bytes() == keyword);
+                if is_known {
+                    self.skip(directive);
+                } else if !directive.is_doubtful() {
+                    self.unknown(directive, BlockKind::RealServer);
+                }
+                return;
             }
-        }
-        let (Some(address), false) = (server.address, draft.is_doubtful) else { return };
-        let Some((target, connection)) = self.connection(directive, &draft, address, server) else {
+        };
+        let has_errors = errors < self.reader.diagnostics.count(Severity::Error);
+        server.is_doubtful |= has_errors;
+        let (Some(address), Some(check), false) = (server.address, check, common.is_doubtful)
+        else {
             return;
         };
-        let defaults = if is_dns { DNS_DEFAULTS } else { TCP_DEFAULTS };
-        let settings = draft.settings.over(&server.settings);
-        let timing = self.intern_timing(settings.timing(defaults));
-        let connection = Connection { timeout: settings.timeout(), ..connection };
-        let spec = self.intern_spec(if is_dns {
-            ProbeSpec::Dns(DnsSpec {
-                connection,
-                name: draft.name.map_or_else(Name::root, |(name, _)| name),
-                record_type: draft.record_type.unwrap_or(RecordType::SOA),
-                require: self.options.dns_require,
-            })
+        let network = if check.has_network() {
+            let Some(network) = self.network(directive, &common, address, server, &check) else {
+                server.is_doubtful = true;
+                return;
+            };
+            Some(network)
         } else {
-            ProbeSpec::Tcp(TcpSpec { connection, handshake: self.options.handshake })
-        });
+            None
+        };
+        let settings = common.settings.over(&server.settings);
+        match (script, defaults) {
+            (Some((_, key)), Some(_)) if !self.options.no_scripts => {
+                let (key, first) = *key;
+                let spec = self.intern_script(key, first);
+                self.probe(directive, server, address, spec, &settings, MISC_DEFAULTS);
+            }
+            (None, Some(defaults)) => {
+                if let Some(spec) = self.probe_spec(&check, network.as_ref()) {
+                    let target = network.as_ref().map_or(address, |network| network.target);
+                    let spec = self.intern_spec(spec);
+                    self.probe(directive, server, target, spec, &settings, defaults);
+                } else {
+                    self.skip(directive);
+                }
+            }
+            _ => self.skip(directive),
+        }
+        if let Some(checkers) = &mut server.checkers {
+            checkers.push(effective::Checker {
+                header: directive.keyword(),
+                timers: defaults.map(|defaults| settings.timers(defaults)),
+                alpha: settings.alpha(),
+                log_all_failures: common.log_all_failures,
+                network,
+                check,
+            });
+        }
+    }
+
+    /// Adds a checker that is probed.
+    fn probe(
+        &mut self,
+        directive: Directive<'_>,
+        server: &Server,
+        target: SocketAddr,
+        spec: SpecId,
+        settings: &Settings,
+        defaults: Defaults,
+    ) {
+        let timing = self.intern_timing(settings.timing(defaults));
         let line = directive.line();
         self.fleet.checkers.push(Checker { real_server: server.id, target, spec, timing, line });
     }
 
-    fn connection_option(&mut self, child: Directive<'_>, draft: &mut Draft) {
+    /// How to probe; `None` for what is not probed yet.
+    fn probe_spec(&self, check: &Check, network: Option<&Network>) -> Option<ProbeSpec> {
+        let connection = network?.connection();
+        match check {
+            Check::Tcp(_) => {
+                Some(ProbeSpec::Tcp(TcpSpec { connection, handshake: self.options.handshake }))
+            }
+            Check::Dns(check) => Some(ProbeSpec::Dns(DnsSpec {
+                connection,
+                name: check.name.value.clone(),
+                record_type: check.record_type.value,
+                require: self.options.dns_require,
+            })),
+            _ => None,
+        }
+    }
+
+    fn tcp_check(&mut self, directive: Directive<'_>, common: &mut Common) -> Option<Check> {
+        self.begin_checker(directive);
+        for child in directive.children() {
+            common.is_doubtful |= child.is_doubtful();
+            if !self.value(child, BlockKind::TcpCheck) {
+                self.common_option(child, common);
+            }
+        }
+        Some(Check::Tcp(TcpCheck {}))
+    }
+
+    fn dns_check(&mut self, directive: Directive<'_>, common: &mut Common) -> Option<Check> {
+        self.begin_checker(directive);
+        let mut check = DnsCheck {
+            record_type: Setting::default_of(RecordType::SOA),
+            name: Setting::default_of(Name::root()),
+        };
+        for child in directive.children() {
+            common.is_doubtful |= child.is_doubtful();
+            if self.value(child, BlockKind::DnsCheck) {
+                continue;
+            }
+            match self.reader.bytes(child.keyword()) {
+                b"name" | b"type" => self.question(child, &mut check),
+                _ => self.common_option(child, common),
+            }
+        }
+        Some(Check::Dns(check))
+    }
+
+    /// Nothing stands between the keyword of a checker and its block.
+    pub(super) fn begin_checker(&mut self, directive: Directive<'_>) {
+        if !directive.is_doubtful() {
+            self.reader.ignored_after(directive, 0);
+        }
+    }
+
+    /// Takes a keyword that checkers of several types share.
+    pub(super) fn common_option(&mut self, child: Directive<'_>, common: &mut Common) {
         let header = child.header();
         let keyword = self.reader.bytes(child.keyword());
         match keyword {
@@ -132,35 +235,43 @@ impl Lowering<'_> {
                 let address = self.reader.argument(child, "an address");
                 self.reader.ignored_after(child, 1);
                 let address = address.and_then(|span| self.reader.address(span));
-                draft.is_doubtful |= address.is_none();
-                let place =
-                    if keyword == b"bindto" { &mut draft.bindto } else { &mut draft.connect_ip };
-                keep(place, address.map(|address| (address, header)));
+                let address = address.map(|address| Setting::written(address, LEVEL, header));
+                if keyword == b"bindto" {
+                    keep(&mut common.bindto, address);
+                } else {
+                    // Whom to ask is not known now; what keepalived does then can never fail.
+                    common.is_doubtful |= address.is_none();
+                    keep(&mut common.connect_ip, address);
+                }
             }
             b"connect_port" | b"bind_port" => {
                 let port = self.reader.argument(child, "a port");
                 self.reader.ignored_after(child, 1);
                 let port = port.and_then(|span| self.reader.port(span));
-                draft.is_doubtful |= port.is_none();
+                let port = port.map(|port| Setting::written(port, LEVEL, header));
                 if keyword == b"bind_port" {
-                    keep(&mut draft.bind_port, port.map(|port| (port, header)));
+                    keep(&mut common.bind_port, port);
                 } else {
-                    keep(&mut draft.connect_port, port);
+                    keep(&mut common.connect_port, port);
                 }
             }
             b"bind_if" => {
                 let name = self.reader.argument(child, "an interface");
                 self.reader.ignored_after(child, 1);
                 let name = name.filter(|span| self.is_interface(*span));
-                draft.is_doubtful |= name.is_none();
-                keep(&mut draft.bind_if, name);
+                keep(&mut common.bind_if, name.map(|span| Setting::written(span, LEVEL, header)));
             }
             b"fwmark" => {
                 if let Some(mark) = self.reader.number(child, 0..=u64::from(u32::MAX)) {
-                    draft.fwmark = mark as u32;
+                    common.fwmark = Setting::written(mark as u32, LEVEL, header);
                 }
             }
-            _ => drop(draft.settings.read(&mut self.reader, child, 0)),
+            b"log_all_failures" => {
+                if let Some(is_on) = self.reader.boolean(child) {
+                    common.log_all_failures = Setting::written(is_on, LEVEL, header);
+                }
+            }
+            _ => drop(common.settings.read(&mut self.reader, child, LEVEL)),
         }
     }
 
@@ -183,20 +294,20 @@ impl Lowering<'_> {
     }
 
     /// Target and connection options; `None` where they contradict each other, which is reported.
-    fn connection(
+    fn network(
         &mut self,
         directive: Directive<'_>,
-        draft: &Draft,
+        common: &Common,
         address: SocketAddr,
         server: &Server,
-    ) -> Option<(SocketAddr, Connection)> {
-        let target = SocketAddr::new(
-            draft.connect_ip.map_or(address.ip(), |(address, _)| address),
-            draft.connect_port.unwrap_or(address.port()),
-        );
-        let target_span = draft.connect_ip.map_or(server.header, |(_, span)| span);
+        check: &Check,
+    ) -> Option<Network> {
+        let connect_ip = common.connect_ip.unwrap_or(Setting::default_of(address.ip()));
+        let connect_port = common.connect_port.unwrap_or(Setting::default_of(address.port()));
+        let target = SocketAddr::new(connect_ip.value, connect_port.value);
+        let target_span = connect_ip.origin.span().unwrap_or(server.header);
         let mut is_right = true;
-        if target.port() == 0 {
+        if target.port() == 0 && !matches!(check, Check::Ping(_)) {
             is_right = false;
             self.reader.report(
                 Diagnostic::new(Code::NoPort, "nothing says which port to check")
@@ -205,11 +316,12 @@ impl Lowering<'_> {
                     .help("give the real server a port, or the checker a `connect_port`"),
             );
         }
-        if let Some((bindto, span)) = draft.bindto
-            && bindto.is_ipv4() != target.is_ipv4()
+        if let Some(bindto) = common.bindto
+            && bindto.value.is_ipv4() != target.is_ipv4()
         {
             is_right = false;
-            let (source, family) = (Family::of(bindto), Family::of(target.ip()));
+            let (source, family) = (Family::of(bindto.value), Family::of(target.ip()));
+            let span = bindto.origin.span().unwrap_or(directive.keyword());
             self.reader.report(
                 Diagnostic::new(
                     Code::FamilyMismatch,
@@ -221,7 +333,7 @@ impl Lowering<'_> {
         }
         if let IpAddr::V6(target) = target.ip()
             && target.is_unicast_link_local()
-            && draft.bind_if.is_none()
+            && common.bind_if.is_none()
         {
             is_right = false;
             self.reader.report(
@@ -233,47 +345,57 @@ impl Lowering<'_> {
                 .also(target_span, "the target"),
             );
         }
-        if let (Some((_, span)), None) = (draft.bind_port, draft.bindto) {
+        if let (Some(bind_port), None) = (common.bind_port, common.bindto)
+            && let Some(span) = bind_port.origin.span()
+        {
             self.reader.report(
                 Diagnostic::new(Code::NoEffect, "`bind_port` has no effect without `bindto`")
                     .at(span, ""),
             );
         }
-        let bind_if = match draft.bind_if {
-            Some(span) => {
-                let name = self.reader.utf8(span)?;
-                Some(self.intern_interface(name))
+        let bind_if = match common.bind_if {
+            Some(name) => {
+                let text = self.reader.utf8(name.value)?;
+                let text = self.intern_interface(text);
+                name.map(|_| Some(text))
             }
-            None => None,
+            None => Setting::default(),
         };
-        let connection = Connection {
-            bindto: draft.bindto.map(|(address, _)| address),
-            bind_port: draft.bindto.and(draft.bind_port).map(|(port, _)| port),
+        let bind_port = common.bindto.and(common.bind_port);
+        let network = Network {
+            target,
+            connect_ip,
+            connect_port,
+            bindto: optional(common.bindto),
+            bind_port: optional(bind_port),
             bind_if,
-            fwmark: draft.fwmark,
-            ..Connection::default()
+            fwmark: common.fwmark,
+            connect_timeout: common.settings.over(&server.settings).connect_timeout(),
         };
-        is_right.then_some((target, connection))
+        is_right.then_some(network)
     }
 
     /// `name` and `type` of a DNS_CHECK.
-    fn question(&mut self, child: Directive<'_>, draft: &mut Draft) {
+    fn question(&mut self, child: Directive<'_>, check: &mut DnsCheck) {
         let is_name = self.reader.bytes(child.keyword()) == b"name";
         let wants = if is_name { "a domain name" } else { "a record type" };
         let Some(span) = self.reader.argument(child, wants) else { return };
         self.reader.ignored_after(child, 1);
         if !is_name {
-            keep(&mut draft.record_type, self.record_type(span));
+            if let Some(record_type) = self.record_type(span) {
+                check.record_type = Setting::written(record_type, LEVEL, child.header());
+            }
             return;
         }
         let name = self.domain_name(span);
-        match &draft.name {
-            Some((_, first)) => self.reader.report(
+        match (check.name.origin.span(), name) {
+            (Some(first), _) => self.reader.report(
                 Diagnostic::new(Code::NoEffect, "second `name` in one checker")
                     .at(child.header(), "this one is ignored")
-                    .also(*first, "the one that counts"),
+                    .also(first, "the one that counts"),
             ),
-            None => draft.name = name.map(|name| (name, child.header())),
+            (None, Some(name)) => check.name = Setting::written(name, LEVEL, child.header()),
+            (None, None) => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::effective::{Family, ForwardingMethod, Level, Setting, Tunnel};
 use super::lower::Lowering;
 use super::virtual_server::Draft;
 use crate::conf::{Code, Diagnostic, Directive};
@@ -11,34 +12,24 @@ const SCHEDULERS: &[&str] = &[
     "dh", "fo", "lblc", "lblcr", "lc", "mh", "nq", "ovf", "rr", "sed", "sh", "twos", "wlc", "wrr",
 ];
 
-/// IPv4 or IPv6.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Family {
-    V4,
-    V6,
-}
+/// Flags of schedulers, as they are spelled.
+const SCHEDULER_FLAGS: &[&str] =
+    &["flag-1", "flag-2", "flag-3", "mh-fallback", "mh-port", "sh-fallback", "sh-port"];
 
 impl Family {
+    /// The family of an address.
     pub(super) fn of(address: IpAddr) -> Family {
-        if address.is_ipv4() { Family::V4 } else { Family::V6 }
+        if address.is_ipv4() { Family::Inet } else { Family::Inet6 }
     }
 }
 
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Family::V4 => "IPv4",
-            Family::V6 => "IPv6",
+            Family::Inet => "IPv4",
+            Family::Inet6 => "IPv6",
         })
     }
-}
-
-/// `lvs_method`.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Method {
-    Nat,
-    Dr,
-    Tun,
 }
 
 impl Lowering<'_> {
@@ -46,8 +37,8 @@ impl Lowering<'_> {
         let Some(span) = self.reader.argument(child, "`inet` or `inet6`") else { return };
         self.reader.ignored_after(child, 1);
         let family = match self.reader.choice(span, &["inet", "inet6"]) {
-            Some("inet") => Family::V4,
-            Some(_) => Family::V6,
+            Some("inet") => Family::Inet,
+            Some(_) => Family::Inet6,
             None => return,
         };
         match vs.family {
@@ -62,87 +53,117 @@ impl Lowering<'_> {
     }
 
     /// `NAT`, `DR` or `TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]`.
-    pub(super) fn method(&mut self, child: Directive<'_>) -> Option<Method> {
+    pub(super) fn method(&mut self, child: Directive<'_>) -> Option<ForwardingMethod> {
         let span = self.reader.argument(child, "`NAT`, `DR` or `TUN`")?;
-        let method = match self.reader.choice(span, &["NAT", "DR", "TUN"])? {
-            "NAT" => Method::Nat,
-            "DR" => Method::Dr,
-            _ => Method::Tun,
-        };
-        if method != Method::Tun {
-            self.reader.ignored_after(child, 1);
-            return Some(method);
+        match self.reader.choice(span, &["NAT", "DR", "TUN"])? {
+            "NAT" => {
+                self.reader.ignored_after(child, 1);
+                Some(ForwardingMethod::Nat)
+            }
+            "DR" => {
+                self.reader.ignored_after(child, 1);
+                Some(ForwardingMethod::Dr)
+            }
+            _ => Some(ForwardingMethod::Tun(self.tunnel(child))),
         }
-        let mut kind = "ipip";
-        let mut has_port = false;
+    }
+
+    /// `[type ipip|gue port N|gre] [nocsum|csum|remcsum]`, after `TUN`.
+    fn tunnel(&mut self, child: Directive<'_>) -> Tunnel {
+        let mut tunnel = Tunnel { kind: "ipip", port: None, checksum: None };
         let mut words = child.arguments()[1..].iter();
         while let Some(word) = words.next() {
             let known = &["type", "port", "nocsum", "csum", "remcsum"];
             let problem = match self.reader.choice(*word, known) {
                 Some("type") => match words.next() {
                     Some(word) => {
-                        kind = self.reader.choice(*word, &["ipip", "gue", "gre"]).unwrap_or(kind);
+                        let kind = self.reader.choice(*word, &["ipip", "gue", "gre"]);
+                        tunnel.kind = kind.unwrap_or(tunnel.kind);
                         None
                     }
                     None => Some("`type` needs `ipip`, `gue` or `gre`"),
                 },
                 Some("port") => match words.next() {
                     Some(word) => {
-                        self.reader.port(*word);
-                        has_port = true;
+                        tunnel.port = self.reader.port(*word);
                         None
                     }
                     None => Some("`port` needs a number"),
                 },
-                Some("csum") if kind == "ipip" => Some("`csum` does not go with `ipip`"),
-                Some("remcsum") if kind == "gre" => Some("`remcsum` does not go with `gre`"),
-                _ => None,
+                Some("csum") if tunnel.kind == "ipip" => Some("`csum` does not go with `ipip`"),
+                Some("remcsum") if tunnel.kind == "gre" => Some("`remcsum` does not go with `gre`"),
+                Some("nocsum") => {
+                    tunnel.checksum = None;
+                    None
+                }
+                checksum => {
+                    tunnel.checksum = checksum.or(tunnel.checksum);
+                    None
+                }
             };
             if let Some(problem) = problem {
                 self.reader.report(Diagnostic::new(Code::BadChoice, problem).at(*word, ""));
             }
         }
-        if kind == "gue" && !has_port {
+        let has_port = child.arguments().iter().any(|word| self.reader.bytes(*word) == b"port");
+        if tunnel.kind == "gue" && !has_port {
             self.reader.report(
                 Diagnostic::new(Code::MissingArgument, "`gue` needs a `port`")
                     .at(child.header(), ""),
             );
         }
-        Some(method)
+        tunnel
     }
 
     pub(super) fn scheduler(&mut self, child: Directive<'_>, vs: &mut Draft) {
         let Some(span) = self.reader.argument(child, "a scheduler") else { return };
         self.reader.ignored_after(child, 1);
-        let word = self.reader.bytes(span);
-        vs.scheduler = SCHEDULERS.iter().copied().find(|known| known.as_bytes() == word);
-        if vs.scheduler.is_none() {
-            let text = self.reader.text(span);
+        let Some(word) = self.reader.utf8(span) else { return };
+        vs.model.scheduler = Setting::written(word.into(), Level::VirtualServer, child.header());
+        if !SCHEDULERS.contains(&word) {
             let mut found = Diagnostic::new(
                 Code::UnknownScheduler,
-                format!("`{text}` is no scheduler that keepalived documents"),
+                format!("`{word}` is no scheduler that keepalived documents"),
             )
             .at(span, "");
-            if let Some(nearest) = super::keywords::nearest(&text, SCHEDULERS.iter().copied()) {
+            if let Some(nearest) = super::keywords::nearest(word, SCHEDULERS.iter().copied()) {
                 found = found.help(format!("did you mean `{nearest}`?"));
             }
             self.reader.report(found);
         }
     }
 
-    pub(super) fn scheduler_flag(&mut self, child: Directive<'_>, scheduler: &str, vs: &Draft) {
+    /// `sh-port`, `mh-fallback`: only after the scheduler they belong to.
+    pub(super) fn scheduler_flag(&mut self, child: Directive<'_>, scheduler: &str, vs: &mut Draft) {
         self.reader.ignored_after(child, 0);
-        if vs.scheduler != Some(scheduler) {
+        if &*vs.model.scheduler.value != scheduler {
             let message = format!("this has no effect before `lvs_sched {scheduler}`");
             self.no_effect(child, &message);
+            return;
+        }
+        self.any_scheduler_flag(child, vs);
+    }
+
+    /// `flag-1`, `flag-2`, `flag-3`, and those that were found to go with their scheduler.
+    pub(super) fn any_scheduler_flag(&mut self, child: Directive<'_>, vs: &mut Draft) {
+        self.reader.ignored_after(child, 0);
+        let word = self.reader.bytes(child.keyword());
+        let flag = SCHEDULER_FLAGS.iter().copied().find(|flag| flag.as_bytes() == word);
+        if let Some(flag) = flag
+            && !vs.model.scheduler_flags.contains(&flag)
+        {
+            vs.model.scheduler_flags.push(flag);
         }
     }
 
-    pub(super) fn granularity(&mut self, child: Directive<'_>) {
+    pub(super) fn granularity(&mut self, child: Directive<'_>, vs: &mut Draft) {
         let Some(span) = self.reader.argument(child, "a mask") else { return };
         self.reader.ignored_after(child, 1);
-        if self.reader.text(span).parse::<Ipv4Addr>().is_err() {
-            self.reader.number_at(span, 1..=128);
+        let text = self.reader.text(span);
+        let is_mask = text.parse::<Ipv4Addr>().is_ok();
+        if is_mask || self.reader.number_at(span, 1..=128).is_some() {
+            vs.model.persistence_granularity =
+                Setting::written(Some(text.as_ref().into()), Level::VirtualServer, child.header());
         }
     }
 }

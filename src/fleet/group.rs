@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::forwarding::Family;
+use super::effective::{Family, GroupMember, GroupMembers, Setting};
 use super::lower::Lowering;
 use super::model::Protocol;
 use super::range::AddressRange;
@@ -23,6 +23,8 @@ pub(super) struct Group {
     has_addresses: bool,
     /// Its name or a member could not be read, which was reported.
     is_doubtful: bool,
+    /// Every line that could be read.
+    members: Vec<(GroupMember, Span)>,
 }
 
 /// A virtual server that names a group.
@@ -33,6 +35,8 @@ pub(super) struct GroupUse {
     pub(super) span: Span,
     /// `None` for one without real servers, which the fleet does not keep.
     pub(super) virtual_server: Option<VirtualServerId>,
+    /// Its place in the effective configuration.
+    pub(super) effective: Option<usize>,
     /// Family of its real servers and what says so; `None` where all are tunnelled.
     pub(super) family: Option<(Family, Span)>,
     pub(super) has_protocol: bool,
@@ -48,6 +52,7 @@ impl Lowering<'_> {
             mark: None,
             has_addresses: false,
             is_doubtful: false,
+            members: Vec::new(),
         };
         let errors = self.reader.diagnostics.count(Severity::Error);
         for member in directive.children() {
@@ -86,7 +91,15 @@ impl Lowering<'_> {
                     .also(first.header, "first defined here"),
             );
         } else {
-            self.groups.insert(name.into(), group);
+            let name: Arc<str> = name.into();
+            if let Some(effective) = &mut self.effective
+                && !group.is_empty()
+            {
+                let members = std::mem::take(&mut group.members);
+                let members = GroupMembers { header: group.header, members };
+                effective.groups.insert(Arc::clone(&name), members);
+            }
+            self.groups.insert(name, group);
         }
     }
 
@@ -96,14 +109,24 @@ impl Lowering<'_> {
         let words = member.words();
         if self.reader.bytes(words[0]) == b"fwmark" {
             let Some(mark) = self.reader.argument(member, "a mark") else { return };
-            self.reader.number_at(mark, 0..=u64::from(u32::MAX));
+            let number = self.reader.number_at(mark, 0..=u64::from(u32::MAX));
+            let mut family = None;
             match words.get(2).map(|family| self.reader.choice(*family, &["inet", "inet6"])) {
                 None => group.mark = group.mark.or(Some(span)),
-                Some(Some("inet")) => group.v4 = group.v4.or(Some(span)),
-                Some(Some(_)) => group.v6 = group.v6.or(Some(span)),
+                Some(Some("inet")) => {
+                    group.v4 = group.v4.or(Some(span));
+                    family = Some(Family::Inet);
+                }
+                Some(Some(_)) => {
+                    group.v6 = group.v6.or(Some(span));
+                    family = Some(Family::Inet6);
+                }
                 Some(None) => {}
             }
             self.reader.ignored_after(member, 2);
+            if let Some(number) = number {
+                group.members.push((GroupMember::Fwmark(number as u32, family), span));
+            }
             return;
         }
         let range = match AddressRange::parse(&self.reader.text(words[0])) {
@@ -130,10 +153,11 @@ impl Lowering<'_> {
                 )),
             );
         }
-        if let Some(port) = words.get(1) {
-            self.reader.optional_port(Some(port));
-        }
+        let port = self.reader.optional_port(words.get(1));
         self.reader.ignored_after(member, 1);
+        if let (Some(port), false) = (port, range.has_host_bits()) {
+            group.members.push((GroupMember::Addresses(range, port), span));
+        }
         group.has_addresses = true;
         let family = if range.first().is_ipv4() { &mut group.v4 } else { &mut group.v6 };
         *family = family.or(Some(span));
@@ -141,6 +165,8 @@ impl Lowering<'_> {
 
     /// Checks every use of a group, now that all are known.
     pub(super) fn settle_groups(&mut self) {
+        // Those whose group keepalived does not find or take.
+        let mut dropped = Vec::new();
         for used in std::mem::take(&mut self.group_uses) {
             let Some(group) = self.groups.get(&used.name) else {
                 let message = format!("no group `{}` is defined", used.name);
@@ -150,6 +176,7 @@ impl Lowering<'_> {
                     found = found.help(format!("did you mean `{nearest}`?"));
                 }
                 self.reader.report(found);
+                dropped.extend(used.effective);
                 continue;
             };
             if group.is_doubtful {
@@ -161,11 +188,12 @@ impl Lowering<'_> {
                         .at(used.span, "")
                         .also(group.header, "defined here"),
                 );
+                dropped.extend(used.effective);
                 continue;
             }
             let other = match used.family {
-                Some((Family::V4, _)) => group.v6,
-                Some((Family::V6, _)) => group.v4,
+                Some((Family::Inet, _)) => group.v6,
+                Some((Family::Inet6, _)) => group.v4,
                 None => None,
             };
             if let (Some((family, says)), Some(other)) = (used.family, other) {
@@ -175,6 +203,8 @@ impl Lowering<'_> {
                         .at(says, format!("this is {family}"))
                         .also(other, "this is not"),
                 );
+                dropped.extend(used.effective);
+                continue;
             }
             if group.has_addresses
                 && !used.has_protocol
@@ -182,6 +212,15 @@ impl Lowering<'_> {
             {
                 self.no_protocol(used.span);
                 self.fleet.virtual_servers[id.index()].protocol = Some(Protocol::Udp);
+                if let (Some(effective), Some(place)) = (&mut self.effective, used.effective) {
+                    effective.virtual_servers[place].protocol =
+                        Setting::default_of(Some(Protocol::Udp));
+                }
+            }
+        }
+        if let Some(effective) = &mut self.effective {
+            for place in dropped.into_iter().rev() {
+                effective.virtual_servers.remove(place);
             }
         }
     }

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use thiserror::Error;
 
+use super::effective::Effective;
 use super::lower::Lowering;
 use super::model::{DnsRequire, Fleet, Handshake};
 use super::script::user::UserName;
-use crate::conf::{Parser, Problems, Severity, Source, SourceTooLarge, Sources, Tree};
+use crate::conf::{Diagnostics, Parser, Problems, Severity, Source, SourceTooLarge, Sources, Tree};
 
 /// What the command line says about every checker.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -71,9 +72,63 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Rejected> {
 
 /// Reads a configuration that is in memory. `name` is what diagnostics call it.
 pub fn load_text(name: &str, text: Vec<u8>, options: &LoadOptions) -> Result<Loaded, Rejected> {
+    let Analysis { sources, fleet, diagnostics, .. } = read(name, text, options, false)?;
+    let problems = Problems::new(diagnostics, &sources);
+    if problems.count(Severity::Error) > 0 {
+        return Err(Rejected::Invalid { name: name.to_owned(), problems });
+    }
+    Ok(Loaded { fleet, problems })
+}
+
+/// A configuration with everything that is known of it, good or bad.
+#[derive(Debug)]
+pub struct Analysis {
+    /// How diagnostics call it.
+    pub name: String,
+    /// Its files.
+    pub sources: Sources,
+    /// What would be probed, were there no errors.
+    pub fleet: Fleet,
+    /// Every setting and its origin. Where there are errors it is what keepalived would make of the
+    /// configuration, as far as that can be said.
+    pub effective: Effective,
+    /// Errors, warnings and notes, in the order they were found.
+    pub diagnostics: Diagnostics,
+}
+
+/// Reads a configuration file for a reader: errors do not reject it.
+///
+/// # Errors
+/// Only where there is nothing to read.
+pub fn analyse(path: &Path, options: &LoadOptions) -> Result<Analysis, Rejected> {
+    let name = path.display().to_string();
+    match std::fs::read(path) {
+        Ok(text) => analyse_text(&name, text, options),
+        Err(error) => Err(Rejected::Read { name, error }),
+    }
+}
+
+/// The same of a configuration that is in memory.
+///
+/// # Errors
+/// Where it is too large.
+pub fn analyse_text(
+    name: &str,
+    text: Vec<u8>,
+    options: &LoadOptions,
+) -> Result<Analysis, Rejected> {
+    read(name, text, options, true)
+}
+
+fn read(
+    name: &str,
+    text: Vec<u8>,
+    options: &LoadOptions,
+    keep_effective: bool,
+) -> Result<Analysis, Rejected> {
     let mut sources = Sources::default();
     let file = sources.add(Source::new(name, text)?).unwrap_or_default();
-    let mut lowering = Lowering::new(&sources, options.clone());
+    let mut lowering = Lowering::new(&sources, options.clone(), keep_effective);
     let mut parser = Parser::new(&sources, file);
     let mut tree = Tree::for_source(sources.file(file));
     while parser.next(&mut tree, &mut lowering.reader.diagnostics) {
@@ -82,13 +137,10 @@ pub fn load_text(name: &str, text: Vec<u8>, options: &LoadOptions) -> Result<Loa
         }
     }
     drop((parser, tree));
-    let (mut fleet, diagnostics) = lowering.finish();
+    let (mut fleet, effective, diagnostics) = lowering.finish();
     fleet.digest = digest(&sources);
-    let problems = Problems::new(diagnostics, &sources);
-    if problems.count(Severity::Error) > 0 {
-        return Err(Rejected::Invalid { name: name.to_owned(), problems });
-    }
-    Ok(Loaded { fleet, problems })
+    let effective = effective.unwrap_or_default();
+    Ok(Analysis { name: name.to_owned(), sources, fleet, effective, diagnostics })
 }
 
 /// FNV-1a of 64 bits over the bytes of all files, as 16 hex digits: names a configuration in records.

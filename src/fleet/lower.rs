@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use memchr::memmem;
 
+use super::effective::{Effective, Globals};
 use super::group::{Group, GroupUse};
 use super::keywords::{Shape, homes, known, nearest, place, shape};
 use super::load::LoadOptions;
@@ -28,6 +29,9 @@ pub(super) struct Lowering<'s> {
     /// Virtual servers that name a group; the group may be defined after them.
     pub(super) group_uses: Vec<GroupUse>,
     pub(super) scripts: Scripts,
+    pub(super) globals: Globals,
+    /// All that is known, where somebody asks for it.
+    pub(super) effective: Option<Effective>,
     specs: FastMap<ProbeSpec, SpecId>,
     timings: FastMap<Timing, u32>,
     interfaces: BTreeSet<Arc<str>>,
@@ -36,7 +40,12 @@ pub(super) struct Lowering<'s> {
 }
 
 impl<'s> Lowering<'s> {
-    pub(super) fn new(sources: &'s Sources, options: LoadOptions) -> Lowering<'s> {
+    /// `keep_effective`: all that is known is kept, for a reader, and not only what is probed.
+    pub(super) fn new(
+        sources: &'s Sources,
+        options: LoadOptions,
+        keep_effective: bool,
+    ) -> Lowering<'s> {
         let mut fleet = Fleet::default();
         // As with the tree: room for what the text can hold, so that no step leaves a hole behind.
         let count = |word: &[u8]| -> usize {
@@ -56,6 +65,8 @@ impl<'s> Lowering<'s> {
             groups: BTreeMap::new(),
             group_uses: Vec::new(),
             scripts,
+            globals: Globals::default(),
+            effective: keep_effective.then(Effective::default),
             specs: FastMap::default(),
             timings: FastMap::default(),
             interfaces: BTreeSet::new(),
@@ -69,27 +80,20 @@ impl<'s> Lowering<'s> {
         match keyword {
             b"virtual_server" => self.virtual_server(directive),
             b"virtual_server_group" => self.group(directive),
-            b"global_defs" => {
-                self.reader.ignored_after(directive, 0);
-                for child in directive.children() {
-                    if self.reader.bytes(child.keyword()) == b"notification_email" {
-                        self.reader.ignored_after(child, 0);
-                    } else if !self.value(child, BlockKind::GlobalDefs) {
-                        self.script_global(child);
-                    }
-                }
-            }
+            b"global_defs" => self.global_defs(directive),
             _ if ROOT_OPAQUE.iter().any(|known| known.as_bytes() == keyword) => {
-                self.skip(directive)
+                self.foreign(keyword, directive.keyword());
+                self.skip(directive);
             }
             _ => drop(self.value(directive, BlockKind::Root)),
         }
     }
 
     /// Settles what needs the whole configuration, and gives the fleet and all that is to be said.
-    pub(super) fn finish(mut self) -> (Fleet, Diagnostics) {
+    pub(super) fn finish(mut self) -> (Fleet, Option<Effective>, Diagnostics) {
         self.settle_groups();
         self.settle_scripts();
+        self.settle_effective();
         for (keyword, (first, count)) in std::mem::take(&mut self.skipped) {
             let keyword = String::from_utf8_lossy(keyword).into_owned();
             let is_checker = keyword.ends_with("_CHECK") || keyword.ends_with("_GET");
@@ -117,7 +121,7 @@ impl<'s> Lowering<'s> {
                 "the configuration has no checker that can be probed",
             ));
         }
-        (self.fleet, self.reader.diagnostics)
+        (self.fleet, self.effective, self.reader.diagnostics)
     }
 
     /// Checks a directive that only has values and that no code here acts on; false where the block's

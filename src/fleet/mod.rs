@@ -8,12 +8,14 @@ mod checker;
 pub mod effective;
 pub mod exclude;
 mod forwarding;
+mod globals;
 mod group;
 mod keywords;
 mod label;
 mod load;
 mod lower;
 pub mod model;
+mod notify;
 pub mod range;
 mod real_server;
 pub mod script;
@@ -26,7 +28,7 @@ mod virtual_server;
 
 pub use exclude::ExcludeList;
 pub use label::RETRIES_DEFAULT;
-pub use load::{LoadOptions, Loaded, Rejected, load, load_text};
+pub use load::{Analysis, LoadOptions, Loaded, Rejected, analyse, analyse_text, load, load_text};
 pub use model::{
     Checker, Connection, DnsRequire, DnsSpec, Fleet, Handshake, MiscSpec, ProbeSpec, Protocol,
     RealServer, ScriptCommand, ScriptUser, Service, TcpSpec, Timing, VirtualServer,

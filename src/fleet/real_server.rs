@@ -1,14 +1,15 @@
 //! `real_server`: its options first, wherever they stand, then its checkers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::forwarding::{Family, Method};
+use super::effective::{self, Family, ForwardingMethod, Level, Setting};
 use super::lower::Lowering;
 use super::model::{RealServer, Service};
 use super::settings::Settings;
 use super::virtual_server::{Draft, WEIGHT_MAX};
-use crate::conf::blocks::{BlockKind, CHECKERS_OPAQUE};
+use crate::conf::blocks::BlockKind;
 use crate::conf::{Code, Diagnostic, Directive, Span};
 use crate::id::RealServerId;
 
@@ -22,45 +23,77 @@ pub(super) struct Server {
     /// Those of the virtual server included.
     pub(super) settings: Settings,
     /// `delay_loop` of the virtual server.
-    pub(super) service_delay_loop: Duration,
+    pub(super) service_delay_loop: Setting<Duration>,
+    /// `virtualhost`, of the virtual server where it has none of its own.
+    pub(super) virtualhost: Setting<Option<Arc<str>>>,
+    /// Its checkers, where they are asked for.
+    pub(super) checkers: Option<Vec<effective::Checker>>,
+    /// A checker could not be read, which was reported.
+    pub(super) is_doubtful: bool,
 }
 
 impl Lowering<'_> {
     /// Takes a `real_server` block.
     pub(super) fn real_server(&mut self, directive: Directive<'_>, vs: &mut Draft) {
+        const LEVEL: Level = Level::RealServer;
         let header = directive.header();
         let written = if directive.is_doubtful() { None } else { self.server_address(directive) };
         let mut settings = Settings::default();
-        let mut weight = vs.weight;
-        let mut inhibit_on_failure = vs.inhibit_on_failure;
-        let mut method = vs.method;
+        let mut model = effective::RealServer::new(header, &vs.model);
         let mut has_method = vs.has_method;
-        let is_checker = |block: &[u8]| block.ends_with(b"_CHECK") || block.ends_with(b"_GET");
+        let mut is_doubtful = false;
         for child in directive.children() {
+            is_doubtful |= child.is_doubtful();
             let keyword = self.reader.bytes(child.keyword());
             has_method |= keyword == b"lvs_method";
             if is_checker(keyword) || self.value(child, BlockKind::RealServer) {
                 continue;
             }
+            let header = child.header();
+            let reader = &mut self.reader;
             match keyword {
                 b"weight" => {
-                    if let Some(number) = self.reader.number(child, 0..=WEIGHT_MAX) {
-                        weight = number as u32;
+                    if let Some(weight) = reader.number(child, 0..=WEIGHT_MAX) {
+                        model.weight = Setting::written(weight as u32, LEVEL, header);
                     }
                 }
                 b"inhibit_on_failure" => {
-                    inhibit_on_failure = self.reader.boolean(child).unwrap_or(inhibit_on_failure);
+                    if let Some(is_on) = reader.boolean(child) {
+                        model.inhibit_on_failure = Setting::written(is_on, LEVEL, header);
+                    }
                 }
-                b"lvs_method" => method = self.method(child).or(method),
-                _ => drop(settings.read(&mut self.reader, child, 1)),
+                b"lvs_method" => {
+                    if let Some(method) = self.method(child) {
+                        model.method = Setting::written(method, LEVEL, header);
+                    }
+                }
+                b"uthreshold" | b"lthreshold" => {
+                    if let Some(limit) = reader.number(child, 0..=u64::from(u32::MAX)) {
+                        let limit = Setting::written(limit as u32, LEVEL, header);
+                        match keyword {
+                            b"uthreshold" => model.thresholds.upper = limit,
+                            _ => model.thresholds.lower = limit,
+                        }
+                    }
+                }
+                b"notify_up" => self.notify(child, LEVEL, &mut model.notify_up),
+                b"notify_down" => self.notify(child, LEVEL, &mut model.notify_down),
+                b"smtp_alert" => {
+                    if let Some(is_on) = reader.boolean(child) {
+                        model.smtp_alert = Setting::written(is_on, LEVEL, header);
+                    }
+                }
+                b"virtualhost" => self.name(child, LEVEL, &mut model.virtualhost),
+                b"snmp_name" => self.name(child, LEVEL, &mut model.snmp_name),
+                _ => drop(settings.read(reader, child, LEVEL)),
             }
         }
+        let method = model.method.value;
         if !has_method {
             vs.without_method.get_or_insert(header);
         }
-        if let Some(address) = written {
-            self.check_family(address.ip(), header, method, vs);
-        }
+        let is_of_family =
+            written.is_none_or(|address| self.check_family(address.ip(), header, method, vs));
         let address = written.map(|address| match address.port() {
             0 => SocketAddr::new(address.ip(), vs.port()),
             _ => address,
@@ -68,35 +101,49 @@ impl Lowering<'_> {
         if let Some(written) = written {
             self.check_port(written, header, method, vs);
         }
-        let server = Server {
+        let mut server = Server {
             id: RealServerId(self.fleet.real_servers.len() as u32),
             address,
             header,
             settings: settings.over(&vs.settings),
             service_delay_loop: vs.settings.delay_loop(),
+            virtualhost: match model.virtualhost.value {
+                Some(_) => model.virtualhost.clone(),
+                None => vs.model.virtualhost.clone(),
+            },
+            checkers: self.effective.is_some().then(Vec::new),
+            is_doubtful,
         };
         vs.headers.push(header);
         self.fleet.real_servers.push(RealServer {
             virtual_server: vs.id,
             address: address.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)),
-            weight,
-            inhibit_on_failure,
+            weight: model.weight.value,
+            inhibit_on_failure: model.inhibit_on_failure.value,
             line: directive.line(),
         });
         for child in directive.children() {
             let keyword = self.reader.bytes(child.keyword());
-            match keyword {
-                b"DNS_CHECK" | b"TCP_CHECK" => self.checker(child, &server),
-                b"MISC_CHECK" if self.options.no_scripts => self.skip(child),
-                b"MISC_CHECK" => self.script(child, &server),
-                _ if CHECKERS_OPAQUE.iter().any(|known| known.as_bytes() == keyword) => {
-                    self.skip(child)
-                }
-                _ if is_checker(keyword) && !child.is_doubtful() => {
-                    self.unknown(child, BlockKind::RealServer);
-                }
-                _ => {}
+            if is_checker(keyword) {
+                self.checker(child, &mut server);
             }
+        }
+        if let Some(checkers) = server.checkers {
+            let address = address.filter(|_| is_of_family);
+            vs.servers.push(address.map(|address| {
+                model.address = address;
+                model.has_port = written.is_some_and(|written| written.port() != 0);
+                let settings = &server.settings;
+                model.alpha = settings.alpha();
+                model.delay_loop = settings.delay_loop();
+                model.delay_before_retry = settings.delay_before_retry();
+                model.retry = settings.retry();
+                model.warmup = settings.warmup();
+                model.connect_timeout = settings.connect_timeout();
+                model.checkers = checkers;
+                model.is_doubtful = server.is_doubtful;
+                model
+            }));
         }
     }
 
@@ -108,30 +155,36 @@ impl Lowering<'_> {
         Some(SocketAddr::new(address?, port?))
     }
 
-    /// A real server has the family of its virtual server, unless a tunnel leads to it.
+    /// Whether a real server has the family of its virtual server, as it must unless a tunnel leads to it.
     fn check_family(
         &mut self,
         address: IpAddr,
         header: Span,
-        method: Option<Method>,
+        method: ForwardingMethod,
         vs: &mut Draft,
-    ) {
-        if method == Some(Method::Tun) {
-            return;
+    ) -> bool {
+        if matches!(method, ForwardingMethod::Tun(_)) {
+            return true;
         }
         let family = Family::of(address);
         match vs.family {
-            None => vs.family = Some((family, header)),
-            Some((known, _)) if known == family => {}
-            Some((known, says)) => self.reader.report(
-                Diagnostic::new(
-                    Code::FamilyMismatch,
-                    format!("{family} real server in an {known} virtual server"),
-                )
-                .at(header, format!("this is {family}"))
-                .also(says, format!("this says {known}"))
-                .help("only servers with `lvs_method TUN` may differ"),
-            ),
+            None => {
+                vs.family = Some((family, header));
+                true
+            }
+            Some((known, _)) if known == family => true,
+            Some((known, says)) => {
+                self.reader.report(
+                    Diagnostic::new(
+                        Code::FamilyMismatch,
+                        format!("{family} real server in an {known} virtual server"),
+                    )
+                    .at(header, format!("this is {family}"))
+                    .also(says, format!("this says {known}"))
+                    .help("only servers with `lvs_method TUN` may differ"),
+                );
+                false
+            }
         }
     }
 
@@ -140,7 +193,7 @@ impl Lowering<'_> {
         &mut self,
         written: SocketAddr,
         header: Span,
-        method: Option<Method>,
+        method: ForwardingMethod,
         vs: &mut Draft,
     ) {
         let port = match vs.service {
@@ -148,7 +201,7 @@ impl Lowering<'_> {
             Some(Service::Fwmark(_)) => 0,
             _ => return,
         };
-        let is_translated = matches!(method, None | Some(Method::Nat));
+        let is_translated = method == ForwardingMethod::Nat;
         if is_translated || written.port() == 0 || written.port() == port {
             return;
         }
@@ -163,4 +216,9 @@ impl Lowering<'_> {
         }
         vs.ports.push((vs.headers.len() as u32, port));
     }
+}
+
+/// Whether a keyword looks like that of a checker, known or not.
+fn is_checker(keyword: &[u8]) -> bool {
+    keyword.ends_with(b"_CHECK") || keyword.ends_with(b"_GET")
 }

@@ -1,14 +1,15 @@
 //! What a virtual server needs all of its block for: duplicates, defaults that keepalived fills in, quorum.
 
+use super::effective::{Level, Origin, Setting};
 use super::lower::Lowering;
 use super::model::{Protocol, RealServer, Service};
-use super::virtual_server::Draft;
+use super::virtual_server::{Draft, PERSISTENCE_TIMEOUT_DEFAULT};
 use crate::conf::{Code, Diagnostic, Span};
 use crate::id::RealServerId;
 
 impl Lowering<'_> {
     /// Removes the later ones of equal real servers, with their checkers.
-    pub(super) fn remove_duplicates(&mut self, first_server: usize, vs: &Draft) {
+    pub(super) fn remove_duplicates(&mut self, first_server: usize, vs: &mut Draft) {
         let servers = &self.fleet.real_servers[first_server..];
         let mut order: Vec<u32> = (0..servers.len() as u32).collect();
         // An address that could not be read is nobody's duplicate, but then nothing is probed anyway.
@@ -38,6 +39,14 @@ impl Lowering<'_> {
         }
         for (place, port) in &vs.ports {
             self.fleet.real_servers[first_server + *place as usize].address.set_port(*port);
+            if let Some(Some(server)) = vs.servers.get_mut(*place as usize) {
+                server.address.set_port(*port);
+            }
+        }
+        for (later, _) in &duplicates {
+            if let Some(server) = vs.servers.get_mut(*later) {
+                *server = None;
+            }
         }
         if !duplicates.is_empty() {
             self.drop_servers(first_server, &duplicates);
@@ -78,7 +87,7 @@ impl Lowering<'_> {
     }
 
     /// Warns of what keepalived fills in or takes back.
-    pub(super) fn check_service(&mut self, vs: &Draft) {
+    pub(super) fn check_service(&mut self, vs: &mut Draft) {
         if vs.service.is_none() {
             return;
         }
@@ -108,6 +117,20 @@ impl Lowering<'_> {
                 )
                 .at(vs.header, "keepalived sets `persistence_timeout 360`"),
             );
+            vs.model.persistence_timeout = Setting {
+                value: Some(PERSISTENCE_TIMEOUT_DEFAULT),
+                origin: Origin::Adjusted(Level::VirtualServer, vs.header),
+            };
+        }
+        if let (Some(_), None) =
+            (&vs.model.persistence_granularity.value, vs.model.persistence_timeout.value)
+        {
+            let origin = vs.model.persistence_granularity.origin;
+            let span = origin.span().unwrap_or(vs.header);
+            vs.model.persistence_timeout = Setting {
+                value: Some(PERSISTENCE_TIMEOUT_DEFAULT),
+                origin: Origin::Adjusted(Level::VirtualServer, span),
+            };
         }
         if let Some(ops) = vs.ops {
             let is_mark = matches!(vs.service, Some(Service::Fwmark(_)));
@@ -117,11 +140,23 @@ impl Lowering<'_> {
                     Diagnostic::new(Code::NoEffect, "`ops` needs `protocol UDP` or a mark")
                         .at(ops, ""),
                 );
+                vs.model.ops = Setting::default();
             }
         }
     }
 
-    pub(super) fn protocol(&mut self, vs: &Draft) -> Option<Protocol> {
+    pub(super) fn protocol(&mut self, vs: &mut Draft) -> Option<Protocol> {
+        let protocol = self.effective_protocol(vs);
+        vs.model.protocol = match vs.protocol {
+            Some((written, span)) if protocol == Some(written) => {
+                Setting::written(protocol, Level::VirtualServer, span)
+            }
+            _ => Setting::default_of(protocol),
+        };
+        protocol
+    }
+
+    fn effective_protocol(&mut self, vs: &Draft) -> Option<Protocol> {
         match (&vs.service, vs.protocol) {
             (Some(Service::Fwmark(_)), Some((_, span))) => {
                 self.reader.report(
@@ -147,7 +182,7 @@ impl Lowering<'_> {
     }
 
     /// Quorum and hysteresis as the weights allow them.
-    pub(super) fn quorum(&mut self, first_server: usize, vs: &Draft) -> (u32, u32) {
+    pub(super) fn quorum(&mut self, first_server: usize, vs: &mut Draft) -> (u32, u32) {
         let servers: &[RealServer] = &self.fleet.real_servers[first_server..];
         let sum: u64 = servers.iter().map(|server| u64::from(server.weight)).sum();
         // With all weights 0 keepalived makes the quorum 0 and the hysteresis wraps; a quorum of 1 that
@@ -180,6 +215,18 @@ impl Lowering<'_> {
                 .at(span, format!("reduced to {hysteresis}")),
             );
         }
+        vs.model.quorum = settled(quorum, vs.quorum);
+        vs.model.hysteresis = settled(hysteresis, vs.hysteresis);
         (quorum, hysteresis)
     }
+}
+
+/// What counts, and whether that is what was written.
+fn settled(value: u32, written: Option<(u32, Span)>) -> Setting<u32> {
+    let origin = match written {
+        None => Origin::Default,
+        Some((written, span)) if written == value => Origin::Written(Level::VirtualServer, span),
+        Some((_, span)) => Origin::Adjusted(Level::VirtualServer, span),
+    };
+    Setting { value, origin }
 }

@@ -2,8 +2,9 @@
 //! of them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::forwarding::{Family, Method};
+use super::effective::{self, Family, Level, Setting, SorryServer};
 use super::group::GroupUse;
 use super::lower::Lowering;
 use super::model::{Protocol, Service, VirtualServer};
@@ -14,6 +15,9 @@ use crate::id::VirtualServerId;
 
 /// Seconds: 31 days.
 const PERSISTENCE_TIMEOUT_MAX: u64 = 2_678_400;
+
+/// Of a bare `persistence_timeout`, and of a service without a port.
+pub(super) const PERSISTENCE_TIMEOUT_DEFAULT: u32 = 360;
 
 /// Real servers have a weight below 2^31.
 pub(super) const WEIGHT_MAX: u64 = i32::MAX as u64;
@@ -28,9 +32,6 @@ pub(super) struct Draft {
     /// What decides the family of the real servers, once something does.
     pub(super) family: Option<(Family, Span)>,
     pub(super) settings: Settings,
-    pub(super) weight: u32,
-    pub(super) inhibit_on_failure: bool,
-    pub(super) method: Option<Method>,
     /// Whether `lvs_method` is written, well or badly.
     pub(super) has_method: bool,
     /// First real server for which nothing gives a method.
@@ -38,13 +39,22 @@ pub(super) struct Draft {
     pub(super) protocol: Option<(Protocol, Span)>,
     /// Whether `protocol` is written, well or badly.
     pub(super) has_protocol: bool,
-    pub(super) scheduler: Option<&'static str>,
     pub(super) has_scheduler: bool,
     pub(super) is_persistent: bool,
     pub(super) ops: Option<Span>,
     pub(super) quorum: Option<(u32, Span)>,
     pub(super) hysteresis: Option<(u32, Span)>,
-    pub(super) sorry_server: bool,
+    /// `sorry_server`, `_inhibit` and `_lvs_method` as far as they are read.
+    pub(super) sorry_server: Option<(SocketAddr, Span)>,
+    /// Whether `sorry_server` is written, well or badly.
+    pub(super) has_sorry_server: bool,
+    pub(super) sorry_inhibit: bool,
+    pub(super) sorry_method: Option<effective::ForwardingMethod>,
+    /// All that is known of it.
+    pub(super) model: effective::VirtualServer,
+    /// Its real servers, in the order of `headers`, where they are asked for; `None` for one that
+    /// keepalived drops.
+    pub(super) servers: Vec<Option<effective::RealServer>>,
     /// Headers of its real servers, in the order of `Fleet::real_servers`.
     pub(super) headers: Vec<Span>,
     /// Real servers whose port keepalived replaces, and by what; positions among `headers`.
@@ -71,24 +81,28 @@ impl Lowering<'_> {
         };
         let mut vs = Draft {
             id: VirtualServerId(self.fleet.virtual_servers.len() as u32),
+            model: effective::VirtualServer::new(
+                directive.header(),
+                service.clone().unwrap_or(Service::Fwmark(0)),
+            ),
+            servers: Vec::new(),
             service,
             header: directive.header(),
             family,
             settings: Settings::default(),
-            weight: 1,
-            inhibit_on_failure: false,
-            method: None,
             has_method: false,
             without_method: None,
             protocol: None,
             has_protocol: false,
-            scheduler: None,
             has_scheduler: false,
             is_persistent: false,
             ops: None,
             quorum: None,
             hysteresis: None,
-            sorry_server: false,
+            sorry_server: None,
+            has_sorry_server: false,
+            sorry_inhibit: false,
+            sorry_method: None,
             headers: Vec::new(),
             ports: Vec::new(),
         };
@@ -118,7 +132,7 @@ impl Lowering<'_> {
                 self.real_server(child, &mut vs);
             }
         }
-        self.remove_duplicates(first_server, &vs);
+        self.remove_duplicates(first_server, &mut vs);
         let is_kept = self.fleet.real_servers.len() > first_server;
         if servers == 0 && vs.service.is_some() {
             self.reader.report(
@@ -126,19 +140,24 @@ impl Lowering<'_> {
                     .at(vs.header, "keepalived ignores it"),
             );
         }
-        if let Some(Service::Group(name)) = &vs.service {
-            self.group_uses.push(GroupUse {
-                name: name.clone(),
-                span: directive.arguments()[1],
-                virtual_server: is_kept.then_some(vs.id),
-                family: vs.family,
-                has_protocol: vs.has_protocol,
-            });
-        }
+        let group = match &vs.service {
+            Some(Service::Group(name)) => Some((name.clone(), directive.arguments()[1])),
+            _ => None,
+        };
+        let group_use = group.map(|(name, span)| GroupUse {
+            name,
+            span,
+            virtual_server: is_kept.then_some(vs.id),
+            effective: None,
+            family: vs.family,
+            has_protocol: vs.has_protocol,
+        });
+        let mut effective = None;
         if is_kept {
-            self.check_service(&vs);
-            let (quorum, hysteresis) = self.quorum(first_server, &vs);
-            let protocol = self.protocol(&vs);
+            self.check_service(&mut vs);
+            let (quorum, hysteresis) = self.quorum(first_server, &mut vs);
+            let protocol = self.protocol(&mut vs);
+            effective = self.keep_effective(&mut vs);
             let service = vs.service.unwrap_or(Service::Fwmark(0));
             let line = directive.line();
             self.fleet.virtual_servers.push(VirtualServer {
@@ -149,6 +168,37 @@ impl Lowering<'_> {
                 line,
             });
         }
+        self.group_uses.extend(group_use.map(|used| GroupUse { effective, ..used }));
+    }
+
+    /// Keeps all that is known of a virtual server, where somebody asks for it. Gives its place.
+    fn keep_effective(&mut self, vs: &mut Draft) -> Option<usize> {
+        let servers = std::mem::take(&mut vs.servers);
+        let effective = self.effective.as_mut()?;
+        vs.service.as_ref()?;
+        let mut model = vs.model.clone();
+        let settings = &vs.settings;
+        model.delay_loop = settings.delay_loop();
+        model.delay_before_retry = settings.delay_before_retry();
+        model.retry = settings.retry();
+        model.warmup = settings.warmup();
+        model.connect_timeout = settings.connect_timeout();
+        model.alpha = settings.alpha();
+        model.family = vs.family.map(|(family, _)| family);
+        model.real_servers = servers.into_iter().flatten().collect();
+        if let Some((address, span)) = vs.sorry_server {
+            let method = vs.sorry_method.unwrap_or(model.method.value);
+            let same = model.real_servers.iter().find(|server| server.address == address);
+            // keepalived lets the real server of the same address decide.
+            let inhibit = same.map_or(vs.sorry_inhibit, |server| server.inhibit_on_failure.value);
+            let sorry_server = SorryServer { address, inhibit, method };
+            model.sorry_server = Setting::written(Some(sorry_server), Level::VirtualServer, span);
+        }
+        if model.real_servers.is_empty() {
+            return None;
+        }
+        effective.virtual_servers.push(model);
+        Some(effective.virtual_servers.len() - 1)
     }
 
     /// `ADDR [PORT]`, `fwmark N` or `group NAME`.
@@ -177,21 +227,26 @@ impl Lowering<'_> {
     }
 
     fn option(&mut self, child: Directive<'_>, vs: &mut Draft) {
+        const LEVEL: Level = Level::VirtualServer;
         let reader = &mut self.reader;
         let header = child.header();
         match reader.bytes(child.keyword()) {
             // A flag here, unlike in the blocks inside.
             b"alpha" => {
-                vs.settings.alpha = Some(true);
+                vs.settings.alpha = Some(Setting::written(true, LEVEL, header));
                 reader.ignored_after(child, 0);
             }
             b"inhibit_on_failure" => {
-                vs.inhibit_on_failure = true;
+                vs.model.inhibit_on_failure = Setting::written(true, LEVEL, header);
+                reader.ignored_after(child, 0);
+            }
+            b"omega" => {
+                vs.model.omega = Setting::written(true, LEVEL, header);
                 reader.ignored_after(child, 0);
             }
             b"weight" => {
                 if let Some(weight) = reader.number(child, 1..=WEIGHT_MAX) {
-                    vs.weight = weight as u32;
+                    vs.model.weight = Setting::written(weight as u32, LEVEL, header);
                 }
             }
             b"quorum" => {
@@ -202,62 +257,104 @@ impl Lowering<'_> {
                 let hysteresis = reader.number(child, 0..=u64::from(u32::MAX));
                 keep(&mut vs.hysteresis, hysteresis.map(|hysteresis| (hysteresis as u32, header)));
             }
+            b"quorum_up" => self.notify(child, LEVEL, &mut vs.model.quorum_up),
+            b"quorum_down" => self.notify(child, LEVEL, &mut vs.model.quorum_down),
             b"protocol" => {
                 let protocol = self.read_protocol(child);
                 keep(&mut vs.protocol, protocol.map(|protocol| (protocol, header)));
             }
             b"ip_family" => self.ip_family(child, vs),
             b"lvs_method" | b"lb_kind" => {
-                let method = self.method(child);
-                keep(&mut vs.method, method);
+                if let Some(method) = self.method(child) {
+                    vs.model.method = Setting::written(method, LEVEL, header);
+                }
             }
             b"lvs_sched" | b"lb_algo" => self.scheduler(child, vs),
             b"sh-port" | b"sh-fallback" => self.scheduler_flag(child, "sh", vs),
             b"mh-port" | b"mh-fallback" => self.scheduler_flag(child, "mh", vs),
+            b"flag-1" | b"flag-2" | b"flag-3" => self.any_scheduler_flag(child, vs),
             b"hashed" => self.no_effect(child, "keepalived reports `hashed` and ignores it"),
             b"ops" => {
                 vs.ops = Some(header);
+                vs.model.ops = Setting::written(true, LEVEL, header);
                 reader.ignored_after(child, 0);
             }
             b"ha_suspend" => {
                 reader.ignored_after(child, 0);
                 if matches!(vs.service, Some(Service::Fwmark(_))) {
                     self.no_effect(child, "`ha_suspend` needs a service with an address");
+                } else {
+                    vs.model.ha_suspend = Setting::written(true, LEVEL, header);
                 }
             }
             b"persistence_timeout" => {
-                if !child.arguments().is_empty() {
-                    reader.number(child, 1..=PERSISTENCE_TIMEOUT_MAX);
+                let seconds = match child.arguments() {
+                    [] => Some(u64::from(PERSISTENCE_TIMEOUT_DEFAULT)),
+                    _ => reader.number(child, 1..=PERSISTENCE_TIMEOUT_MAX),
+                };
+                if let Some(seconds) = seconds {
+                    vs.model.persistence_timeout =
+                        Setting::written(Some(seconds as u32), LEVEL, header);
                 }
             }
-            b"persistence_granularity" => self.granularity(child),
+            b"persistence_granularity" => self.granularity(child, vs),
             b"persistence_engine" => {
                 if let Some(span) = reader.argument(child, "a name") {
                     reader.ignored_after(child, 1);
                     if span.len > 16 {
                         self.no_effect(child, "keepalived cuts the name to 16 bytes");
                     }
+                    if let Some(name) = self.reader.utf8(span) {
+                        vs.model.persistence_engine =
+                            Setting::written(Some(name.into()), LEVEL, header);
+                    }
                 }
             }
+            b"smtp_alert" => {
+                if let Some(is_on) = reader.boolean(child) {
+                    vs.model.smtp_alert = Setting::written(is_on, LEVEL, header);
+                }
+            }
+            b"virtualhost" => self.name(child, LEVEL, &mut vs.model.virtualhost),
+            b"snmp_name" => self.name(child, LEVEL, &mut vs.model.snmp_name),
             b"sorry_server" => {
-                vs.sorry_server = true;
-                if let Some(address) = reader.argument(child, "an address") {
-                    reader.address(address);
-                    reader.optional_port(child.arguments().get(1));
+                if let Some(first) = reader.argument(child, "an address") {
+                    let address = reader.address(first);
+                    let port = reader.optional_port(child.arguments().get(1));
                     reader.ignored_after(child, 2);
+                    if let (Some(address), Some(port)) = (address, port) {
+                        let port = if port == 0 { vs.port() } else { port };
+                        vs.sorry_server = Some((SocketAddr::new(address, port), header));
+                    }
+                    vs.has_sorry_server = true;
                 }
             }
             b"sorry_server_inhibit" | b"sorry_server_lvs_method" => {
-                if reader.bytes(child.keyword()) == b"sorry_server_lvs_method" {
-                    self.method(child);
-                } else {
-                    reader.ignored_after(child, 0);
-                }
-                if !vs.sorry_server {
+                if !vs.has_sorry_server {
                     self.no_effect(child, "this has no effect before a `sorry_server`");
                 }
+                if self.reader.bytes(child.keyword()) == b"sorry_server_lvs_method" {
+                    vs.sorry_method = self.method(child).or(vs.sorry_method);
+                } else {
+                    self.reader.ignored_after(child, 0);
+                    vs.sorry_inhibit |= vs.has_sorry_server;
+                }
             }
-            _ => drop(vs.settings.read(reader, child, 1)),
+            _ => drop(vs.settings.read(reader, child, LEVEL)),
+        }
+    }
+
+    /// A keyword with one name.
+    pub(super) fn name(
+        &mut self,
+        child: Directive<'_>,
+        level: Level,
+        place: &mut Setting<Option<Arc<str>>>,
+    ) {
+        let Some(span) = self.reader.argument(child, "a name") else { return };
+        self.reader.ignored_after(child, 1);
+        if let Some(name) = self.reader.utf8(span) {
+            *place = Setting::written(Some(name.into()), level, child.header());
         }
     }
 

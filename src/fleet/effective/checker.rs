@@ -8,7 +8,7 @@ use hickory_proto::rr::{Name, RecordType};
 
 use super::origin::Setting;
 use crate::conf::Span;
-use crate::fleet::model::ScriptCommand;
+use crate::fleet::model::{Connection, ScriptCommand};
 use crate::fleet::script::user::UserName;
 
 /// A configured check of one real server.
@@ -105,6 +105,26 @@ impl Check {
             Check::Bfd(_) => "BFD_CHECK",
             Check::Ftp(_) => "FTP_CHECK",
             Check::Tls(_) => "TLS_CHECK",
+        }
+    }
+}
+
+impl Check {
+    /// Whether it has connection options.
+    pub fn has_network(&self) -> bool {
+        !matches!(self, Check::Misc(_) | Check::File(_) | Check::Bfd(_))
+    }
+}
+
+impl Network {
+    /// The same without the target, as a probe needs it.
+    pub fn connection(&self) -> Connection {
+        Connection {
+            timeout: self.connect_timeout.value,
+            bindto: self.bindto.value,
+            bind_port: self.bind_port.value,
+            bind_if: self.bind_if.value.clone(),
+            fwmark: self.fwmark.value,
         }
     }
 }

@@ -254,3 +254,69 @@ pub struct RealServer {
     /// Something in its block could not be read, which was reported: what is missing is no surprise.
     pub is_doubtful: bool,
 }
+
+impl VirtualServer {
+    /// With every setting at its default.
+    pub(crate) fn new(header: Span, service: Service) -> VirtualServer {
+        VirtualServer {
+            header,
+            service,
+            family: None,
+            protocol: Setting::default(),
+            scheduler: Setting::default_of("wlc".into()),
+            scheduler_flags: Vec::new(),
+            method: Setting::default(),
+            delay_loop: Setting::default(),
+            delay_before_retry: Setting::default(),
+            retry: Setting::default(),
+            warmup: Setting::default(),
+            connect_timeout: Setting::default(),
+            alpha: Setting::default(),
+            omega: Setting::default(),
+            inhibit_on_failure: Setting::default(),
+            weight: Setting::default_of(1),
+            quorum: Setting::default_of(1),
+            hysteresis: Setting::default(),
+            quorum_up: Setting::default(),
+            quorum_down: Setting::default(),
+            sorry_server: Setting::default(),
+            ha_suspend: Setting::default(),
+            virtualhost: Setting::default(),
+            ops: Setting::default(),
+            persistence_timeout: Setting::default(),
+            persistence_granularity: Setting::default(),
+            persistence_engine: Setting::default(),
+            smtp_alert: Setting::default(),
+            snmp_name: Setting::default(),
+            real_servers: Vec::new(),
+        }
+    }
+}
+
+impl RealServer {
+    /// With every setting at what its virtual server says.
+    pub(crate) fn new(header: Span, service: &VirtualServer) -> RealServer {
+        RealServer {
+            header,
+            address: SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0),
+            has_port: false,
+            weight: service.weight,
+            method: service.method,
+            thresholds: Thresholds::default(),
+            inhibit_on_failure: service.inhibit_on_failure,
+            notify_up: Setting::default(),
+            notify_down: Setting::default(),
+            alpha: Setting::default(),
+            delay_loop: Setting::default(),
+            delay_before_retry: Setting::default(),
+            retry: Setting::default(),
+            warmup: Setting::default(),
+            connect_timeout: Setting::default(),
+            smtp_alert: Setting::default(),
+            virtualhost: Setting::default(),
+            snmp_name: Setting::default(),
+            checkers: Vec::new(),
+            is_doubtful: false,
+        }
+    }
+}

@@ -6,12 +6,11 @@ use super::Key;
 use super::argv::command;
 use crate::conf::blocks::BlockKind;
 use crate::conf::{Code, Diagnostic, Directive, Span};
+use crate::fleet::checker::Common;
+use crate::fleet::effective::{Level, MiscCheck, Setting};
 use crate::fleet::lower::Lowering;
-use crate::fleet::model::{Checker, ScriptCommand};
+use crate::fleet::model::ScriptCommand;
 use crate::fleet::real_server::Server;
-use crate::fleet::settings::{Defaults, Settings, keep};
-
-const DEFAULTS: Defaults = Defaults { retry: 0, delay_before_retry: Some(1_000_000) };
 
 /// Seconds: what 32 bits of microseconds hold.
 const MISC_TIMEOUT_MAX: u64 = 4294;
@@ -19,68 +18,94 @@ const MISC_TIMEOUT_MAX: u64 = 4294;
 /// A script checker while its block is read.
 #[derive(Debug, Default)]
 struct Block {
-    settings: Settings,
-    command: Option<(ScriptCommand, Span)>,
+    command: Option<(ScriptCommand, Span, Span)>,
     /// Seconds; 0 for not set.
-    timeout: Option<u64>,
-    dynamic: bool,
-    user: Option<u32>,
-    /// Something could not be read, so nothing more is said about it.
-    is_doubtful: bool,
+    timeout: Setting<u64>,
+    dynamic: Setting<bool>,
+    user: Option<(u32, Span)>,
 }
 
+const LEVEL: Level = Level::Checker;
+
 impl Lowering<'_> {
-    /// Takes a `MISC_CHECK`.
-    pub(in crate::fleet) fn script(&mut self, directive: Directive<'_>, server: &Server) {
-        if !directive.is_doubtful() {
-            self.reader.ignored_after(directive, 0);
-        }
+    /// Takes a `MISC_CHECK`: all that is known of it, and what its spec will be made of.
+    pub(in crate::fleet) fn misc_check(
+        &mut self,
+        directive: Directive<'_>,
+        common: &mut Common,
+        server: &Server,
+    ) -> Option<(MiscCheck, Box<(Key, Span)>)> {
+        self.begin_checker(directive);
         let mut block = Block::default();
         for child in directive.children() {
-            block.is_doubtful |= child.is_doubtful();
+            common.is_doubtful |= child.is_doubtful();
             if !self.value(child, BlockKind::MiscCheck) {
-                self.script_option(child, &mut block);
+                self.script_option(child, &mut block, common);
             }
         }
-        let (Some(target), false) = (server.address, block.is_doubtful) else { return };
-        let Some((command, first)) = block.command else {
+        if common.is_doubtful {
+            return None;
+        }
+        let Some((command, first, header)) = block.command else {
             self.reader.report(
                 Diagnostic::new(Code::NoCommand, "`MISC_CHECK` without `misc_path`")
                     .at(directive.keyword(), "nothing to run"),
             );
-            return;
+            return None;
         };
-        let timeout = match block.timeout.unwrap_or(0) {
+        let timeout = match block.timeout.value {
             0 => server.service_delay_loop,
-            seconds => Duration::from_secs(seconds),
+            seconds => block.timeout.map(|_| Duration::from_secs(seconds)),
         };
-        let key = Key { command, timeout, dynamic: block.dynamic, user: block.user };
-        let spec = self.intern_script(key, first);
-        let timing = self.intern_timing(block.settings.over(&server.settings).timing(DEFAULTS));
-        let line = directive.line();
-        self.fleet.checkers.push(Checker { real_server: server.id, target, spec, timing, line });
+        let user = match block.user {
+            Some((place, span)) => {
+                let written = &self.scripts.users[place as usize];
+                Setting::written(Some(written.name.clone()), LEVEL, span)
+            }
+            None => Setting::default(),
+        };
+        let check = MiscCheck {
+            command: Setting::written(command.clone(), LEVEL, header),
+            timeout,
+            dynamic: block.dynamic,
+            user,
+        };
+        let key = Key {
+            command,
+            timeout: timeout.value,
+            dynamic: block.dynamic.value,
+            user: block.user.map(|(place, _)| place),
+        };
+        Some((check, Box::new((key, first))))
     }
 
-    fn script_option(&mut self, child: Directive<'_>, block: &mut Block) {
+    fn script_option(&mut self, child: Directive<'_>, block: &mut Block, common: &mut Common) {
+        let header = child.header();
         match self.reader.bytes(child.keyword()) {
             b"misc_path" => {
                 let command = self.command(child);
-                block.is_doubtful |= command.is_none();
-                keep(&mut block.command, command);
+                common.is_doubtful |= command.is_none();
+                if let Some((command, span)) = command {
+                    block.command = Some((command, span, header));
+                }
             }
             b"misc_timeout" => {
-                keep(&mut block.timeout, self.reader.number(child, 0..=MISC_TIMEOUT_MAX));
+                if let Some(seconds) = self.reader.number(child, 0..=MISC_TIMEOUT_MAX) {
+                    block.timeout = Setting::written(seconds, LEVEL, header);
+                }
             }
             b"misc_dynamic" => {
                 self.reader.ignored_after(child, 0);
-                block.dynamic = true;
+                block.dynamic = Setting::written(true, LEVEL, header);
             }
             b"user" => {
                 let user = self.user_words(child).map(|written| self.intern_user(written));
-                block.is_doubtful |= user.is_none();
-                keep(&mut block.user, user);
+                common.is_doubtful |= user.is_none();
+                if let Some(user) = user {
+                    block.user = Some((user, header));
+                }
             }
-            _ => drop(block.settings.read(&mut self.reader, child, 0)),
+            _ => self.common_option(child, common),
         }
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 
+use super::effective::{Level, Setting};
 use super::lower::Lowering;
 use super::model::{MiscSpec, ProbeSpec, ScriptCommand, ScriptUser};
 use crate::conf::{Directive, Span};
@@ -64,7 +65,7 @@ struct Draft {
 
 /// What makes two scripts one.
 #[derive(Hash, Debug)]
-struct Key {
+pub(in crate::fleet) struct Key {
     command: ScriptCommand,
     timeout: Duration,
     dynamic: bool,
@@ -122,16 +123,24 @@ impl Lowering<'_> {
         match self.reader.bytes(child.keyword()) {
             b"script_user" => {
                 if let Some(written) = self.user_words(child) {
+                    let name = Some(written.name.clone());
+                    self.globals.script_user =
+                        Setting::written(name, Level::Global, child.header());
                     self.scripts.default_user = Some(written);
                 }
             }
             b"set_supplementary_groups" => {
-                self.scripts.has_groups =
-                    self.reader.boolean(child).unwrap_or(self.scripts.has_groups);
+                if let Some(is_on) = self.reader.boolean(child) {
+                    self.scripts.has_groups = is_on;
+                    self.globals.set_supplementary_groups =
+                        Setting::written(is_on, Level::Global, child.header());
+                }
             }
             b"enable_script_security" => {
                 self.reader.ignored_after(child, 0);
                 self.fleet.script_security = true;
+                self.globals.enable_script_security =
+                    Setting::written(true, Level::Global, child.header());
             }
             _ => {}
         }
@@ -151,7 +160,7 @@ impl Lowering<'_> {
     }
 
     /// The spec of a script, without its user.
-    fn intern_script(&mut self, key: Key, first: Span) -> SpecId {
+    pub(in crate::fleet) fn intern_script(&mut self, key: Key, first: Span) -> SpecId {
         let hash = FixedState::default().hash_one(&key);
         let known =
             self.scripts.known.get(&hash).map(|place| &self.scripts.drafts[*place as usize]);

@@ -1,0 +1,110 @@
+//! `global_defs`: what changes what checkers do; the rest is checked and not kept.
+
+use super::effective::{Level, Setting};
+use super::lower::Lowering;
+use crate::conf::blocks::BlockKind;
+use crate::conf::{Directive, Span};
+
+const LEVEL: Level = Level::Global;
+
+impl Lowering<'_> {
+    /// Takes the `global_defs` block.
+    pub(super) fn global_defs(&mut self, directive: Directive<'_>) {
+        self.reader.ignored_after(directive, 0);
+        for child in directive.children() {
+            if self.reader.bytes(child.keyword()) == b"notification_email" {
+                self.reader.ignored_after(child, 0);
+            } else if !self.value(child, BlockKind::GlobalDefs) {
+                self.global_option(child);
+            }
+        }
+    }
+
+    fn global_option(&mut self, child: Directive<'_>) {
+        let header = child.header();
+        match self.reader.bytes(child.keyword()) {
+            b"script_user" | b"enable_script_security" | b"set_supplementary_groups" => {
+                self.script_global(child);
+            }
+            b"lvs_flush" => {
+                self.reader.ignored_after(child, 0);
+                self.globals.lvs_flush = Setting::written(true, LEVEL, header);
+            }
+            b"lvs_flush_on_stop" | b"lvs_flush_onstop" => self.flush_on_stop(child),
+            b"lvs_notify_fifo" => self.fifo(child),
+            keyword => {
+                let Some(is_on) = self.reader.boolean(child) else { return };
+                let optional = Setting::written(Some(is_on), LEVEL, header);
+                let setting = Setting::written(is_on, LEVEL, header);
+                match keyword {
+                    b"checker_log_all_failures" => self.globals.checker_log_all_failures = setting,
+                    b"no_checker_emails" => self.globals.no_checker_emails = setting,
+                    b"rs_init_notifies" => self.globals.rs_init_notifies = setting,
+                    b"smtp_alert" => self.globals.smtp_alert = optional,
+                    b"smtp_alert_checker" => self.globals.smtp_alert_checker = optional,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// `lvs_flush_on_stop [VS]`
+    fn flush_on_stop(&mut self, child: Directive<'_>) {
+        self.reader.ignored_after(child, 1);
+        let each = match child.arguments().first() {
+            Some(word) => self.reader.choice(*word, &["VS"]).is_some(),
+            None => false,
+        };
+        self.globals.lvs_flush_on_stop = Setting::written(Some(each), LEVEL, child.header());
+    }
+
+    /// `lvs_notify_fifo PATH [USER [GROUP]]`
+    fn fifo(&mut self, child: Directive<'_>) {
+        if self.reader.argument(child, "a path").is_none() {
+            return;
+        }
+        self.reader.ignored_after(child, 3);
+        let texts = child.arguments().iter().take(3).map(|word| self.reader.utf8(*word));
+        let Some(texts) = texts.collect::<Option<Vec<_>>>() else { return };
+        let words = texts.into_iter().map(Into::into).collect();
+        self.globals.lvs_notify_fifo = Setting::written(Some(words), LEVEL, child.header());
+    }
+
+    /// Gives every setting whose default is another setting's, now that all are known.
+    pub(super) fn settle_effective(&mut self) {
+        let Some(effective) = &mut self.effective else { return };
+        effective.globals = self.globals.clone();
+        let globals = &effective.globals;
+        let alert = match (globals.smtp_alert_checker.value, globals.smtp_alert.value) {
+            (Some(is_on), _) => Some(globals.smtp_alert_checker.clone().map(|_| is_on)),
+            (None, Some(is_on)) => Some(globals.smtp_alert.clone().map(|_| is_on)),
+            (None, None) => None,
+        };
+        let default_user = globals.script_user.clone();
+        for service in &mut effective.virtual_servers {
+            if !service.smtp_alert.origin.is_written() {
+                service.smtp_alert = alert.unwrap_or(Setting::default_of(false));
+            }
+            for server in &mut service.real_servers {
+                if !server.smtp_alert.origin.is_written() {
+                    server.smtp_alert = alert.unwrap_or(Setting::default_of(true));
+                }
+                for checker in &mut server.checkers {
+                    if let super::effective::Check::Misc(check) = &mut checker.check
+                        && check.user.value.is_none()
+                    {
+                        check.user = default_user.clone();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes a block that is no business of a health checker.
+    pub(super) fn foreign(&mut self, keyword: &[u8], span: Span) {
+        if let Some(effective) = &mut self.effective {
+            let keyword = String::from_utf8_lossy(keyword).into_owned();
+            effective.foreign.entry(keyword).or_insert((span, 0)).1 += 1;
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Scripts that are run when something changes: `notify_up`, `notify_down`, `quorum_up`, `quorum_down`.
+
+use super::effective::{Level, Notify, Setting};
+use super::lower::Lowering;
+use super::script::argv::command;
+use super::script::user::UserName;
+use crate::conf::{Code, Diagnostic, Directive};
+
+impl Lowering<'_> {
+    /// `CMD [USER [[:]GROUP]]`. keepalived reports a second one and stays with the first.
+    pub(super) fn notify(
+        &mut self,
+        child: Directive<'_>,
+        level: Level,
+        place: &mut Setting<Option<Notify>>,
+    ) {
+        let Some(span) = self.reader.argument(child, "a command") else { return };
+        self.reader.ignored_after(child, 3);
+        if let Some(first) = place.origin.span() {
+            let keyword = self.reader.text(child.keyword());
+            self.reader.report(
+                Diagnostic::new(Code::NoEffect, format!("second `{keyword}` in one block"))
+                    .at(child.header(), "this one is ignored")
+                    .also(first, "the one that counts"),
+            );
+            return;
+        }
+        let command = match command(self.reader.bytes(span)) {
+            Ok(command) => command,
+            Err(error) => {
+                self.reader.report(
+                    Diagnostic::new(Code::BadCommand, "this cannot be run")
+                        .at(span, error.to_string()),
+                );
+                return;
+            }
+        };
+        let mut words = child.arguments()[1..].iter();
+        let mut word = || -> Option<&str> {
+            let span = words.next()?;
+            self.reader.utf8(*span)
+        };
+        let user = word().map(|user| UserName::from_words(user, word()));
+        *place = Setting::written(Some(Notify { command, user }), level, child.header());
+    }
+}
