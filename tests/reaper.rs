@@ -91,7 +91,7 @@ impl Scripts {
             line: number,
         });
         self.fleet.specs.push(ProbeSpec::Misc(MiscSpec {
-            command: ScriptCommand::Argv(argv.iter().map(|word| word.as_bytes().into()).collect()),
+            command: ScriptCommand::Argv(argv.iter().collect()),
             timeout: Duration::from_millis(timeout_ms),
             dynamic: false,
             user: own_user(),

@@ -216,7 +216,7 @@ fn command(program: &str) -> Command {
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     let home = (*b"/").into();
     Command {
-        command: ScriptCommand::Argv([program.as_bytes().into()].into()),
+        command: ScriptCommand::Argv([program].into_iter().collect()),
         user: ScriptUser { name: "floor".into(), home, uid, gid, groups: Box::new([]) },
         environment: Vec::new(),
         nofile: Some((1024, 1024)),

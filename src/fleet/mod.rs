@@ -30,8 +30,8 @@ pub use exclude::ExcludeList;
 pub use label::RETRIES_DEFAULT;
 pub use load::{Analysis, LoadOptions, Loaded, Rejected, analyse, analyse_text, load, load_text};
 pub use model::{
-    Checker, Connection, DnsRequire, DnsSpec, Fleet, Handshake, MiscSpec, ProbeSpec, Protocol,
-    RealServer, ScriptCommand, ScriptUser, Service, TcpSpec, Timing, VirtualServer,
+    Argv, Checker, Connection, DnsRequire, DnsSpec, Fleet, Handshake, MiscSpec, ProbeSpec,
+    Protocol, RealServer, ScriptCommand, ScriptUser, Service, TcpSpec, Timing, VirtualServer,
 };
 pub use script::user::UserName;
 pub use targets::{TargetError, TargetList, TargetProblem};

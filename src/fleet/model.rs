@@ -256,9 +256,42 @@ pub struct MiscSpec {
 pub enum ScriptCommand {
     /// Program and arguments; at least the program, which is not empty. Without a `/` in it, the
     /// program is looked up in the PATH that scripts are given.
-    Argv(Arc<[Box<[u8]>]>),
+    Argv(Argv),
     /// `misc_path "</dev/tcp/..."`: the whole text goes to `sh -c`.
     Shell(Box<[u8]>),
+}
+
+/// Program and arguments in one piece of memory, as most scripts of a fleet have arguments of their own.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Argv {
+    /// Each with a NUL byte behind it.
+    bytes: Box<[u8]>,
+}
+
+impl Argv {
+    /// All words, the program first.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        // Behind the last NUL byte is nothing, which is no word.
+        let words = self.bytes.strip_suffix(b"\0").map(|words| words.split(|byte| *byte == 0));
+        words.into_iter().flatten()
+    }
+
+    /// The program; `None` where there is no word at all.
+    pub fn first(&self) -> Option<&[u8]> {
+        self.iter().next()
+    }
+}
+
+impl<W: AsRef<[u8]>> FromIterator<W> for Argv {
+    /// What stands behind a NUL byte in a word becomes a word: no argument of a program can have one.
+    fn from_iter<I: IntoIterator<Item = W>>(words: I) -> Argv {
+        let mut bytes = Vec::new();
+        for word in words {
+            bytes.extend_from_slice(word.as_ref());
+            bytes.push(0);
+        }
+        Argv { bytes: bytes.into() }
+    }
 }
 
 /// Whom a script runs as.

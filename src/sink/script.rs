@@ -175,9 +175,7 @@ mod tests {
 
     #[test]
     fn commands_read_back_as_a_shell_would_read_them() {
-        let argv = |words: &[&[u8]]| {
-            ScriptCommand::Argv(words.iter().map(|word| word.to_vec().into_boxed_slice()).collect())
-        };
+        let argv = |words: &[&[u8]]| ScriptCommand::Argv(words.iter().collect());
         for (command, text) in [
             (argv(&[b"/bin/sleep", b"3600"]), "/bin/sleep 3600"),
             (argv(&[b"sh", b"-c", b"sleep 1 & sleep 2"]), "sh -c 'sleep 1 & sleep 2'"),

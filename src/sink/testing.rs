@@ -92,7 +92,7 @@ fn dns() -> ProbeSpec {
 pub(crate) fn misc() -> MiscSpec {
     let words: [&[u8]; 3] = [b"/opt/check", b"--say", b"\"it's\"\x1b\xff"];
     MiscSpec {
-        command: ScriptCommand::Argv(words.map(Box::from).into()),
+        command: ScriptCommand::Argv(words.into_iter().collect()),
         timeout: Duration::from_secs(1),
         dynamic: false,
         user: Arc::new(ScriptUser {

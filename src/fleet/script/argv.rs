@@ -42,7 +42,7 @@ pub fn command(word: &[u8]) -> Result<ScriptCommand, CommandError> {
         return Ok(ScriptCommand::Shell(command.into()));
     }
     match arguments.first() {
-        Some(program) if !program.is_empty() => Ok(ScriptCommand::Argv(arguments.into())),
+        Some(program) if !program.is_empty() => Ok(ScriptCommand::Argv(arguments.iter().collect())),
         _ => Err(CommandError::Empty),
     }
 }

@@ -54,7 +54,7 @@ impl Lowering<'_> {
 
 fn program(command: &ScriptCommand) -> &[u8] {
     match command {
-        ScriptCommand::Argv(arguments) => arguments.first().map_or(&[], |program| program),
+        ScriptCommand::Argv(arguments) => arguments.first().unwrap_or(&[]),
         ScriptCommand::Shell(_) => SHELL,
     }
 }

@@ -145,7 +145,7 @@ impl<'command> Checked<'command> {
         let user = &command.user;
         let (written, arguments): (&[u8], Vec<&[u8]>) = match &command.command {
             ScriptCommand::Argv(all) => match all.first() {
-                Some(program) => (program, all.iter().map(|word| &word[..]).collect()),
+                Some(program) => (program, all.iter().collect()),
                 None => (b"", Vec::new()),
             },
             ScriptCommand::Shell(text) => (SHELL, vec![b"sh", b"-c", text]),

@@ -63,7 +63,7 @@ fn me() -> ScriptUser {
 
 fn command(argv: &[&[u8]]) -> Command {
     Command {
-        command: ScriptCommand::Argv(argv.iter().map(|word| (*word).into()).collect()),
+        command: ScriptCommand::Argv(argv.iter().collect()),
         user: me(),
         environment: vec![(b"PATH".to_vec(), environment::PATH.into())],
         nofile: None,
@@ -174,7 +174,7 @@ fn the_environment_and_the_arguments_are_as_given_and_nothing_more() {
     let mut command = scene.sh("printf '<%s>' \"$0\" \"$@\"");
     let path = scene.path("script");
     let words: [&[u8]; 4] = [path.as_os_str().as_bytes(), b"a b", b"", b"$x"];
-    command.command = ScriptCommand::Argv(words.iter().map(|word| (*word).into()).collect());
+    command.command = ScriptCommand::Argv(words.iter().collect());
     assert_eq!(run(&command).stdout, format!("<{}><a b><><$x>", path.display()));
 }
 

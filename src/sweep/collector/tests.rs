@@ -91,7 +91,7 @@ fn collect(
     let specs = vec![
         ProbeSpec::Tcp(TcpSpec { connection: Connection::default(), handshake: Handshake::Half }),
         ProbeSpec::Misc(MiscSpec {
-            command: ScriptCommand::Argv([Box::from(b"/bin/true".as_slice())].into()),
+            command: ScriptCommand::Argv(["/bin/true"].into_iter().collect()),
             timeout: Duration::from_secs(1),
             dynamic: false,
             user: Arc::new(user),

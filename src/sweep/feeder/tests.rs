@@ -189,7 +189,7 @@ fn excluded_addresses_are_counted_and_do_not_move_the_parts() {
 
 fn misc() -> ProbeSpec {
     ProbeSpec::Misc(MiscSpec {
-        command: ScriptCommand::Argv([Box::from(b"/bin/true".as_slice())].into()),
+        command: ScriptCommand::Argv(["/bin/true"].into_iter().collect()),
         timeout: Duration::from_secs(1),
         dynamic: false,
         user: Arc::new(ScriptUser {
