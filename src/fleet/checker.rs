@@ -67,20 +67,25 @@ const RECORD_TYPES: &[&str] = &[
     "TXT",
 ];
 
-/// A checker while its block is read.
+/// What all network checkers share, while a block is read.
 #[derive(Debug, Default)]
-struct Draft {
-    settings: Settings,
-    connect_ip: Option<(IpAddr, Span)>,
-    connect_port: Option<u16>,
-    bindto: Option<(IpAddr, Span)>,
-    bind_port: Option<(u16, Span)>,
-    bind_if: Option<Span>,
-    fwmark: u32,
+pub(super) struct Common {
+    pub(super) settings: Settings,
+    pub(super) connect_ip: Option<(IpAddr, Span)>,
+    pub(super) connect_port: Option<u16>,
+    pub(super) bindto: Option<(IpAddr, Span)>,
+    pub(super) bind_port: Option<(u16, Span)>,
+    pub(super) bind_if: Option<Span>,
+    pub(super) fwmark: u32,
+    /// Something about the target could not be read, so nothing more is said about it.
+    pub(super) is_doubtful: bool,
+}
+
+/// What a DNS_CHECK asks, while its block is read.
+#[derive(Debug, Default)]
+struct Question {
     name: Option<(Name, Span)>,
     record_type: Option<RecordType>,
-    /// Something about the target could not be read, so nothing more is said about it.
-    is_doubtful: bool,
 }
 
 impl Lowering<'_> {
@@ -91,30 +96,32 @@ impl Lowering<'_> {
         if !directive.is_doubtful() {
             self.reader.ignored_after(directive, 0);
         }
-        let mut draft = Draft::default();
+        let mut common = Common::default();
+        let mut question = Question::default();
         for child in directive.children() {
-            draft.is_doubtful |= child.is_doubtful();
+            common.is_doubtful |= child.is_doubtful();
             if self.value(child, block) {
                 continue;
             }
             match self.reader.bytes(child.keyword()) {
-                b"name" | b"type" => self.question(child, &mut draft),
-                _ => self.connection_option(child, &mut draft),
+                b"name" | b"type" => self.question(child, &mut question),
+                _ => self.common_option(child, &mut common),
             }
         }
-        let (Some(address), false) = (server.address, draft.is_doubtful) else { return };
-        let Some((target, connection)) = self.connection(directive, &draft, address, server) else {
+        let (Some(address), false) = (server.address, common.is_doubtful) else { return };
+        let Some((target, connection)) = self.connection(directive, &common, address, server)
+        else {
             return;
         };
         let defaults = if is_dns { DNS_DEFAULTS } else { TCP_DEFAULTS };
-        let settings = draft.settings.over(&server.settings);
+        let settings = common.settings.over(&server.settings);
         let timing = self.intern_timing(settings.timing(defaults));
         let connection = Connection { timeout: settings.timeout(), ..connection };
         let spec = self.intern_spec(if is_dns {
             ProbeSpec::Dns(DnsSpec {
                 connection,
-                name: draft.name.map_or_else(Name::root, |(name, _)| name),
-                record_type: draft.record_type.unwrap_or(RecordType::SOA),
+                name: question.name.map_or_else(Name::root, |(name, _)| name),
+                record_type: question.record_type.unwrap_or(RecordType::SOA),
                 require: self.options.dns_require,
             })
         } else {
@@ -124,7 +131,8 @@ impl Lowering<'_> {
         self.fleet.checkers.push(Checker { real_server: server.id, target, spec, timing, line });
     }
 
-    fn connection_option(&mut self, child: Directive<'_>, draft: &mut Draft) {
+    /// Takes an option that all network checkers share.
+    pub(super) fn common_option(&mut self, child: Directive<'_>, common: &mut Common) {
         let header = child.header();
         let keyword = self.reader.bytes(child.keyword());
         match keyword {
@@ -132,35 +140,35 @@ impl Lowering<'_> {
                 let address = self.reader.argument(child, "an address");
                 self.reader.ignored_after(child, 1);
                 let address = address.and_then(|span| self.reader.address(span));
-                draft.is_doubtful |= address.is_none();
+                common.is_doubtful |= address.is_none();
                 let place =
-                    if keyword == b"bindto" { &mut draft.bindto } else { &mut draft.connect_ip };
+                    if keyword == b"bindto" { &mut common.bindto } else { &mut common.connect_ip };
                 keep(place, address.map(|address| (address, header)));
             }
             b"connect_port" | b"bind_port" => {
                 let port = self.reader.argument(child, "a port");
                 self.reader.ignored_after(child, 1);
                 let port = port.and_then(|span| self.reader.port(span));
-                draft.is_doubtful |= port.is_none();
+                common.is_doubtful |= port.is_none();
                 if keyword == b"bind_port" {
-                    keep(&mut draft.bind_port, port.map(|port| (port, header)));
+                    keep(&mut common.bind_port, port.map(|port| (port, header)));
                 } else {
-                    keep(&mut draft.connect_port, port);
+                    keep(&mut common.connect_port, port);
                 }
             }
             b"bind_if" => {
                 let name = self.reader.argument(child, "an interface");
                 self.reader.ignored_after(child, 1);
                 let name = name.filter(|span| self.is_interface(*span));
-                draft.is_doubtful |= name.is_none();
-                keep(&mut draft.bind_if, name);
+                common.is_doubtful |= name.is_none();
+                keep(&mut common.bind_if, name);
             }
             b"fwmark" => {
                 if let Some(mark) = self.reader.number(child, 0..=u64::from(u32::MAX)) {
-                    draft.fwmark = mark as u32;
+                    common.fwmark = mark as u32;
                 }
             }
-            _ => drop(draft.settings.read(&mut self.reader, child, 0)),
+            _ => drop(common.settings.read(&mut self.reader, child, 0)),
         }
     }
 
@@ -186,15 +194,15 @@ impl Lowering<'_> {
     fn connection(
         &mut self,
         directive: Directive<'_>,
-        draft: &Draft,
+        common: &Common,
         address: SocketAddr,
         server: &Server,
     ) -> Option<(SocketAddr, Connection)> {
         let target = SocketAddr::new(
-            draft.connect_ip.map_or(address.ip(), |(address, _)| address),
-            draft.connect_port.unwrap_or(address.port()),
+            common.connect_ip.map_or(address.ip(), |(address, _)| address),
+            common.connect_port.unwrap_or(address.port()),
         );
-        let target_span = draft.connect_ip.map_or(server.header, |(_, span)| span);
+        let target_span = common.connect_ip.map_or(server.header, |(_, span)| span);
         let mut is_right = true;
         if target.port() == 0 {
             is_right = false;
@@ -205,7 +213,7 @@ impl Lowering<'_> {
                     .help("give the real server a port, or the checker a `connect_port`"),
             );
         }
-        if let Some((bindto, span)) = draft.bindto
+        if let Some((bindto, span)) = common.bindto
             && bindto.is_ipv4() != target.is_ipv4()
         {
             is_right = false;
@@ -221,7 +229,7 @@ impl Lowering<'_> {
         }
         if let IpAddr::V6(target) = target.ip()
             && target.is_unicast_link_local()
-            && draft.bind_if.is_none()
+            && common.bind_if.is_none()
         {
             is_right = false;
             self.reader.report(
@@ -233,13 +241,13 @@ impl Lowering<'_> {
                 .also(target_span, "the target"),
             );
         }
-        if let (Some((_, span)), None) = (draft.bind_port, draft.bindto) {
+        if let (Some((_, span)), None) = (common.bind_port, common.bindto) {
             self.reader.report(
                 Diagnostic::new(Code::NoEffect, "`bind_port` has no effect without `bindto`")
                     .at(span, ""),
             );
         }
-        let bind_if = match draft.bind_if {
+        let bind_if = match common.bind_if {
             Some(span) => {
                 let name = self.reader.utf8(span)?;
                 Some(self.intern_interface(name))
@@ -247,33 +255,33 @@ impl Lowering<'_> {
             None => None,
         };
         let connection = Connection {
-            bindto: draft.bindto.map(|(address, _)| address),
-            bind_port: draft.bindto.and(draft.bind_port).map(|(port, _)| port),
+            bindto: common.bindto.map(|(address, _)| address),
+            bind_port: common.bindto.and(common.bind_port).map(|(port, _)| port),
             bind_if,
-            fwmark: draft.fwmark,
+            fwmark: common.fwmark,
             ..Connection::default()
         };
         is_right.then_some((target, connection))
     }
 
     /// `name` and `type` of a DNS_CHECK.
-    fn question(&mut self, child: Directive<'_>, draft: &mut Draft) {
+    fn question(&mut self, child: Directive<'_>, question: &mut Question) {
         let is_name = self.reader.bytes(child.keyword()) == b"name";
         let wants = if is_name { "a domain name" } else { "a record type" };
         let Some(span) = self.reader.argument(child, wants) else { return };
         self.reader.ignored_after(child, 1);
         if !is_name {
-            keep(&mut draft.record_type, self.record_type(span));
+            keep(&mut question.record_type, self.record_type(span));
             return;
         }
         let name = self.domain_name(span);
-        match &draft.name {
+        match &question.name {
             Some((_, first)) => self.reader.report(
                 Diagnostic::new(Code::NoEffect, "second `name` in one checker")
                     .at(child.header(), "this one is ignored")
                     .also(*first, "the one that counts"),
             ),
-            None => draft.name = name.map(|name| (name, child.header())),
+            None => question.name = name.map(|name| (name, child.header())),
         }
     }
 
@@ -297,7 +305,7 @@ impl Lowering<'_> {
     }
 
     /// A fully qualified name; a dot at the end makes no difference, nothing at all is the root.
-    fn domain_name(&mut self, span: Span) -> Option<Name> {
+    pub(super) fn domain_name(&mut self, span: Span) -> Option<Name> {
         let text = self.reader.bytes(span);
         let name = text.strip_suffix(b".").unwrap_or(text);
         let problem = if name.is_empty() {

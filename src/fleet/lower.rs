@@ -10,6 +10,7 @@ use super::group::{Group, GroupUse};
 use super::keywords::{Shape, homes, known, nearest, place, shape};
 use super::load::LoadOptions;
 use super::model::{Fleet, ProbeSpec, Timing};
+use super::named::Named;
 use super::script::Scripts;
 use super::value::Reader;
 use crate::conf::blocks::{BlockKind, ROOT_OPAQUE};
@@ -28,6 +29,7 @@ pub(super) struct Lowering<'s> {
     /// Virtual servers that name a group; the group may be defined after them.
     pub(super) group_uses: Vec<GroupUse>,
     pub(super) scripts: Scripts,
+    pub(super) named: Named,
     specs: FastMap<ProbeSpec, SpecId>,
     timings: FastMap<Timing, u32>,
     interfaces: BTreeSet<Arc<str>>,
@@ -56,6 +58,7 @@ impl<'s> Lowering<'s> {
             groups: BTreeMap::new(),
             group_uses: Vec::new(),
             scripts,
+            named: Named::default(),
             specs: FastMap::default(),
             timings: FastMap::default(),
             interfaces: BTreeSet::new(),
@@ -69,6 +72,9 @@ impl<'s> Lowering<'s> {
         match keyword {
             b"virtual_server" => self.virtual_server(directive),
             b"virtual_server_group" => self.group(directive),
+            b"SSL" => self.ssl(directive),
+            b"track_file" | b"vrrp_track_file" => self.track_file(directive),
+            b"bfd_instance" => self.bfd_instance(directive),
             b"global_defs" => {
                 self.reader.ignored_after(directive, 0);
                 for child in directive.children() {
@@ -90,6 +96,7 @@ impl<'s> Lowering<'s> {
     pub(super) fn finish(mut self) -> (Fleet, Diagnostics) {
         self.settle_groups();
         self.settle_scripts();
+        self.settle_names();
         for (keyword, (first, count)) in std::mem::take(&mut self.skipped) {
             let keyword = String::from_utf8_lossy(keyword).into_owned();
             let is_checker = keyword.ends_with("_CHECK") || keyword.ends_with("_GET");
@@ -157,7 +164,6 @@ impl<'s> Lowering<'s> {
                 None => found,
             }
         } else {
-            let homes: Vec<_> = homes.into_iter().map(place).collect();
             Diagnostic::new(
                 Code::MisplacedKeyword,
                 format!("`{word}` cannot stand {}", place(block)),

@@ -1,14 +1,17 @@
 //! `real_server`: its options first, wherever they stand, then its checkers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::checker::Common;
+use super::effective::Setting;
 use super::forwarding::{Family, Method};
 use super::lower::Lowering;
 use super::model::{RealServer, Service};
 use super::settings::Settings;
 use super::virtual_server::{Draft, WEIGHT_MAX};
-use crate::conf::blocks::{BlockKind, CHECKERS_OPAQUE};
+use crate::conf::blocks::{BlockKind, CHECKERS_READ};
 use crate::conf::{Code, Diagnostic, Directive, Span};
 use crate::id::RealServerId;
 
@@ -23,6 +26,8 @@ pub(super) struct Server {
     pub(super) settings: Settings,
     /// `delay_loop` of the virtual server.
     pub(super) service_delay_loop: Duration,
+    /// Of the real server, else of the virtual server.
+    pub(super) virtualhost: Setting<Option<Arc<str>>>,
 }
 
 impl Lowering<'_> {
@@ -74,6 +79,7 @@ impl Lowering<'_> {
             header,
             settings: settings.over(&vs.settings),
             service_delay_loop: vs.settings.delay_loop(),
+            virtualhost: Setting::default(),
         };
         vs.headers.push(header);
         self.fleet.real_servers.push(RealServer {
@@ -89,7 +95,8 @@ impl Lowering<'_> {
                 b"DNS_CHECK" | b"TCP_CHECK" => self.checker(child, &server),
                 b"MISC_CHECK" if self.options.no_scripts => self.skip(child),
                 b"MISC_CHECK" => self.script(child, &server),
-                _ if CHECKERS_OPAQUE.iter().any(|known| known.as_bytes() == keyword) => {
+                _ if CHECKERS_READ.iter().any(|known| known.as_bytes() == keyword) => {
+                    drop(self.check(child, &mut Common::default(), &server));
                     self.skip(child)
                 }
                 _ if is_checker(keyword) && !child.is_doubtful() => {

@@ -45,7 +45,7 @@ impl Settings {
                 keep(&mut self.delay_before_retry, reader.timer(directive, 0..=MICROS_MAX));
             }
             b"warmup" => keep(&mut self.warmup, reader.timer(directive, 0..=MICROS_MAX)),
-            b"retry" => {
+            b"retry" | b"nb_get_retry" => {
                 let retry = reader.number(directive, retry_min..=u64::from(u32::MAX));
                 keep(&mut self.retry, retry.map(|retry| retry as u32));
             }
