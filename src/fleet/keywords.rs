@@ -369,7 +369,8 @@ const CHECKERS: &[BlockKind] = &[
     BlockKind::TlsCheck,
 ];
 
-/// Checkers that are named one by one; what belongs in more of them belongs in a checker.
+/// Checkers that are named one by one. What belongs in more of them belongs in TCP_CHECK too, which has
+/// nothing of its own.
 const CHECKERS_NAMED_MAX: usize = 3;
 
 /// The places where a keyword may stand, as diagnostics say them.
@@ -387,7 +388,7 @@ pub(super) fn homes(keyword: &str) -> Vec<&'static str> {
     let mut homes: Vec<_> = outer.into_iter().filter(is_home).map(place).collect();
     let checkers: Vec<_> = CHECKERS.iter().copied().filter(is_home).map(place).collect();
     if checkers.len() > CHECKERS_NAMED_MAX {
-        homes.push("in a checker");
+        homes.push("in a checker such as `TCP_CHECK`");
     } else {
         homes.extend(checkers);
     }

@@ -20,6 +20,7 @@ impl Lowering<'_> {
         self.check_header(directive);
         let mut first: Option<Directive<'_>> = None;
         let mut name = None;
+        let mut has_second = false;
         for child in directive.children() {
             common.is_doubtful |= child.is_doubtful();
             if self.value(child, BlockKind::BfdCheck) {
@@ -28,9 +29,10 @@ impl Lowering<'_> {
             if self.reader.bytes(child.keyword()) != b"name" {
                 self.common_option(child, common);
             } else if let Some(first) = first {
+                has_second = true;
                 self.reader.report(
                     Diagnostic::new(Code::SecondName, "second `name` in one BFD_CHECK")
-                        .at(child.header(), "a checker follows one session")
+                        .at(child.header(), "keepalived ignores the checker")
                         .also(first.header(), "the first one")
                         .help("write a BFD_CHECK for each session"),
                 );
@@ -45,7 +47,7 @@ impl Lowering<'_> {
             }
             return None;
         };
-        let name = name?;
+        let name = name.filter(|_| !has_second)?;
         if !self.named.bfd.contains_key(&name) {
             self.unknown_name(Kind::Bfd, name, child.arguments()[0]);
             return None;
@@ -79,7 +81,7 @@ mod tests {
         ] {
             let read = read(&format!("BFD_CHECK {{\n {lines}\n }}"));
             assert_eq!(read.codes, codes, "{lines}");
-            let is_known = lines.starts_with("name peer1");
+            let is_known = lines.starts_with("name peer1") && codes != ["E068"];
             assert_eq!(matches!(read.check, Some(Check::Bfd(_))), is_known, "{lines}");
         }
     }

@@ -27,6 +27,7 @@ impl Lowering<'_> {
             ca: Setting::default(),
             min_days: Setting::default(),
         };
+        let mut has_verify = false;
         for child in directive.children() {
             common.is_doubtful |= child.is_doubtful();
             if self.value(child, BlockKind::TlsCheck) {
@@ -34,7 +35,10 @@ impl Lowering<'_> {
             }
             match self.reader.bytes(child.keyword()) {
                 b"tls_name" => self.tls_name(child, &mut check),
-                b"tls_verify" => self.flag(child, &mut check.verify),
+                b"tls_verify" => {
+                    has_verify = true;
+                    self.flag(child, &mut check.verify);
+                }
                 b"tls_ca" => self.text(child, "a file of certificates", &mut check.ca),
                 b"tls_min_days" => {
                     if let Some(days) = self.reader.number(child, 0..=MIN_DAYS_MAX) {
@@ -45,8 +49,9 @@ impl Lowering<'_> {
                 _ => self.common_option(child, common),
             }
         }
+        let is_verified = check.verify.value || has_verify && !check.verify.origin.is_written();
         if let (Some(span), false, false) =
-            (check.ca.origin.span(), check.verify.value, common.is_doubtful)
+            (check.ca.origin.span(), is_verified, common.is_doubtful)
         {
             self.reader.report(
                 Diagnostic::new(Code::NoEffect, "`tls_ca` has no effect without `tls_verify`")

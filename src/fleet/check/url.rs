@@ -135,12 +135,14 @@ impl Lowering<'_> {
             match status_codes(self.reader.bytes(*span)) {
                 Ok(range) => codes.push(range),
                 Err(why) => {
+                    let word = self.reader.bytes(*span);
                     let message = format!("`{}` is no status code", self.reader.text(*span));
-                    self.reader.report(
-                        Diagnostic::new(Code::BadStatusCode, message)
-                            .at(*span, why)
-                            .help("write codes and ranges with blanks between: `200-299 404`"),
-                    );
+                    let mut found = Diagnostic::new(Code::BadStatusCode, message).at(*span, why);
+                    if word.contains(&b',') {
+                        found =
+                            found.help("codes and ranges have blanks between them: `200-299 404`");
+                    }
+                    self.reader.report(found);
                 }
             }
         }
