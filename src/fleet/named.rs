@@ -21,8 +21,10 @@ pub(super) struct Named {
     pub(super) bfd: BTreeMap<Arc<str>, Span>,
     /// Names that nothing had when a checker wanted them.
     unknown: Vec<(Kind, Arc<str>, Span)>,
-    /// The sessions that checkers of one real server follow.
-    followed: Option<(RealServerId, Vec<(Arc<str>, Span)>)>,
+    /// The sessions that checkers of `follower` follow.
+    followed: Vec<(Arc<str>, Span)>,
+    /// The real server that was read last of those with a BFD_CHECK.
+    follower: Option<RealServerId>,
 }
 
 /// What is named.
@@ -49,13 +51,12 @@ impl Named {
         name: &Arc<str>,
         at: Span,
     ) -> Option<Span> {
-        let followed = match &mut self.followed {
-            Some((known, followed)) if *known == server => followed,
-            _ => &mut self.followed.insert((server, Vec::new())).1,
-        };
-        let first = followed.iter().find(|(known, _)| known == name).map(|(_, span)| *span);
+        if self.follower.replace(server) != Some(server) {
+            self.followed.clear();
+        }
+        let first = self.followed.iter().find(|(known, _)| known == name).map(|(_, span)| *span);
         if first.is_none() {
-            followed.push((Arc::clone(name), at));
+            self.followed.push((Arc::clone(name), at));
         }
         first
     }

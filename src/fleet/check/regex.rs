@@ -51,8 +51,7 @@ const ESCAPED_FOR_PCRE: &[u8] = b"dDwWsSbBAzZGKQRXNhHpPvV.^$*+?()[]{}|123456789"
 /// `regex` and what belongs to it, while a url is read.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
-    /// Bytes with their places in the word, the word, keyword and word.
-    pattern: Option<(Vec<(u8, usize)>, Span, Span)>,
+    pattern: Option<Pattern>,
     /// Whether `regex` is written, well or badly.
     is_written: bool,
     /// The first keyword that needs a pattern.
@@ -64,6 +63,17 @@ pub(super) struct Draft {
     stack: Setting<Option<(u64, u64)>>,
 }
 
+/// The word after `regex`.
+#[derive(Debug)]
+struct Pattern {
+    /// What PCRE2 sees, each byte with its place in the word.
+    bytes: Vec<(u8, usize)>,
+    /// The word as it stands in the file.
+    word: Span,
+    /// Keyword and word.
+    header: Span,
+}
+
 impl Lowering<'_> {
     /// Takes `regex` or one of its options.
     pub(super) fn regex_option(&mut self, child: Directive<'_>, draft: &mut Draft) {
@@ -71,9 +81,7 @@ impl Lowering<'_> {
         let keyword = self.reader.bytes(child.keyword());
         if keyword == b"regex" {
             draft.is_written = true;
-            if let Some((bytes, word)) = self.pattern(child) {
-                draft.pattern = Some((bytes, word, header));
-            }
+            draft.pattern = self.pattern(child).or(draft.pattern.take());
             return;
         }
         draft.first.get_or_insert(header);
@@ -104,7 +112,7 @@ impl Lowering<'_> {
 
     /// All of a url's regex; `None` without a pattern that can be compiled.
     pub(super) fn regex(&mut self, draft: Draft, is_doubtful: bool) -> Option<Regex> {
-        let Some((bytes, word, header)) = draft.pattern else {
+        let Some(Pattern { bytes, word, header }) = draft.pattern else {
             if let (Some(first), false, false) = (draft.first, draft.is_written, is_doubtful) {
                 self.reader.report(
                     Diagnostic::new(Code::NoEffect, "this has no effect without a `regex`")
@@ -141,7 +149,7 @@ impl Lowering<'_> {
     }
 
     /// The one word after `regex`, resolved.
-    fn pattern(&mut self, child: Directive<'_>) -> Option<(Vec<(u8, usize)>, Span)> {
+    fn pattern(&mut self, child: Directive<'_>) -> Option<Pattern> {
         let word = self.reader.argument(child, "a pattern")?;
         if let [_, first, .., last] | [_, first @ last] = child.arguments() {
             self.reader.report(
@@ -155,7 +163,7 @@ impl Lowering<'_> {
         match resolved(text) {
             Ok(bytes) => {
                 self.lost_backslash(text, word, &bytes);
-                Some((bytes, word))
+                Some(Pattern { bytes, word, header: child.header() })
             }
             Err(error) => {
                 let why = match error {
