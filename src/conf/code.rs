@@ -182,6 +182,8 @@ codes! {
     UnknownRegexOption = "W068" Warning,
     /// No reply can be as long as is asked for.
     ReplyLengths = "W069" Warning,
+    /// A path that is no path of a server.
+    OddPath = "W070" Warning,
 
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,

@@ -46,7 +46,7 @@ const OPTIONS_THAT_ALLOW: &[&str] = &["allow_empty_class", "alt_bsux", "alt_verb
 
 /// What loses its meaning for PCRE2 with the backslash before it. Where keepalived's own escape means the
 /// same (`\n`, `\x41`) nothing is lost.
-const ESCAPED_FOR_PCRE: &[u8] = b"dDwWsSbBAzZGKQRXNhHpPvV.^$*+?()[]{}|123456789";
+const ESCAPED_FOR_PCRE: &[u8] = b"dDwWsSbBAzZGKQRXNhHpPvV.^$*+?()[{|1234567";
 
 /// `regex` and what belongs to it, while a url is read.
 #[derive(Debug, Default)]

@@ -88,11 +88,7 @@ impl Lowering<'_> {
         match self.reader.bytes(child.keyword()) {
             b"path" => {
                 draft.has_path = true;
-                if let Some(span) = self.reader.argument(child, "a path") {
-                    self.reader.ignored_after(child, 1);
-                    let path = self.reader.bytes(span).into();
-                    draft.path = Some(Setting::written(path, Level::Checker, child.header()));
-                }
+                draft.path = self.path(child).or(draft.path.take());
             }
             b"digest" => self.digest(child, &mut draft.digest),
             b"status_code" => {
@@ -103,6 +99,21 @@ impl Lowering<'_> {
             b"tls_compliant" => self.flag(child, &mut draft.tls_compliant),
             _ => self.regex_option(child, &mut draft.regex),
         }
+    }
+
+    fn path(&mut self, child: Directive<'_>) -> Option<Setting<Arc<[u8]>>> {
+        let span = self.reader.argument(child, "the path of a page")?;
+        self.reader.ignored_after(child, 1);
+        let path = self.reader.bytes(span);
+        // A proxy is asked for a whole URI (RFC 9112 section 3.2.2).
+        if !path.starts_with(b"/") && memchr::memmem::find(path, b"://").is_none() {
+            let message = format!("`{}` does not begin with `/`", self.reader.text(span));
+            self.reader.report(
+                Diagnostic::new(Code::OddPath, message)
+                    .at(span, "sent as it is, which servers refuse"),
+            );
+        }
+        Some(Setting::written(path.into(), Level::Checker, child.header()))
     }
 
     fn digest(&mut self, child: Directive<'_>, place: &mut Setting<Option<[u8; 16]>>) {
