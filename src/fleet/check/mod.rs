@@ -7,6 +7,7 @@ mod bfd;
 mod file;
 mod ftp;
 mod http;
+mod pattern;
 mod ping;
 mod regex;
 mod smtp;

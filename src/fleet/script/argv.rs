@@ -7,6 +7,8 @@
 //! Escapes: `\a \b \E \f \n \r \t \v`, `\nnn` (1 to 3 octal digits), `\xHH` (1 or 2 hex digits), `\cX`
 //! (X and 0x1f); a backslash before anything else gives that character.
 //!
+//! The word after `regex` is split once only: its quotes go and its escapes are resolved at the same time.
+//!
 //! Source: keepalived's HEAD; 2.2 resolves escapes in both rounds and takes any number of hex digits.
 
 use thiserror::Error;
