@@ -101,6 +101,31 @@ fn files_of_scripts_are_only_warned_of() {
 }
 
 #[test]
+fn http_checks_and_their_urls() {
+    golden("checks_http", false);
+}
+
+#[test]
+fn patterns_of_urls() {
+    golden("checks_regex", false);
+}
+
+#[test]
+fn smtp_udp_ping_ftp_and_tls_checks() {
+    golden("checks_others", false);
+}
+
+#[test]
+fn checks_that_name_another_block() {
+    golden("checks_named", false);
+}
+
+#[test]
+fn checks_of_every_type_are_accepted() {
+    golden("checks_accepted", true);
+}
+
+#[test]
 fn warnings_and_notes_do_not_stop_anything() {
     golden("warnings", true);
 }

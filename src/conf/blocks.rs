@@ -20,37 +20,67 @@ pub enum BlockKind {
     MiscCheck,
     /// `TCP_CHECK`
     TcpCheck,
-    /// `HTTP_GET` and `SSL_GET`: skipped, but `url` must open a block.
-    Http,
+    /// `HTTP_GET`
+    HttpGet,
+    /// `SSL_GET`
+    SslGet,
+    /// `url` of `HTTP_GET` and `SSL_GET`
+    Url,
+    /// `SMTP_CHECK`
+    SmtpCheck,
+    /// `UDP_CHECK`
+    UdpCheck,
+    /// `PING_CHECK`
+    PingCheck,
+    /// `FILE_CHECK`
+    FileCheck,
+    /// `BFD_CHECK`
+    BfdCheck,
+    /// `FTP_CHECK`
+    FtpCheck,
+    /// `TLS_CHECK`
+    TlsCheck,
+    /// `SSL`
+    Ssl,
+    /// `track_file`
+    TrackFile,
     /// Anything else: skipped by its braces.
     Opaque,
 }
 
 /// Root keywords whose block is skipped.
 pub const ROOT_OPAQUE: &[&str] = &[
-    "SSL",
-    "bfd_instance",
     "garp_group",
     "interface_up_down_delays",
     "static_ipaddress",
     "static_routes",
     "static_rules",
-    "track_file",
     "track_group",
     "track_process",
     "vrrp_instance",
     "vrrp_script",
     "vrrp_sync_group",
-    "vrrp_track_file",
     "vrrp_track_process",
 ];
 
-/// Checkers that are read.
+/// Root keywords of what a checker goes by. The block of `bfd_instance` is skipped: its name is enough.
+pub const ROOT_NAMED: &[&str] = &["SSL", "bfd_instance", "track_file", "vrrp_track_file"];
+
+/// Checkers that are probed.
 pub const CHECKERS_PROBED: &[&str] = &["DNS_CHECK", "MISC_CHECK", "TCP_CHECK"];
 
-/// Checkers that are recognised and skipped.
-pub const CHECKERS_OPAQUE: &[&str] =
-    &["BFD_CHECK", "FILE_CHECK", "HTTP_GET", "PING_CHECK", "SMTP_CHECK", "SSL_GET", "UDP_CHECK"];
+/// Checkers that are read in full and not probed yet.
+pub const CHECKERS_READ: &[&str] = &[
+    "BFD_CHECK",
+    "FILE_CHECK",
+    "FTP_CHECK",
+    "HTTP_GET",
+    "PING_CHECK",
+    "SMTP_CHECK",
+    "SSL_GET",
+    "TLS_CHECK",
+    "UDP_CHECK",
+];
 
 /// The block that `keyword` opens in a block of kind `parent`; `None` where it opens none there.
 pub fn block_of(parent: BlockKind, keyword: &[u8]) -> Option<BlockKind> {
@@ -59,15 +89,26 @@ pub fn block_of(parent: BlockKind, keyword: &[u8]) -> Option<BlockKind> {
         (BlockKind::Root, b"global_defs") => Some(BlockKind::GlobalDefs),
         (BlockKind::Root, b"virtual_server") => Some(BlockKind::VirtualServer),
         (BlockKind::Root, b"virtual_server_group") => Some(BlockKind::Values),
+        (BlockKind::Root, b"SSL") => Some(BlockKind::Ssl),
+        (BlockKind::Root, b"track_file" | b"vrrp_track_file") => Some(BlockKind::TrackFile),
+        (BlockKind::Root, b"bfd_instance") => Some(BlockKind::Opaque),
         (BlockKind::Root, _) if is_in(ROOT_OPAQUE) => Some(BlockKind::Opaque),
         (BlockKind::GlobalDefs, b"notification_email") => Some(BlockKind::Values),
         (BlockKind::VirtualServer, b"real_server") => Some(BlockKind::RealServer),
-        (BlockKind::RealServer, b"HTTP_GET" | b"SSL_GET") => Some(BlockKind::Http),
+        (BlockKind::RealServer, b"BFD_CHECK") => Some(BlockKind::BfdCheck),
         (BlockKind::RealServer, b"DNS_CHECK") => Some(BlockKind::DnsCheck),
+        (BlockKind::RealServer, b"FILE_CHECK") => Some(BlockKind::FileCheck),
+        (BlockKind::RealServer, b"FTP_CHECK") => Some(BlockKind::FtpCheck),
+        (BlockKind::RealServer, b"HTTP_GET") => Some(BlockKind::HttpGet),
         (BlockKind::RealServer, b"MISC_CHECK") => Some(BlockKind::MiscCheck),
+        (BlockKind::RealServer, b"PING_CHECK") => Some(BlockKind::PingCheck),
+        (BlockKind::RealServer, b"SMTP_CHECK") => Some(BlockKind::SmtpCheck),
+        (BlockKind::RealServer, b"SSL_GET") => Some(BlockKind::SslGet),
         (BlockKind::RealServer, b"TCP_CHECK") => Some(BlockKind::TcpCheck),
-        (BlockKind::RealServer, _) if is_in(CHECKERS_OPAQUE) => Some(BlockKind::Opaque),
-        (BlockKind::Http, b"url") => Some(BlockKind::Opaque),
+        (BlockKind::RealServer, b"TLS_CHECK") => Some(BlockKind::TlsCheck),
+        (BlockKind::RealServer, b"UDP_CHECK") => Some(BlockKind::UdpCheck),
+        (BlockKind::HttpGet | BlockKind::SslGet, b"url") => Some(BlockKind::Url),
+        (BlockKind::SmtpCheck, b"host") => Some(BlockKind::Opaque),
         _ => None,
     }
 }

@@ -107,6 +107,24 @@ codes! {
     UnknownUser = "E031" Error,
     /// Nothing says whom scripts run as.
     NoScriptUser = "E032" Error,
+    /// A block without a keyword that it needs.
+    MissingKeyword = "E060" Error,
+    /// Not a status code of HTTP, nor a range of them.
+    BadStatusCode = "E061" Error,
+    /// Not an MD5 digest.
+    BadDigest = "E062" Error,
+    /// Not a regular expression.
+    BadRegex = "E063" Error,
+    /// A regular expression that must match beyond the place where it may.
+    RegexOffsets = "E064" Error,
+    /// Not bytes in hexadecimal digits.
+    BadHex = "E065" Error,
+    /// The name of a block that is not defined before it is named.
+    UnknownName = "E066" Error,
+    /// A `host` block of an SMTP_CHECK.
+    SmtpHost = "E067" Error,
+    /// A second name where one is possible, or a second checker of the same session.
+    SecondName = "E068" Error,
 
     /// No `lvs_sched`: wlc.
     NoScheduler = "W031" Warning,
@@ -154,6 +172,18 @@ codes! {
     ScriptAsRoot = "W052" Warning,
     /// A script without its full path.
     ScriptPath = "W053" Warning,
+    /// A keyword by its old name.
+    Deprecated = "W065" Warning,
+    /// Given twice where one counts.
+    Repeated = "W066" Warning,
+    /// A backslash that does not reach the regular expression.
+    LostBackslash = "W067" Warning,
+    /// An option of regular expressions that keepalived does not know.
+    UnknownRegexOption = "W068" Warning,
+    /// No reply can be as long as is asked for.
+    ReplyLengths = "W069" Warning,
+    /// A path that is no path of a server.
+    OddPath = "W070" Warning,
 
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,

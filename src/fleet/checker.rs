@@ -11,7 +11,7 @@ use super::lower::Lowering;
 use super::model::{Checker, DnsSpec, ProbeSpec, TcpSpec};
 use super::real_server::Server;
 use super::settings::{Defaults, Settings, keep, optional};
-use crate::conf::blocks::{BlockKind, CHECKERS_OPAQUE};
+use crate::conf::blocks::{BlockKind, CHECKERS_READ};
 use crate::conf::{Code, Diagnostic, Directive, Severity, Span};
 use crate::id::SpecId;
 
@@ -26,6 +26,7 @@ const LABEL_BYTES_MAX: usize = 63;
 
 const TCP_DEFAULTS: Defaults = Defaults { retry: 1, delay_before_retry: Some(1_000_000) };
 const MISC_DEFAULTS: Defaults = Defaults { retry: 0, delay_before_retry: Some(1_000_000) };
+const HTTP_DEFAULTS: Defaults = Defaults { retry: 1, delay_before_retry: Some(3_000_000) };
 const DNS_DEFAULTS: Defaults = Defaults { retry: 3, delay_before_retry: None };
 
 /// Record types by the names hickory reads.
@@ -102,11 +103,17 @@ impl Lowering<'_> {
                 let check = script.as_ref().map(|(check, _)| Check::Misc(check.clone()));
                 (check, Some(MISC_DEFAULTS))
             }
+            _ if CHECKERS_READ.iter().any(|known| known.as_bytes() == keyword) => {
+                let defaults = match keyword {
+                    b"FILE_CHECK" | b"BFD_CHECK" => None,
+                    b"HTTP_GET" | b"SSL_GET" => Some(HTTP_DEFAULTS),
+                    _ => Some(TCP_DEFAULTS),
+                };
+                self.skip(directive);
+                (self.check(directive, &mut common, server), defaults)
+            }
             _ => {
-                let is_known = CHECKERS_OPAQUE.iter().any(|known| known.as_bytes() == keyword);
-                if is_known {
-                    self.skip(directive);
-                } else if !directive.is_doubtful() {
+                if !directive.is_doubtful() {
                     self.unknown(directive, BlockKind::RealServer);
                 }
                 return;
@@ -139,11 +146,10 @@ impl Lowering<'_> {
                     let target = network.as_ref().map_or(address, |network| network.target);
                     let spec = self.intern_spec(spec);
                     self.probe(directive, server, target, spec, &settings, defaults);
-                } else {
-                    self.skip(directive);
                 }
             }
-            _ => self.skip(directive),
+            (Some(_), _) => self.skip(directive),
+            (None, None) => {}
         }
         if let Some(checkers) = &mut server.checkers {
             checkers.push(effective::Checker {
@@ -419,7 +425,7 @@ impl Lowering<'_> {
     }
 
     /// A fully qualified name; a dot at the end makes no difference, nothing at all is the root.
-    fn domain_name(&mut self, span: Span) -> Option<Name> {
+    pub(super) fn domain_name(&mut self, span: Span) -> Option<Name> {
         let text = self.reader.bytes(span);
         let name = text.strip_suffix(b".").unwrap_or(text);
         let problem = if name.is_empty() {

@@ -74,6 +74,9 @@ impl Lowering<'_> {
     pub(super) fn settle_effective(&mut self) {
         let Some(effective) = &mut self.effective else { return };
         effective.globals = self.globals.clone();
+        effective.ssl = self.named.ssl.take().map(|(_, ssl)| ssl).unwrap_or_default();
+        effective.track_files = std::mem::take(&mut self.named.track_files);
+        effective.bfd_instances = std::mem::take(&mut self.named.bfd);
         let globals = &effective.globals;
         let alert = match (globals.smtp_alert_checker.value, globals.smtp_alert.value) {
             (Some(is_on), _) => Some(globals.smtp_alert_checker.clone().map(|_| is_on)),

@@ -1,7 +1,7 @@
 //! Every keyword of every block that is read, and what its values look like.
 
 use super::value::MICROS_MAX;
-use crate::conf::blocks::{BlockKind, CHECKERS_OPAQUE, CHECKERS_PROBED, ROOT_OPAQUE};
+use crate::conf::blocks::{BlockKind, CHECKERS_PROBED, CHECKERS_READ, ROOT_NAMED, ROOT_OPAQUE};
 
 /// What the values of a keyword look like.
 #[derive(Copy, Clone, PartialEq, Debug)]
@@ -199,59 +199,87 @@ const REAL_SERVER: &[(&str, Shape)] = &[
     ("weight", Own),
 ];
 
-const TCP_CHECK: &[(&str, Shape)] = &[
+/// Of every checker that runs by itself.
+const TIMERS: &[(&str, Shape)] = &[
     ("alpha", Own),
+    ("delay_before_retry", Own),
+    ("delay_loop", Own),
+    ("log_all_failures", Own),
+    ("retry", Own),
+    ("warmup", Own),
+];
+
+/// Of every checker that contacts the real server itself.
+const CONNECTION: &[(&str, Shape)] = &[
     ("bind_if", Own),
     ("bind_port", Own),
     ("bindto", Own),
     ("connect_ip", Own),
     ("connect_port", Own),
     ("connect_timeout", Own),
-    ("delay_before_retry", Own),
-    ("delay_loop", Own),
     ("fwmark", Own),
-    ("log_all_failures", Own),
-    ("retry", Own),
-    ("warmup", Own),
 ];
 
-const DNS_CHECK: &[(&str, Shape)] = &[
-    ("alpha", Own),
-    ("bind_if", Own),
-    ("bind_port", Own),
-    ("bindto", Own),
-    ("connect_ip", Own),
-    ("connect_port", Own),
-    ("connect_timeout", Own),
-    ("delay_before_retry", Own),
-    ("delay_loop", Own),
-    ("fwmark", Own),
-    ("log_all_failures", Own),
-    ("name", Own),
-    ("retry", Own),
-    ("type", Own),
-    ("warmup", Own),
+const BFD_CHECK: &[(&str, Shape)] = &[("alpha", Own), ("name", Own)];
+
+const DNS_CHECK: &[(&str, Shape)] = &[("name", Own), ("type", Own)];
+
+const FILE_CHECK: &[(&str, Shape)] = &[("track_file", Own), ("weight", Own)];
+
+const FTP_CHECK: &[(&str, Shape)] = &[("ftp_password", Own), ("ftp_user", Own)];
+
+/// `HTTP_GET` and `SSL_GET`.
+const HTTP: &[(&str, Shape)] = &[
+    ("enable_sni", Own),
+    ("fast_recovery", Own),
+    ("http_protocol", Own),
+    ("nb_get_retry", Own),
+    ("sni_name", Own),
+    ("tls_compliant", Own),
+    ("virtualhost", Own),
 ];
 
-const MISC_CHECK: &[(&str, Shape)] = &[
-    ("alpha", Own),
-    ("delay_before_retry", Own),
-    ("delay_loop", Own),
-    ("log_all_failures", Own),
-    ("misc_dynamic", Own),
-    ("misc_path", Own),
-    ("misc_timeout", Own),
-    ("retry", Own),
-    ("user", Own),
-    ("warmup", Own),
+const MISC_CHECK: &[(&str, Shape)] =
+    &[("misc_dynamic", Own), ("misc_path", Own), ("misc_timeout", Own), ("user", Own)];
+
+const SMTP_CHECK: &[(&str, Shape)] = &[("helo_name", Own)];
+
+const SSL: &[(&str, Shape)] = &[("ca", Own), ("certificate", Own), ("key", Own), ("password", Own)];
+
+const TLS_CHECK: &[(&str, Shape)] =
+    &[("tls_ca", Own), ("tls_min_days", Own), ("tls_name", Own), ("tls_verify", Own)];
+
+const TRACK_FILE: &[(&str, Shape)] = &[("file", Own), ("init_file", Own), ("weight", Own)];
+
+const UDP_CHECK: &[(&str, Shape)] = &[
+    ("max_reply_length", Own),
+    ("min_reply_length", Own),
+    ("payload", Own),
+    ("require_reply", Own),
+];
+
+const URL: &[(&str, Shape)] = &[
+    ("digest", Own),
+    ("path", Own),
+    ("regex", Own),
+    ("regex_max_offset", Own),
+    ("regex_min_offset", Own),
+    ("regex_no_match", Own),
+    ("regex_options", Own),
+    ("regex_stack", Own),
+    ("status_code", Own),
+    ("tls_compliant", Own),
+    ("virtualhost", Own),
 ];
 
 /// The values of a keyword; `None` where the block does not know it.
 pub(super) fn shape(block: BlockKind, keyword: &[u8]) -> Option<Shape> {
-    let table = table(block);
-    let place = table.binary_search_by(|(known, _)| known.as_bytes().cmp(keyword)).ok();
-    match place {
-        Some(place) => Some(table[place].1),
+    let found = tables(block).iter().find_map(|table| {
+        let place = table.binary_search_by(|(known, _)| known.as_bytes().cmp(keyword)).ok()?;
+        Some(table[place].1)
+    });
+    match found {
+        Some(shape) => Some(shape),
         None if block == BlockKind::GlobalDefs
             && (keyword.starts_with(b"vrrp_") || keyword.starts_with(b"bfd_")) =>
         {
@@ -261,16 +289,27 @@ pub(super) fn shape(block: BlockKind, keyword: &[u8]) -> Option<Shape> {
     }
 }
 
-fn table(block: BlockKind) -> &'static [(&'static str, Shape)] {
+/// The keywords of a block, in one or more tables, each sorted.
+fn tables(block: BlockKind) -> &'static [&'static [(&'static str, Shape)]] {
     match block {
-        BlockKind::Root => ROOT,
-        BlockKind::GlobalDefs => GLOBAL_DEFS,
-        BlockKind::VirtualServer => VIRTUAL_SERVER,
-        BlockKind::RealServer => REAL_SERVER,
-        BlockKind::DnsCheck => DNS_CHECK,
-        BlockKind::MiscCheck => MISC_CHECK,
-        BlockKind::TcpCheck => TCP_CHECK,
-        BlockKind::Values | BlockKind::Http | BlockKind::Opaque => &[],
+        BlockKind::Root => &[ROOT],
+        BlockKind::GlobalDefs => &[GLOBAL_DEFS],
+        BlockKind::VirtualServer => &[VIRTUAL_SERVER],
+        BlockKind::RealServer => &[REAL_SERVER],
+        BlockKind::TcpCheck | BlockKind::PingCheck => &[CONNECTION, TIMERS],
+        BlockKind::DnsCheck => &[CONNECTION, TIMERS, DNS_CHECK],
+        BlockKind::HttpGet | BlockKind::SslGet => &[CONNECTION, TIMERS, HTTP],
+        BlockKind::SmtpCheck => &[CONNECTION, TIMERS, SMTP_CHECK],
+        BlockKind::UdpCheck => &[CONNECTION, TIMERS, UDP_CHECK],
+        BlockKind::FtpCheck => &[CONNECTION, TIMERS, FTP_CHECK],
+        BlockKind::TlsCheck => &[CONNECTION, TIMERS, TLS_CHECK],
+        BlockKind::MiscCheck => &[TIMERS, MISC_CHECK],
+        BlockKind::FileCheck => &[FILE_CHECK],
+        BlockKind::BfdCheck => &[BFD_CHECK],
+        BlockKind::Url => &[URL],
+        BlockKind::Ssl => &[SSL],
+        BlockKind::TrackFile => &[TRACK_FILE],
+        BlockKind::Values | BlockKind::Opaque => &[],
     }
 }
 
@@ -278,12 +317,14 @@ fn table(block: BlockKind) -> &'static [(&'static str, Shape)] {
 pub(super) fn known(block: BlockKind) -> impl Iterator<Item = &'static str> {
     let blocks: &[&[&'static str]] = match block {
         BlockKind::Root => {
-            &[&["global_defs", "virtual_server", "virtual_server_group"], ROOT_OPAQUE]
+            &[&["global_defs", "virtual_server", "virtual_server_group"], ROOT_NAMED, ROOT_OPAQUE]
         }
-        BlockKind::RealServer => &[CHECKERS_PROBED, CHECKERS_OPAQUE],
+        BlockKind::RealServer => &[CHECKERS_PROBED, CHECKERS_READ],
+        BlockKind::HttpGet | BlockKind::SslGet => &[&["url"]],
+        BlockKind::SmtpCheck => &[&["host"]],
         _ => &[],
     };
-    let values = table(block).iter().map(|(keyword, _)| *keyword);
+    let values = tables(block).iter().flat_map(|table| table.iter().map(|(keyword, _)| *keyword));
     values.chain(blocks.iter().flat_map(|list| list.iter().copied()))
 }
 
@@ -297,24 +338,61 @@ pub(super) fn place(block: BlockKind) -> &'static str {
         BlockKind::DnsCheck => "in `DNS_CHECK`",
         BlockKind::MiscCheck => "in `MISC_CHECK`",
         BlockKind::TcpCheck => "in `TCP_CHECK`",
-        BlockKind::Values | BlockKind::Http | BlockKind::Opaque => "in a block",
+        BlockKind::HttpGet => "in `HTTP_GET`",
+        BlockKind::SslGet => "in `SSL_GET`",
+        BlockKind::Url => "in `url`",
+        BlockKind::SmtpCheck => "in `SMTP_CHECK`",
+        BlockKind::UdpCheck => "in `UDP_CHECK`",
+        BlockKind::PingCheck => "in `PING_CHECK`",
+        BlockKind::FileCheck => "in `FILE_CHECK`",
+        BlockKind::BfdCheck => "in `BFD_CHECK`",
+        BlockKind::FtpCheck => "in `FTP_CHECK`",
+        BlockKind::TlsCheck => "in `TLS_CHECK`",
+        BlockKind::Ssl => "in `SSL`",
+        BlockKind::TrackFile => "in `track_file`",
+        BlockKind::Values | BlockKind::Opaque => "in a block",
     }
 }
 
-/// The blocks where a keyword may stand.
-pub(super) fn homes(keyword: &str) -> Vec<BlockKind> {
-    [
+const CHECKERS: &[BlockKind] = &[
+    BlockKind::TcpCheck,
+    BlockKind::HttpGet,
+    BlockKind::SslGet,
+    BlockKind::DnsCheck,
+    BlockKind::SmtpCheck,
+    BlockKind::MiscCheck,
+    BlockKind::UdpCheck,
+    BlockKind::PingCheck,
+    BlockKind::FileCheck,
+    BlockKind::BfdCheck,
+    BlockKind::FtpCheck,
+    BlockKind::TlsCheck,
+];
+
+/// Checkers that are named one by one. What belongs in more of them belongs in TCP_CHECK too, which has
+/// nothing of its own.
+const CHECKERS_NAMED_MAX: usize = 3;
+
+/// The places where a keyword may stand, as diagnostics say them.
+pub(super) fn homes(keyword: &str) -> Vec<&'static str> {
+    let is_home = |block: &BlockKind| known(*block).any(|known| known == keyword);
+    let outer = [
         BlockKind::Root,
         BlockKind::GlobalDefs,
         BlockKind::VirtualServer,
         BlockKind::RealServer,
-        BlockKind::DnsCheck,
-        BlockKind::MiscCheck,
-        BlockKind::TcpCheck,
-    ]
-    .into_iter()
-    .filter(|block| known(*block).any(|known| known == keyword))
-    .collect()
+        BlockKind::Ssl,
+        BlockKind::TrackFile,
+        BlockKind::Url,
+    ];
+    let mut homes: Vec<_> = outer.into_iter().filter(is_home).map(place).collect();
+    let checkers: Vec<_> = CHECKERS.iter().copied().filter(is_home).map(place).collect();
+    if checkers.len() > CHECKERS_NAMED_MAX {
+        homes.push("in a checker such as `TCP_CHECK`");
+    } else {
+        homes.extend(checkers);
+    }
+    homes
 }
 
 /// Letters of a word that is still compared with others, and how many others: typing errors are found
@@ -351,9 +429,26 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_for_the_search() {
-        for table in
-            [ROOT, GLOBAL_DEFS, VIRTUAL_SERVER, REAL_SERVER, DNS_CHECK, MISC_CHECK, TCP_CHECK]
-        {
+        for table in [
+            ROOT,
+            GLOBAL_DEFS,
+            VIRTUAL_SERVER,
+            REAL_SERVER,
+            TIMERS,
+            CONNECTION,
+            BFD_CHECK,
+            DNS_CHECK,
+            FILE_CHECK,
+            FTP_CHECK,
+            HTTP,
+            MISC_CHECK,
+            SMTP_CHECK,
+            SSL,
+            TLS_CHECK,
+            TRACK_FILE,
+            UDP_CHECK,
+            URL,
+        ] {
             assert!(table.is_sorted_by(|one, next| one.0 < next.0), "{:?}", table[0]);
         }
     }

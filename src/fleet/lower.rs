@@ -11,6 +11,7 @@ use super::group::{Group, GroupUse};
 use super::keywords::{Shape, homes, known, nearest, place, shape};
 use super::load::LoadOptions;
 use super::model::{Fleet, ProbeSpec, Timing};
+use super::named::Named;
 use super::script::Scripts;
 use super::value::Reader;
 use crate::conf::blocks::{BlockKind, ROOT_OPAQUE};
@@ -32,6 +33,7 @@ pub(super) struct Lowering<'s> {
     pub(super) globals: Globals,
     /// All that is known, where somebody asks for it.
     pub(super) effective: Option<Effective>,
+    pub(super) named: Named,
     specs: FastMap<ProbeSpec, SpecId>,
     timings: FastMap<Timing, u32>,
     interfaces: BTreeSet<Arc<str>>,
@@ -67,6 +69,7 @@ impl<'s> Lowering<'s> {
             scripts,
             globals: Globals::default(),
             effective: keep_effective.then(Effective::default),
+            named: Named::default(),
             specs: FastMap::default(),
             timings: FastMap::default(),
             interfaces: BTreeSet::new(),
@@ -80,6 +83,9 @@ impl<'s> Lowering<'s> {
         match keyword {
             b"virtual_server" => self.virtual_server(directive),
             b"virtual_server_group" => self.group(directive),
+            b"SSL" => self.ssl(directive),
+            b"track_file" | b"vrrp_track_file" => self.track_file(directive),
+            b"bfd_instance" => self.bfd_instance(directive),
             b"global_defs" => self.global_defs(directive),
             _ if ROOT_OPAQUE.iter().any(|known| known.as_bytes() == keyword) => {
                 self.foreign(keyword, directive.keyword());
@@ -93,6 +99,7 @@ impl<'s> Lowering<'s> {
     pub(super) fn finish(mut self) -> (Fleet, Option<Effective>, Diagnostics) {
         self.settle_groups();
         self.settle_scripts();
+        self.settle_names();
         self.settle_effective();
         for (keyword, (first, count)) in std::mem::take(&mut self.skipped) {
             let keyword = String::from_utf8_lossy(keyword).into_owned();
@@ -161,7 +168,6 @@ impl<'s> Lowering<'s> {
                 None => found,
             }
         } else {
-            let homes: Vec<_> = homes.into_iter().map(place).collect();
             Diagnostic::new(
                 Code::MisplacedKeyword,
                 format!("`{word}` cannot stand {}", place(block)),

@@ -4,6 +4,8 @@
 //! read, so that memory goes with the model and not with the text. [`targets`] reads address lists, one
 //! address at a time.
 
+mod bfd;
+mod check;
 mod checker;
 pub mod effective;
 pub mod exclude;
@@ -15,6 +17,7 @@ mod label;
 mod load;
 mod lower;
 pub mod model;
+mod named;
 mod notify;
 pub mod range;
 mod real_server;
@@ -22,7 +25,9 @@ pub mod script;
 pub mod script_file;
 mod settings;
 mod settle;
+mod ssl;
 pub mod targets;
+mod track_file;
 mod value;
 mod virtual_server;
 

@@ -50,7 +50,7 @@ impl Settings {
                 keep(&mut self.delay_before_retry, timer(reader.timer(directive, 0..=MICROS_MAX)));
             }
             b"warmup" => keep(&mut self.warmup, timer(reader.timer(directive, 0..=MICROS_MAX))),
-            b"retry" => {
+            b"retry" | b"nb_get_retry" => {
                 // Only a checker may do without a second look.
                 let least = u64::from(level != Level::Checker);
                 let retry = reader.number(directive, least..=u64::from(u32::MAX));

@@ -263,23 +263,29 @@ impl<'s> Reader<'s> {
             Shape::Texts => drop(self.argument(directive, "a value")),
             Shape::Any | Shape::Own => {}
             Shape::Number(least, most) => drop(self.number(directive, least..=most)),
-            Shape::Signed(least, most) => self.signed(directive, least, most),
+            Shape::Signed(least, most) => drop(self.signed(directive, least, most)),
             Shape::Timer(least, most) => drop(self.timer(directive, least..=most)),
         }
     }
 
-    fn signed(&mut self, directive: Directive<'_>, least: i64, most: i64) {
-        let Some(span) = self.argument(directive, "a number") else { return };
+    fn signed(&mut self, directive: Directive<'_>, least: i64, most: i64) -> Option<i64> {
+        let span = self.argument(directive, "a number")?;
         self.ignored_after(directive, 1);
+        self.signed_at(span, least, most)
+    }
+
+    /// A number that may be negative.
+    pub(super) fn signed_at(&mut self, span: Span, least: i64, most: i64) -> Option<i64> {
         let number =
             std::str::from_utf8(self.bytes(span)).ok().and_then(|text| text.parse::<i64>().ok());
         let (code, what) = match number {
-            Some(number) if (least..=most).contains(&number) => return,
+            Some(number) if (least..=most).contains(&number) => return Some(number),
             Some(_) => (Code::OutOfRange, format!("is outside {least} to {most}")),
             None => (Code::BadNumber, "is not a decimal number".to_owned()),
         };
         let message = format!("`{}` {what}", self.text(span));
         self.report(Diagnostic::new(code, message).at(span, ""));
+        None
     }
 }
 

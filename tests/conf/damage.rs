@@ -18,6 +18,11 @@ fn damaged_files_end_in_diagnostics() {
         "addresses",
         "scripts",
         "script_files",
+        "checks_accepted",
+        "checks_http",
+        "checks_regex",
+        "checks_others",
+        "checks_named",
     ];
     let samples: Vec<Vec<u8>> = samples
         .iter()

@@ -262,7 +262,7 @@ pub struct FileCheck {
     pub track_file: Setting<Arc<str>>,
     /// `weight`; that of the track file.
     pub weight: Setting<i64>,
-    /// `weight ... reverse`; that of the track file.
+    /// `weight ... reverse`; that of the track file where no `weight` is written here.
     pub reverse: Setting<bool>,
 }
 

@@ -58,7 +58,7 @@ pub struct TrackFile {
     pub header: Span,
     /// `file`.
     pub file: Setting<Arc<str>>,
-    /// `weight`, -254 to 254; 1 where none is written. Negated where `reverse` follows.
+    /// `weight` as it is written, -254 to 254; 1 where none is. `reverse` does not change it.
     pub weight: Setting<i64>,
     /// `weight ... reverse`.
     pub reverse: Setting<bool>,

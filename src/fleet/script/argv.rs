@@ -7,6 +7,8 @@
 //! Escapes: `\a \b \E \f \n \r \t \v`, `\nnn` (1 to 3 octal digits), `\xHH` (1 or 2 hex digits), `\cX`
 //! (X and 0x1f); a backslash before anything else gives that character.
 //!
+//! The word after `regex` is split once only: its quotes go and its escapes are resolved at the same time.
+//!
 //! Source: keepalived's HEAD; 2.2 resolves escapes in both rounds and takes any number of hex digits.
 
 use thiserror::Error;
@@ -77,32 +79,63 @@ fn split(command: &[u8]) -> Result<Vec<Box<[u8]>>, CommandError> {
     let mut arguments = Vec::new();
     // `None` between two arguments; an empty one was quoted.
     let mut argument: Option<Vec<u8>> = None;
+    pieces(command, |piece| match piece {
+        Piece::Byte(byte, _) => argument.get_or_insert_default().push(byte),
+        Piece::Quote => drop(argument.get_or_insert_default()),
+        Piece::Blank => arguments.extend(argument.take().map(Vec::into_boxed_slice)),
+    })?;
+    arguments.extend(argument.map(Vec::into_boxed_slice));
+    Ok(arguments)
+}
+
+/// One word of the file without its quotes and with its escapes resolved, each byte with its place in
+/// the word: for `regex`, which is split once.
+///
+/// # Errors
+/// As for a command.
+pub(in crate::fleet) fn resolved(word: &[u8]) -> Result<Vec<(u8, usize)>, CommandError> {
+    let mut bytes = Vec::with_capacity(word.len());
+    pieces(word, |piece| {
+        if let Piece::Byte(byte, place) = piece {
+            bytes.push((byte, place));
+        }
+    })?;
+    Ok(bytes)
+}
+
+/// What a text is made of.
+enum Piece {
+    /// A byte that is meant, and where it is written.
+    Byte(u8, usize),
+    /// A quote that opens.
+    Quote,
+    /// A blank that separates.
+    Blank,
+}
+
+/// Takes a text apart: quotes group, escapes are resolved.
+fn pieces(text: &[u8], mut each: impl FnMut(Piece)) -> Result<(), CommandError> {
     let mut quote = None;
-    let mut rest = command;
+    let mut rest = text;
     while let [byte, after @ ..] = rest {
+        let place = text.len() - rest.len();
         rest = after;
         match (*byte, quote) {
             (b'\\', _) => {
                 let (byte, length) = escape(rest)?;
                 rest = &rest[length..];
-                argument.get_or_insert_default().push(byte);
+                each(Piece::Byte(byte, place));
             }
             (byte, Some(open)) if byte == open => quote = None,
             (byte @ (b'"' | b'\''), None) => {
                 quote = Some(byte);
-                argument.get_or_insert_default();
+                each(Piece::Quote);
             }
-            (byte, None) if is_blank(byte) => {
-                arguments.extend(argument.take().map(Vec::into_boxed_slice));
-            }
-            (byte, _) => argument.get_or_insert_default().push(byte),
+            (byte, None) if is_blank(byte) => each(Piece::Blank),
+            (byte, _) => each(Piece::Byte(byte, place)),
         }
     }
-    if quote.is_some() {
-        return Err(CommandError::Unclosed);
-    }
-    arguments.extend(argument.map(Vec::into_boxed_slice));
-    Ok(arguments)
+    if quote.is_some() { Err(CommandError::Unclosed) } else { Ok(()) }
 }
 
 /// What stands behind a backslash: the byte it means, and how many bytes say so.
