@@ -4,6 +4,7 @@
 //! read, so that memory goes with the model and not with the text. [`targets`] reads address lists, one
 //! address at a time.
 
+mod analyse;
 mod checker;
 pub mod effective;
 pub mod exclude;
@@ -24,6 +25,7 @@ pub mod targets;
 mod value;
 mod virtual_server;
 
+pub use analyse::{Analysis, analyse, analyse_text};
 pub use exclude::ExcludeList;
 pub use label::RETRIES_DEFAULT;
 pub use load::{LoadOptions, Loaded, Rejected, load, load_text};
