@@ -27,6 +27,7 @@ pub mod checker;
 pub mod cli;
 pub mod conf;
 pub mod fleet;
+pub mod lint;
 pub mod reaper;
 pub mod respond;
 pub mod ring;
