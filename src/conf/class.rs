@@ -3,7 +3,7 @@
 use super::code::{Code, Severity};
 
 /// The class of a finding in keepalived's configuration test.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Class {
     /// It says nothing, or only logs: exit code 0.
     Silent,
@@ -17,6 +17,19 @@ pub enum Class {
     Include,
     /// A keyword without its parameter: it ends at once with exit code 2.
     Parameter,
+}
+
+impl Class {
+    /// The exit code of `keepalived -t` for a configuration with nothing worse in it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Class::Silent => 0,
+            Class::Parameter => 2,
+            Class::Fatal => 4,
+            Class::General => 5,
+            Class::Include | Class::Security => 6,
+        }
+    }
 }
 
 impl Code {

@@ -101,11 +101,16 @@ fn failing(timers: &Timers, attempt: Duration) -> (Duration, String) {
         return (attempts, seconds(attempt));
     }
     let pause = timers.delay_before_retry.value;
-    let how = format!("{} x {} + {retry} x {}", u64::from(retry) + 1, seconds(attempt), seconds(pause));
+    let how =
+        format!("{} x {} + {retry} x {}", u64::from(retry) + 1, seconds(attempt), seconds(pause));
     (attempts.saturating_add(times(pause, retry)), how)
 }
 
-fn worst_of_urls(timers: &Timers, connect_timeout: Duration, urls: usize) -> (Option<Duration>, String) {
+fn worst_of_urls(
+    timers: &Timers,
+    connect_timeout: Duration,
+    urls: usize,
+) -> (Option<Duration>, String) {
     let attempt = times(connect_timeout, 3);
     let (failing, how) = failing(timers, attempt);
     let interval = timers.delay_loop.value;
@@ -113,7 +118,9 @@ fn worst_of_urls(timers: &Timers, connect_timeout: Duration, urls: usize) -> (Op
     let waiting = times(interval, urls).saturating_add(times(attempt, urls - 1));
     let why = match urls {
         1 => format!("{} + {how}", seconds(interval)),
-        _ => format!("{urls} x {} + {} x {} + {how}", seconds(interval), urls - 1, seconds(attempt)),
+        _ => {
+            format!("{urls} x {} + {} x {} + {how}", seconds(interval), urls - 1, seconds(attempt))
+        }
     };
     (Some(waiting.saturating_add(failing)), why)
 }
@@ -139,9 +146,7 @@ fn times(time: Duration, count: u32) -> Duration {
 mod tests {
     use super::*;
     use crate::fleet::ScriptCommand;
-    use crate::fleet::effective::{
-        BfdCheck, FtpCheck, MiscCheck, Setting, SmtpCheck, TcpCheck,
-    };
+    use crate::fleet::effective::{BfdCheck, FtpCheck, MiscCheck, Setting, SmtpCheck, TcpCheck};
     use crate::lint::testing::{Build, server, service};
 
     fn timed(check: Check, interval: u64, retry: u32, pause: u64) -> (Option<u64>, String) {

@@ -22,8 +22,7 @@ struct Key<'c> {
     what: What<'c>,
 }
 
-type ConnectionKey<'c> =
-    (SocketAddr, Option<IpAddr>, Option<u16>, Option<&'c str>, u32, Duration);
+type ConnectionKey<'c> = (SocketAddr, Option<IpAddr>, Option<u16>, Option<&'c str>, u32, Duration);
 
 #[derive(PartialEq, Eq, Hash)]
 enum What<'c> {

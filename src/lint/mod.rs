@@ -22,7 +22,7 @@ mod timeouts;
 pub use detection::{Detection, detection};
 pub use rate::{Rate, rate};
 
-use crate::conf::Diagnostics;
+use crate::conf::{Diagnostics, Sources, Span};
 use crate::fleet::effective::{Checker, Effective, RealServer, VirtualServer};
 
 /// Runs every rule.
@@ -35,13 +35,20 @@ pub fn check(effective: &Effective, diagnostics: &mut Diagnostics) {
 }
 
 /// Every checker that can be judged, with what it belongs to, in file order.
-fn checkers(effective: &Effective) -> impl Iterator<Item = (&VirtualServer, &RealServer, &Checker)> {
+fn checkers(
+    effective: &Effective,
+) -> impl Iterator<Item = (&VirtualServer, &RealServer, &Checker)> {
     effective.virtual_servers.iter().flat_map(|service| {
         let servers = service.real_servers.iter().filter(|server| !server.is_doubtful);
         servers.flat_map(move |server| {
             server.checkers.iter().map(move |checker| (service, server, checker))
         })
     })
+}
+
+/// File and line where a reader finds a place.
+pub(crate) fn file_and_line(sources: &Sources, place: Span) -> (&str, u32) {
+    (sources.file(place.file).name(), sources.line(place))
 }
 
 /// `3 s`, `0.25 s`.

@@ -31,7 +31,10 @@ fn judge(service: &VirtualServer, diagnostics: &mut Diagnostics) {
         return;
     }
     let message = if sum == 0 {
-        format!("the quorum of virtual server {} is never reached: no real server has a weight", service.label())
+        format!(
+            "the quorum of virtual server {} is never reached: no real server has a weight",
+            service.label()
+        )
     } else {
         format!(
             "the quorum of virtual server {} is never reached: quorum {quorum} and hysteresis \

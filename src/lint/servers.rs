@@ -40,7 +40,10 @@ fn without_checker(service: &VirtualServer, diagnostics: &mut Diagnostics) {
     } else if count == total {
         format!("nothing checks the {count} real servers of virtual server {}", service.label())
     } else {
-        format!("nothing checks {count} of {total} real servers of virtual server {}", service.label())
+        format!(
+            "nothing checks {count} of {total} real servers of virtual server {}",
+            service.label()
+        )
     };
     let found = Diagnostic::new(Code::NoChecker, message)
         .at(first.header, "without a checker it counts as alive for ever");

@@ -57,10 +57,8 @@ fn root_zone(effective: &Effective, diagnostics: &mut Diagnostics) {
         }
     }
     for found in tally.found() {
-        let message = format!(
-            "DNS_CHECK asks for the SOA record of the root{}",
-            found.others("checker")
-        );
+        let message =
+            format!("DNS_CHECK asks for the SOA record of the root{}", found.others("checker"));
         diagnostics.push(
             Diagnostic::new(Code::RootZone, message)
                 .at(found.first, "neither `name` nor `type` is written")

@@ -75,7 +75,9 @@ mod tests {
         let effective = build.with(vec![service]);
         assert_eq!(
             messages(|diagnostics| check(&effective, diagnostics)),
-            ["W076 connect_timeout of 5 s is not below delay_loop of 2.5 s; 2 more checkers like it"]
+            [
+                "W076 connect_timeout of 5 s is not below delay_loop of 2.5 s; 2 more checkers like it"
+            ]
         );
     }
 
