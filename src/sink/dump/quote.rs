@@ -61,7 +61,7 @@ fn argument(out: &mut Vec<u8>, argument: &[u8]) {
         match byte {
             // Ends the single quotes; then a single quote in double quotes, which themselves have to be in
             // single quotes of the line; then single quotes again.
-            b'\'' => out.extend_from_slice(b"'\"'\"'\"'\"'\"'"),
+            b'\'' => out.extend_from_slice(b"'\"'\"'\"'\"'\"'\"'"),
             b'\\' => out.extend_from_slice(br"\\"),
             // A double quote would end the word, and a dollar could begin a parameter.
             b'"' | b'$' | 0..=0x1f | 0x7f => octal(out, *byte),
