@@ -92,7 +92,7 @@ fn problems_are_the_result_and_stand_on_standard_output() {
     let output = lint(&[&error]);
     let problems = text(&output.stdout);
     assert!(problems.contains("error[E012]") && problems.contains("did you mean `weight`?"));
-    assert!(problems.contains("1 file: 2 errors, 1 warning, 0 notes"), "{problems}");
+    assert!(problems.contains("1 file: 2 errors, 0 warnings, 0 notes"), "{problems}");
     assert!(output.stderr.is_empty());
     assert!(text(&lint(&[&clean]).stdout).contains("1 file: nothing to complain about"));
 }

@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 
 /// Whose keywords may be used.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum Dialect {
+pub(crate) enum Dialect {
     /// Those of keepalived 2.2.7.
     Keepalived22,
     /// Those of later versions and our own too.
@@ -15,7 +15,7 @@ pub enum Dialect {
 }
 
 /// A configuration with one to `services_max` virtual servers.
-pub fn configuration(seed: u64, services_max: usize, dialect: Dialect) -> String {
+pub(crate) fn configuration(seed: u64, services_max: usize, dialect: Dialect) -> String {
     let mut text = Text { out: String::new(), depth: 0, random: Random(seed), dialect };
     text.globals();
     if dialect == Dialect::Ringprobe {
@@ -42,11 +42,11 @@ const SCRIPT: &str = "/usr/bin/true";
 
 /// SplitMix64.
 #[derive(Debug)]
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -55,17 +55,17 @@ impl Random {
     }
 
     /// From 0 up to but without `end`.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 
     /// True in one of `n` cases.
-    pub fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
     /// One of them.
-    pub fn pick<'l, T>(&mut self, list: &'l [T]) -> &'l T {
+    pub(crate) fn pick<'l, T>(&mut self, list: &'l [T]) -> &'l T {
         &list[self.below(list.len())]
     }
 }
@@ -164,10 +164,10 @@ impl Text {
         // keepalived 2.2 resolves escapes twice.
         let count = if self.dialect == Dialect::Keepalived22 { 4 } else { arguments.len() };
         let arguments = *self.random.pick(&arguments[..count]);
-        let user = match keyword {
-            "misc_path" => "",
-            _ => *self.random.pick(&["", " root", " root root", " root :root", " root :"]),
-        };
+        // 2.2 knows no colon before a group.
+        let users = ["", " root", " root root", " root :root", " root :"];
+        let users = if count == 4 { &users[..3] } else { &users };
+        let user = if keyword == "misc_path" { "" } else { *self.random.pick(users) };
         self.line(keyword, format_args!("\"{SCRIPT}{arguments}\"{user}"));
     }
 
@@ -526,7 +526,9 @@ impl Text {
         self.maybe(3, |text| text.number("misc_timeout", 1, 4294));
         self.maybe(3, |text| text.flag("misc_dynamic"));
         self.maybe(3, |text| {
-            let user = *text.random.pick(&["root", "root root", "root :root"]);
+            let users = ["root", "root root", "root :root"];
+            let count = if text.dialect == Dialect::Keepalived22 { 2 } else { users.len() };
+            let user = *text.random.pick(&users[..count]);
             text.line("user", user);
         });
         self.timers();
@@ -581,7 +583,7 @@ impl Text {
             self.maybe(4, |text| text.boolean("tls_compliant"));
         }
         self.maybe(3, |text| {
-            let known = &["ok", "\"a b\"", "^\\\\d+$", "'[^#]{2,3}'", "\"x\\\"y\""];
+            let known = &["ok", "\"a b\"", "^\\\\d+$", "'[^a] b'", "\"x\\042y\""];
             let pattern = *text.random.pick(known);
             text.line("regex", pattern);
             text.maybe(3, |text| text.flag("regex_no_match"));

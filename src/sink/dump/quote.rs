@@ -92,12 +92,13 @@ pub(super) fn pattern(out: &mut Vec<u8>, pattern: &[u8]) {
     let mut bytes = pattern.iter().peekable();
     while let Some(byte) = bytes.next() {
         match byte {
-            b'\\' | b'"' => out.extend_from_slice(&[b'\\', *byte]),
+            b'\\' => out.extend_from_slice(br"\\"),
             // What could be the name of a parameter; elsewhere a dollar is better left to be read.
             b'$' if bytes.peek().is_some_and(|next| !matches!(next, b')' | b'|')) => {
                 octal(out, *byte);
             }
-            0..=0x1f | 0x7f => octal(out, *byte),
+            // The line is read as plain words too, and there a backslash hides no quote.
+            b'"' | 0..=0x1f | 0x7f => octal(out, *byte),
             _ => out.push(*byte),
         }
     }
@@ -164,6 +165,6 @@ mod tests {
     fn patterns_keep_their_backslashes() {
         let mut out = Vec::new();
         pattern(&mut out, b"^\\d+ \"x\"${y}$");
-        assert_eq!(out, b"\"^\\\\d+ \\\"x\\\"\\044{y}$\"");
+        assert_eq!(out, b"\"^\\\\d+ \\042x\\042\\044{y}$\"");
     }
 }
