@@ -58,4 +58,4 @@ pub(crate) fn seconds(time: std::time::Duration) -> String {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -12,3 +12,6 @@ mod record;
 
 pub use self::conf::conf;
 pub use self::json::json;
+
+#[cfg(test)]
+mod tests;
