@@ -41,8 +41,11 @@ struct UrlKey<'c> {
     virtualhost: Option<&'c str>,
     digest: Option<[u8; 16]>,
     status_codes: &'c [(u16, u16)],
-    regex: Option<(&'c [u8], bool, &'c [&'static str], Option<u64>, Option<u64>)>,
+    regex: Option<RegexKey<'c>>,
 }
+
+/// Pattern, `regex_no_match`, options, least and greatest offset.
+type RegexKey<'c> = (&'c [u8], bool, &'c [&'static str], Option<u64>, Option<u64>);
 
 pub(super) fn check(effective: &Effective, diagnostics: &mut Diagnostics) {
     for service in &effective.virtual_servers {
@@ -103,7 +106,7 @@ fn what(check: &Check) -> What<'_> {
             [u32::from(tls.verify.value), tls.min_days.value],
         ),
         Check::Http(http) => {
-            let sni = http.enable_sni.value.then(|| http.sni_name.value.as_deref());
+            let sni = http.enable_sni.value.then_some(http.sni_name.value.as_deref());
             What::Http(sni.flatten(), http.urls.iter().map(url).collect())
         }
         Check::Udp(udp) => What::Udp(

@@ -59,3 +59,6 @@ pub(crate) fn seconds(time: std::time::Duration) -> String {
 
 #[cfg(test)]
 pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,29 @@
 //! An attempt that may last as long as the interval between probes.
 
-use super::tally::Tally;
+use std::time::Duration;
+
+use super::tally::{Found, Tally};
 use super::{checkers, seconds};
 use crate::conf::{Code, Diagnostic, Diagnostics, Span};
-use crate::fleet::effective::{Check, Effective};
+use crate::fleet::effective::{Check, Effective, Level, Origin};
 
-/// Keyword, timeout, interval, and where the two are written.
-type Cause = (&'static str, std::time::Duration, std::time::Duration, Option<Span>, Option<Span>);
+/// What findings of one cause have in common.
+#[derive(Copy, Clone, PartialEq, Eq, Hash)]
+struct Cause {
+    keyword: &'static str,
+    timeout: Duration,
+    interval: Duration,
+    /// Where they are written for more than one checker.
+    timeout_at: Option<Span>,
+    interval_at: Option<Span>,
+    is_default: bool,
+    /// The virtual server, where nothing is written for more than one checker.
+    service: Option<Span>,
+}
 
 pub(super) fn check(effective: &Effective, diagnostics: &mut Diagnostics) {
     let mut tally: Tally<Cause> = Tally::new();
-    for (_, _, checker) in checkers(effective) {
+    for (service, _, checker) in checkers(effective) {
         let Some(timers) = &checker.timers else { continue };
         let (keyword, timeout) = match (&checker.network, &checker.check) {
             (Some(network), _) => ("connect_timeout", network.connect_timeout),
@@ -23,40 +36,62 @@ pub(super) fn check(effective: &Effective, diagnostics: &mut Diagnostics) {
         if timeout.value < interval.value || (is_theirs && timeout.value == interval.value) {
             continue;
         }
-        let places = (timeout.origin.span(), interval.origin.span());
-        tally.add((keyword, timeout.value, interval.value, places.0, places.1), checker.header);
+        let (timeout_at, interval_at) = (shared(timeout.origin), shared(interval.origin));
+        let is_alone = timeout_at.is_none() && interval_at.is_none();
+        let own = timeout.origin.span().filter(|_| timeout_at.is_none());
+        let own = own.or(interval.origin.span().filter(|_| interval_at.is_none()));
+        let cause = Cause {
+            keyword,
+            timeout: timeout.value,
+            interval: interval.value,
+            timeout_at,
+            interval_at,
+            is_default: !timeout.origin.is_written(),
+            service: is_alone.then_some(service.header),
+        };
+        tally.add(cause, own.unwrap_or(checker.header));
     }
     for found in tally.found() {
-        let (keyword, timeout, interval, timeout_at, interval_at) = found.cause;
-        let message = format!(
-            "{keyword} of {} is not below delay_loop of {}{}",
-            seconds(timeout),
-            seconds(interval),
-            found.others("checker"),
-        );
-        let here = |what: &str, time| format!("{what} is {}", seconds(time));
-        let diagnostic = Diagnostic::new(Code::TimeoutNotBelowInterval, message);
-        diagnostics.push(match (timeout_at, interval_at) {
-            (Some(timeout_at), Some(interval_at)) => diagnostic
-                .at(timeout_at, "an attempt may take this long")
-                .also(interval_at, "the interval between probes"),
-            (Some(timeout_at), None) => diagnostic
-                .at(timeout_at, "an attempt may take this long")
-                .also(found.first, here("delay_loop", interval)),
-            (None, Some(interval_at)) => diagnostic
-                .at(interval_at, "the interval between probes")
-                .also(found.first, format!("{} by default", here(keyword, timeout))),
-            (None, None) => diagnostic.at(found.first, here(keyword, timeout)),
-        });
+        diagnostics.push(report(&found));
+    }
+}
+
+/// Where a value is written that more than one checker may have.
+fn shared(origin: Origin) -> Option<Span> {
+    match origin {
+        Origin::Default
+        | Origin::Written(Level::Checker, _)
+        | Origin::Adjusted(Level::Checker, _) => None,
+        Origin::Written(_, span) | Origin::Adjusted(_, span) => Some(span),
+    }
+}
+
+fn report(found: &Found<Cause>) -> Diagnostic {
+    let Cause { keyword, timeout, interval, .. } = found.cause;
+    let message = format!(
+        "{keyword} of {} is not below delay_loop of {}{}",
+        seconds(timeout),
+        seconds(interval),
+        found.others("checker"),
+    );
+    let diagnostic = Diagnostic::new(Code::TimeoutNotBelowInterval, message);
+    let by_default = if found.cause.is_default { " by default" } else { "" };
+    let attempt = format!("an attempt may take {}{by_default}", seconds(timeout));
+    let between = format!("probes are {} apart", seconds(interval));
+    match (found.cause.timeout_at, found.cause.interval_at) {
+        (Some(timeout_at), Some(interval_at)) => {
+            diagnostic.at(timeout_at, attempt).also(interval_at, between)
+        }
+        (Some(timeout_at), None) => diagnostic.at(timeout_at, attempt).also(found.first, between),
+        (None, Some(interval_at)) => diagnostic.at(interval_at, between).also(found.first, attempt),
+        (None, None) => diagnostic.at(found.first, attempt),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::fleet::effective::{Level, Setting};
+    use crate::fleet::effective::Setting;
     use crate::lint::testing::{Build, messages, server, service};
 
     #[test]
