@@ -1,6 +1,6 @@
 //! The effective configuration, told again: as JSON records, and as a keepalived.conf.
 //!
-//! Both carry the same. A dump of what [`conf`] writes has the records of the first dump, but for `from`,
+//! Both carry the same. A dump of what [`conf()`] writes has the records of the first dump, but for `from`,
 //! which says where values are written.
 
 mod checks;
