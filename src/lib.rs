@@ -3,7 +3,8 @@
 //! ```text
 //! keepalived.conf ─▶ conf ─▶ fleet ─▶ schedule ─▶ shard ┬▶ checker (sans-IO) ◀─▶ wire
 //! targets / stdin ───────────▶          │               └▶ ring (io_uring | sim)
-//!                                       └▶ reaper ◀─▶ its process ◀─▶ scripts
+//!                              │        └▶ reaper ◀─▶ its process ◀─▶ scripts
+//!                              └▶ lint ─▶ problems and dumps (text, JSON, SARIF, JUnit, conf)
 //!                 sinks (text, NDJSON, CSV) ◀─ aggregate ◀─ outcomes
 //! ```
 //!
@@ -27,6 +28,7 @@ pub mod checker;
 pub mod cli;
 pub mod conf;
 pub mod fleet;
+pub mod lint;
 pub mod reaper;
 pub mod respond;
 pub mod ring;

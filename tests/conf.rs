@@ -6,6 +6,10 @@ use ringprobe::fleet::{LoadOptions, Loaded, Rejected, load_text};
 
 #[path = "conf/damage.rs"]
 mod damage;
+#[path = "conf/generate.rs"]
+mod generate;
+#[path = "conf/generated.rs"]
+mod generated;
 #[path = "conf/model.rs"]
 mod model;
 #[path = "conf/scripts.rs"]

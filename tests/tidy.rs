@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const STAGES: &[(&str, &[&str])] = &[
     ("conf", &[]),
     ("fleet", &["conf"]),
+    ("lint", &["conf", "fleet"]),
     ("schedule", &[]),
     ("wire", &[]),
     ("checker", &["fleet", "wire"]),
@@ -15,7 +16,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("shard", &["fleet", "schedule", "checker", "wire", "ring"]),
     ("reaper", &["fleet", "schedule"]),
     ("aggregate", &["fleet", "ring", "shard", "reaper"]),
-    ("sink", &["fleet", "shard", "reaper", "aggregate"]),
+    ("sink", &["conf", "fleet", "lint", "shard", "reaper", "aggregate"]),
     ("sim", &["fleet", "schedule", "checker", "wire", "ring", "shard", "reaper"]),
     ("respond", &["ring"]),
     (

@@ -1,5 +1,6 @@
 //! The command line: flags as typed, what they ask for, the exit code.
 
+mod lint;
 mod process;
 mod respond;
 mod sweep;
@@ -8,6 +9,7 @@ use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Exit codes that are the same for every subcommand.
@@ -43,6 +45,8 @@ struct Cli {
 enum Command {
     /// Probe a whole fleet once and report
     Sweep(Box<sweep::SweepArgs>),
+    /// Say what is wrong with a configuration, and what an operator would want to know of it
+    Lint(Box<lint::LintArgs>),
     /// Serve an embedded fleet on 127.0.0.0/8, each server good or faulty by its seed
     Respond(Box<respond::RespondArgs>),
 }
@@ -66,19 +70,25 @@ pub fn main() -> ExitCode {
     let code = match cli.command {
         Command::Sweep(args) => match args.check() {
             Ok(()) => sweep::sweep(&args, nofile, terminal),
-            Err((kind, text)) => {
-                let mut command = Cli::command().color(color);
-                command.build();
-                let error = match command.find_subcommand_mut("sweep") {
-                    Some(sweep) => sweep.error(kind, text),
-                    None => command.error(kind, text),
-                };
-                return usage(&error);
-            }
+            Err(wrong) => return usage(&of_subcommand("sweep", wrong, color)),
+        },
+        Command::Lint(args) => match args.check() {
+            Ok(()) => lint::lint(&args, terminal),
+            Err(wrong) => return usage(&of_subcommand("lint", wrong, color)),
         },
         Command::Respond(args) => respond::respond(&args),
     };
     ExitCode::from(code)
+}
+
+/// A usage error that a subcommand found itself.
+fn of_subcommand(name: &str, (kind, text): (ErrorKind, String), color: ColorChoice) -> clap::Error {
+    let mut command = Cli::command().color(color);
+    command.build();
+    match command.find_subcommand_mut(name) {
+        Some(subcommand) => subcommand.error(kind, text),
+        None => command.error(kind, text),
+    }
 }
 
 /// Prints help, version or what is wrong with the flags.

@@ -9,7 +9,7 @@ pub enum Severity {
     Error,
     /// keepalived complains or surprises, but what it means is certain.
     Warning,
-    /// Something this program does not do.
+    /// Something this program does not do, or that is good to know and nobody's mistake.
     Note,
 }
 
@@ -185,8 +185,27 @@ codes! {
     /// A path that is no path of a server.
     OddPath = "W070" Warning,
 
+    /// A real server that nothing checks.
+    NoChecker = "W075" Warning,
+    /// An attempt may last as long as the interval between probes.
+    TimeoutNotBelowInterval = "W076" Warning,
+    /// A quorum that the real servers cannot reach all together.
+    QuorumUnreachable = "W077" Warning,
+    /// The same checker twice on one real server.
+    DuplicateChecker = "W078" Warning,
+    /// Two virtual servers for one service.
+    DuplicateVirtualServer = "W079" Warning,
+    /// A DNS_CHECK that asks for the root zone because nothing says what to ask.
+    RootZone = "W080" Warning,
+    /// A checker that contacts another address than its real server's.
+    OtherAddress = "W081" Warning,
+
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,
+    /// A checker that contacts another port than its real server's.
+    OtherPort = "N065" Note,
+    /// A UDP_CHECK that a server which is gone without a trace passes.
+    SilencePasses = "N066" Note,
 }
 
 #[cfg(test)]

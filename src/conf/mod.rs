@@ -12,16 +12,20 @@
 //! Source: keepalived.conf(5), and the behaviour of keepalived 2.2.7 and 2.4.
 
 pub mod blocks;
+mod class;
 pub mod code;
 pub mod diagnostic;
+mod explain;
 pub mod lexer;
 mod macros;
 pub mod problems;
 pub mod source;
 pub mod tree;
 
+pub use class::Class;
 pub use code::{Code, Severity};
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use problems::{Problem, Problems};
+pub use explain::Explanation;
+pub use problems::{Excerpt, Problem, Problems};
 pub use source::{BYTE_ORDER_MARK, FileId, Source, SourceTooLarge, Sources, Span};
 pub use tree::{Directive, Parser, Tree};

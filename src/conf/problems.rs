@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::class::Class;
 use super::code::{Code, Severity};
 use super::diagnostic::{Diagnostic, Diagnostics, Label};
 use super::source::Sources;
@@ -41,6 +42,8 @@ pub struct Problem {
     pub secondary: Option<Excerpt>,
     /// What to do about it.
     pub help: Option<Cow<'static, str>>,
+    /// How keepalived's own test takes it.
+    pub keepalived: Class,
 }
 
 /// All problems of a configuration: by place, notes last.
@@ -127,7 +130,13 @@ impl Problem {
             primary: found.primary.map(|label| Excerpt::new(label, sources)),
             secondary: found.secondary.map(|label| Excerpt::new(label, sources)),
             help: found.help,
+            keepalived: found.code.class(),
         }
+    }
+
+    /// All places but the first.
+    pub fn further(&self) -> impl Iterator<Item = &Excerpt> {
+        self.secondary.iter()
     }
 
     /// This problem alone, without a line end.
@@ -164,6 +173,21 @@ impl Problem {
 }
 
 impl Excerpt {
+    /// The line; bytes that are not UTF-8 became U+FFFD.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The place, in bytes of the line.
+    pub fn marked(&self) -> Range<usize> {
+        self.marked.clone()
+    }
+
+    /// What is said about the place; may be empty.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     fn new(label: Label, sources: &Sources) -> Excerpt {
         let source = sources.file(label.span.file);
         let position = source.position(label.span.start);

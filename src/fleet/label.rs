@@ -3,7 +3,8 @@
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
-use super::model::{Fleet, ProbeSpec, Protocol, RealServer, Service, VirtualServer};
+use super::effective;
+use super::model::{Fleet, ProbeSpec, Protocol, Service};
 use crate::id::{RealServerId, VirtualServerId};
 
 /// Attempts after the first of a sweep, where neither command line nor configuration says.
@@ -17,12 +18,13 @@ impl Fleet {
 
     /// `10.0.0.1:53/udp`, `[2001:db8::1]:80/tcp`, `10.0.0.1/tcp` (no port), `fwmark 5`, `group web/tcp`.
     pub fn virtual_server_label(&self, id: VirtualServerId) -> impl Display + '_ {
-        VirtualServerLabel(&self.virtual_servers[id.index()])
+        let server = &self.virtual_servers[id.index()];
+        VirtualServerLabel(&server.service, server.protocol)
     }
 
     /// `10.0.0.2:53`, `[2001:db8::2]:53`, `10.0.0.2` (no port).
     pub fn real_server_label(&self, id: RealServerId) -> impl Display + '_ {
-        RealServerLabel(&self.real_servers[id.index()])
+        AddressLabel(self.real_servers[id.index()].address)
     }
 
     /// Attempts after the first for the checker at position `seq`: what the command line says, else the
@@ -41,29 +43,35 @@ impl Fleet {
     }
 }
 
-struct VirtualServerLabel<'f>(&'f VirtualServer);
+impl effective::VirtualServer {
+    /// As reports of probes write it.
+    pub fn label(&self) -> impl Display + '_ {
+        VirtualServerLabel(&self.service, self.protocol.value)
+    }
+}
+
+impl effective::RealServer {
+    /// As reports of probes write it.
+    pub fn label(&self) -> impl Display + use<> {
+        AddressLabel(self.address)
+    }
+}
+
+struct VirtualServerLabel<'f>(&'f Service, Option<Protocol>);
 
 impl Display for VirtualServerLabel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.service {
+        match self.0 {
             Service::Address(address) => AddressLabel(*address).fmt(f)?,
             Service::Fwmark(mark) => write!(f, "fwmark {mark}")?,
             Service::Group(name) => write!(f, "group {name}")?,
         }
-        f.write_str(match self.0.protocol {
+        f.write_str(match self.1 {
             Some(Protocol::Tcp) => "/tcp",
             Some(Protocol::Udp) => "/udp",
             Some(Protocol::Sctp) => "/sctp",
             None => "",
         })
-    }
-}
-
-struct RealServerLabel<'f>(&'f RealServer);
-
-impl Display for RealServerLabel<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        AddressLabel(self.0.address).fmt(f)
     }
 }
 

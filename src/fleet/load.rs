@@ -24,6 +24,10 @@ pub struct LoadOptions {
     pub script_user: Option<UserName>,
     /// MISC_CHECK is not probed: its users are not looked up, its files not looked at.
     pub no_scripts: bool,
+    /// What `@id` lines are compared with; `None` for the host name up to its first dot.
+    pub config_id: Option<String>,
+    /// All checks of includes are errors, as with `keepalived --all-config`.
+    pub all_config: bool,
 }
 
 /// A configuration that can be probed.

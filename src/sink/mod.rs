@@ -5,10 +5,12 @@
 
 mod csv;
 mod detail;
+pub mod dump;
 mod hdr;
 mod labels;
 mod ndjson;
 mod output;
+pub mod problems;
 mod script;
 #[cfg(test)]
 mod testing;

@@ -90,6 +90,23 @@ impl Output {
         self.flush()
     }
 
+    /// Appends a part of a text without records.
+    ///
+    /// # Errors
+    /// The output did not take it.
+    pub fn append(&mut self, text: &[u8]) -> Result<(), SinkError> {
+        self.lines.extend_from_slice(text);
+        self.appended(0)
+    }
+
+    /// Writes what was appended and is still held back.
+    ///
+    /// # Errors
+    /// The output did not take it.
+    pub fn end(mut self) -> Result<(), SinkError> {
+        self.flush()
+    }
+
     /// Writes what is there.
     pub(crate) fn flush(&mut self) -> Result<(), SinkError> {
         let mut written = 0;

@@ -71,6 +71,17 @@ impl UserName {
         }
     }
 
+    /// The words that [`from_words`](Self::from_words) makes this name of.
+    pub fn words(&self) -> (&str, Option<String>) {
+        let group = match (&self.group, self.wants_groups) {
+            (Some(group), true) => Some(format!(":{group}")),
+            (Some(group), false) => Some(group.to_string()),
+            (None, true) => Some(":".to_owned()),
+            (None, false) => None,
+        };
+        (&self.user, group)
+    }
+
     /// The user and group of this name, as this machine knows them; with `set_groups` its supplementary
     /// groups too, whatever the name says.
     ///

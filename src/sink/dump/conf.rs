@@ -1,0 +1,417 @@
+//! The effective configuration as a keepalived.conf that means the same: no parameters, no repetition, no
+//! includes, one keyword a line.
+//!
+//! What is inherited stays inherited: a value is written in the block where it was written, as what counts
+//! of it. So the sweep still sees which `retry` somebody chose, and another reader what belongs together.
+//!
+//! Left out are the keywords of `global_defs` that do not change what checkers do, the inside of
+//! `bfd_instance`, and the blocks that are no business of a health checker; comments say so.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use super::conf_checks::checker;
+use super::quote;
+use super::record::time;
+use crate::fleet::effective::{
+    Effective, Family, ForwardingMethod, Globals, GroupMember, GroupMembers, Level, Notify, Origin,
+    RealServer, Setting, SorryServer, Ssl, TrackFile, VirtualServer,
+};
+use crate::fleet::{Protocol, Service};
+
+/// Lines, indented by their block.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    text: Vec<u8>,
+    depth: usize,
+}
+
+/// The text, one root block at a time, each with its line ends.
+pub fn conf(effective: &Effective) -> impl Iterator<Item = Vec<u8>> {
+    let head = [globals(&effective.globals), ssl(&effective.ssl)];
+    let track_files = effective.track_files.iter().map(|(name, file)| track_file(name, file));
+    let bfd = effective.bfd_instances.keys().map(|name| bfd_instance(name));
+    let groups = effective.groups.iter().map(|(name, members)| group(name, members));
+    let services = effective.virtual_servers.iter().map(virtual_server);
+    let foreign = effective.foreign.iter().map(|(keyword, (_, count))| {
+        format!("# left out, no business of health checks: {count} x {keyword}\n").into_bytes()
+    });
+    head.into_iter().chain(track_files).chain(bfd).chain(groups).chain(services).chain(foreign)
+}
+
+impl Lines {
+    /// A line of its own, made by `write`.
+    pub(super) fn line(&mut self, keyword: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.text.extend(std::iter::repeat_n(b' ', 4 * self.depth));
+        self.text.extend_from_slice(keyword.as_bytes());
+        let before = self.text.len();
+        self.text.push(b' ');
+        write(&mut self.text);
+        if self.text.len() == before + 1 {
+            self.text.truncate(before);
+        }
+        self.text.push(b'\n');
+    }
+
+    /// A keyword and a value that needs no quotes.
+    pub(super) fn value(&mut self, keyword: &str, value: impl Display) {
+        self.line(keyword, |out| out.extend_from_slice(value.to_string().as_bytes()));
+    }
+
+    /// A keyword and a word.
+    pub(super) fn word(&mut self, keyword: &str, value: &[u8]) {
+        self.line(keyword, |out| quote::word(out, value));
+    }
+
+    /// A keyword alone.
+    pub(super) fn flag(&mut self, keyword: &str) {
+        self.line(keyword, |_| {});
+    }
+
+    /// A block; `header` may have several words, none of which needs quotes.
+    pub(super) fn block(&mut self, header: &str, inside: impl FnOnce(&mut Lines)) {
+        self.value(header, "{");
+        self.depth += 1;
+        inside(self);
+        self.depth -= 1;
+        self.flag("}");
+    }
+
+    /// A value that is written on `level`, and no other.
+    pub(super) fn own<T>(
+        &mut self,
+        level: Level,
+        setting: &Setting<T>,
+        write: impl FnOnce(&mut Lines, &T),
+    ) {
+        if is_of(setting.origin, level) {
+            write(self, &setting.value);
+        }
+    }
+
+    /// The same of one that may be absent.
+    pub(super) fn own_if<T>(
+        &mut self,
+        level: Level,
+        setting: &Setting<Option<T>>,
+        write: impl FnOnce(&mut Lines, &T),
+    ) {
+        self.own(level, setting, |lines, value| {
+            if let Some(value) = value {
+                write(lines, value);
+            }
+        });
+    }
+
+    /// A keyword that has no argument: it can only be switched on.
+    fn own_flag(&mut self, level: Level, keyword: &str, setting: &Setting<bool>) {
+        self.own(level, setting, |lines, is_on| {
+            if *is_on {
+                lines.flag(keyword);
+            }
+        });
+    }
+
+    pub(super) fn own_boolean(&mut self, level: Level, keyword: &str, setting: &Setting<bool>) {
+        self.own(level, setting, |lines, is_on| {
+            lines.value(keyword, if *is_on { "on" } else { "off" });
+        });
+    }
+
+    pub(super) fn own_word(
+        &mut self,
+        level: Level,
+        keyword: &str,
+        setting: &Setting<Option<Arc<str>>>,
+    ) {
+        self.own_if(level, setting, |lines, word| lines.word(keyword, word.as_bytes()));
+    }
+
+    pub(super) fn own_number<T: Display>(
+        &mut self,
+        level: Level,
+        keyword: &str,
+        setting: &Setting<T>,
+    ) {
+        self.own(level, setting, |lines, number| lines.value(keyword, number));
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.text
+    }
+}
+
+fn is_of(origin: Origin, level: Level) -> bool {
+    matches!(origin, Origin::Written(of, _) | Origin::Adjusted(of, _) if of == level)
+}
+
+fn globals(globals: &Globals) -> Vec<u8> {
+    const LEVEL: Level = Level::Global;
+    let mut inside = Lines { depth: 1, ..Lines::default() };
+    let lines = &mut inside;
+    lines.own_if(LEVEL, &globals.script_user, |lines, user| {
+        lines.line("script_user", |out| quote::user(out, user));
+    });
+    lines.own_flag(LEVEL, "enable_script_security", &globals.enable_script_security);
+    lines.own_flag(LEVEL, "lvs_flush", &globals.lvs_flush);
+    for (keyword, setting) in [
+        ("set_supplementary_groups", &globals.set_supplementary_groups),
+        ("checker_log_all_failures", &globals.checker_log_all_failures),
+        ("no_checker_emails", &globals.no_checker_emails),
+        ("rs_init_notifies", &globals.rs_init_notifies),
+    ] {
+        lines.own_boolean(LEVEL, keyword, setting);
+    }
+    for (keyword, setting) in
+        [("smtp_alert", &globals.smtp_alert), ("smtp_alert_checker", &globals.smtp_alert_checker)]
+    {
+        lines.own_if(LEVEL, setting, |lines, is_on| {
+            lines.value(keyword, if *is_on { "on" } else { "off" });
+        });
+    }
+    lines.own_if(LEVEL, &globals.lvs_notify_fifo, |lines, words| {
+        lines.line("lvs_notify_fifo", |out| {
+            for (at, word) in words.iter().enumerate() {
+                if at > 0 {
+                    out.push(b' ');
+                }
+                quote::word(out, word.as_bytes());
+            }
+        });
+    });
+    lines.own_if(LEVEL, &globals.lvs_flush_on_stop, |lines, is_vs| {
+        lines.value("lvs_flush_on_stop", if *is_vs { "VS" } else { "" });
+    });
+    in_block("global_defs", inside)
+}
+
+/// The lines in their block; nothing where there are none.
+fn in_block(header: &str, inside: Lines) -> Vec<u8> {
+    let mut lines = Lines::default();
+    if !inside.text.is_empty() {
+        lines.block(header, |lines| lines.text.extend_from_slice(&inside.text));
+    }
+    lines.finish()
+}
+
+fn ssl(ssl: &Ssl) -> Vec<u8> {
+    let mut inside = Lines { depth: 1, ..Lines::default() };
+    for (keyword, setting) in [
+        ("password", &ssl.password),
+        ("ca", &ssl.ca),
+        ("certificate", &ssl.certificate),
+        ("key", &ssl.key),
+    ] {
+        inside.own_word(Level::Global, keyword, setting);
+    }
+    in_block("SSL", inside)
+}
+
+/// `track_file NAME`, its name quoted where it must be.
+fn header(keyword: &str, name: &str) -> String {
+    let mut header = format!("{keyword} ").into_bytes();
+    quote::word(&mut header, name.as_bytes());
+    String::from_utf8_lossy(&header).into_owned()
+}
+
+fn track_file(name: &str, file: &TrackFile) -> Vec<u8> {
+    let mut lines = Lines::default();
+    lines.block(&header("track_file", name), |lines| {
+        lines.word("file", file.file.value.as_bytes());
+        if file.weight.origin.is_written() || file.reverse.origin.is_written() {
+            lines.value("weight", weight(file.weight.value, file.reverse.value));
+        }
+        if let Some((value, overwrites)) = file.init_file.value {
+            let overwrite = if overwrites { " overwrite" } else { "" };
+            lines.value("init_file", format_args!("{value}{overwrite}"));
+        }
+    });
+    lines.finish()
+}
+
+pub(super) fn weight(weight: i64, is_reverse: bool) -> String {
+    format!("{weight}{}", if is_reverse { " reverse" } else { "" })
+}
+
+fn bfd_instance(name: &str) -> Vec<u8> {
+    let mut lines = Lines::default();
+    lines.flag("# what stands in it is no business of health checks, and left out");
+    lines.block(&header("bfd_instance", name), |_| {});
+    lines.finish()
+}
+
+fn group(name: &str, members: &GroupMembers) -> Vec<u8> {
+    let mut lines = Lines::default();
+    lines.block(&header("virtual_server_group", name), |lines| {
+        for (member, _) in &members.members {
+            match member {
+                GroupMember::Addresses(range, port) => {
+                    let (first, last) = (range.first(), range.last());
+                    let addresses = match range.prefix_len() {
+                        Some(prefix) => format!("{first}/{prefix}"),
+                        None if first == last => first.to_string(),
+                        None => format!("{first}-{last}"),
+                    };
+                    lines.value(&addresses, port_word(*port));
+                }
+                GroupMember::Fwmark(mark, of) => {
+                    lines.value(&format!("fwmark {mark}"), of.map_or("", |of| family(of)));
+                }
+            }
+        }
+    });
+    lines.finish()
+}
+
+/// Nothing for 0.
+fn port_word(port: u16) -> String {
+    if port == 0 { String::new() } else { port.to_string() }
+}
+
+fn family(family: Family) -> &'static str {
+    match family {
+        Family::Inet => "inet",
+        Family::Inet6 => "inet6",
+    }
+}
+
+fn virtual_server(service: &VirtualServer) -> Vec<u8> {
+    let name = match &service.service {
+        Service::Address(address) => {
+            format!("virtual_server {} {}", address.ip(), port_word(address.port()))
+        }
+        Service::Fwmark(mark) => format!("virtual_server fwmark {mark}"),
+        Service::Group(name) => header("virtual_server group", name),
+    };
+    let mut lines = Lines::default();
+    lines.block(name.trim_end(), |lines| {
+        service_keywords(lines, service);
+        for server in &service.real_servers {
+            real_server(lines, server);
+        }
+    });
+    lines.finish()
+}
+
+fn service_keywords(lines: &mut Lines, service: &VirtualServer) {
+    const LEVEL: Level = Level::VirtualServer;
+    if !matches!(service.service, Service::Address(_))
+        && let Some(of) = service.family
+    {
+        lines.value("ip_family", family(of));
+    }
+    lines.own_if(LEVEL, &service.protocol, |lines, protocol| {
+        lines.value(
+            "protocol",
+            match protocol {
+                Protocol::Tcp => "TCP",
+                Protocol::Udp => "UDP",
+                Protocol::Sctp => "SCTP",
+            },
+        );
+    });
+    lines.own(LEVEL, &service.scheduler, |lines, name| {
+        lines.word("lvs_sched", name.as_bytes());
+    });
+    for flag in &service.scheduler_flags {
+        lines.flag(flag);
+    }
+    lines.own(LEVEL, &service.method, |lines, of| lines.value("lvs_method", method(of)));
+    lines.own(LEVEL, &service.delay_loop, |lines, of| lines.value("delay_loop", time(of)));
+    lines.own_if(LEVEL, &service.delay_before_retry, |lines, of| {
+        lines.value("delay_before_retry", time(of));
+    });
+    lines.own_if(LEVEL, &service.retry, |lines, of| lines.value("retry", of));
+    lines.own_if(LEVEL, &service.warmup, |lines, of| lines.value("warmup", time(of)));
+    lines.own(LEVEL, &service.connect_timeout, |lines, of| {
+        lines.value("connect_timeout", time(of));
+    });
+    for (keyword, setting) in [
+        ("alpha", &service.alpha),
+        ("omega", &service.omega),
+        ("inhibit_on_failure", &service.inhibit_on_failure),
+        ("ha_suspend", &service.ha_suspend),
+        ("ops", &service.ops),
+    ] {
+        lines.own_flag(LEVEL, keyword, setting);
+    }
+    lines.own_boolean(LEVEL, "smtp_alert", &service.smtp_alert);
+    lines.own_number(LEVEL, "weight", &service.weight);
+    lines.own_number(LEVEL, "quorum", &service.quorum);
+    lines.own_number(LEVEL, "hysteresis", &service.hysteresis);
+    notify(lines, LEVEL, "quorum_up", &service.quorum_up);
+    notify(lines, LEVEL, "quorum_down", &service.quorum_down);
+    if let Some(server) = &service.sorry_server.value {
+        sorry_server(lines, server, &service.method.value);
+    }
+    // The granularity makes it persistent, and the timeout follows from that.
+    lines.own_if(LEVEL, &service.persistence_timeout, |lines, of| {
+        lines.value("persistence_timeout", of);
+    });
+    lines.own_word(LEVEL, "persistence_granularity", &service.persistence_granularity);
+    lines.own_word(LEVEL, "persistence_engine", &service.persistence_engine);
+    lines.own_word(LEVEL, "virtualhost", &service.virtualhost);
+    lines.own_word(LEVEL, "snmp_name", &service.snmp_name);
+}
+
+fn sorry_server(lines: &mut Lines, server: &SorryServer, inherited: &ForwardingMethod) {
+    let port = port_word(server.address.port());
+    lines.value(&format!("sorry_server {}", server.address.ip()), port);
+    if server.inhibit {
+        lines.flag("sorry_server_inhibit");
+    }
+    if server.method != *inherited {
+        lines.value("sorry_server_lvs_method", method(&server.method));
+    }
+}
+
+/// `NAT`, `DR`, `TUN type gue port 6080 csum`.
+pub(super) fn method(method: &ForwardingMethod) -> String {
+    match method {
+        ForwardingMethod::Nat => "NAT".to_owned(),
+        ForwardingMethod::Dr => "DR".to_owned(),
+        ForwardingMethod::Tun(tunnel) => {
+            let kind = if tunnel.kind.is_empty() { "ipip" } else { tunnel.kind };
+            let port = tunnel.port.map(|port| format!(" port {port}")).unwrap_or_default();
+            let checksum = tunnel.checksum.map(|word| format!(" {word}")).unwrap_or_default();
+            format!("TUN type {kind}{port}{checksum}")
+        }
+    }
+}
+
+fn notify(lines: &mut Lines, level: Level, keyword: &str, setting: &Setting<Option<Notify>>) {
+    lines.own_if(level, setting, |lines, notify| {
+        lines.line(keyword, |out| quote::command(out, &notify.command, notify.user.as_ref()));
+    });
+}
+
+fn real_server(lines: &mut Lines, server: &RealServer) {
+    const LEVEL: Level = Level::RealServer;
+    let port = if server.has_port { port_word(server.address.port()) } else { String::new() };
+    let header = format!("real_server {} {port}", server.address.ip());
+    lines.block(header.trim_end(), |lines| {
+        lines.own_number(LEVEL, "weight", &server.weight);
+        lines.own(LEVEL, &server.method, |lines, of| lines.value("lvs_method", method(of)));
+        lines.own_number(LEVEL, "uthreshold", &server.thresholds.upper);
+        lines.own_number(LEVEL, "lthreshold", &server.thresholds.lower);
+        lines.own(LEVEL, &server.delay_loop, |lines, of| lines.value("delay_loop", time(of)));
+        lines.own_if(LEVEL, &server.delay_before_retry, |lines, of| {
+            lines.value("delay_before_retry", time(of));
+        });
+        lines.own_if(LEVEL, &server.retry, |lines, of| lines.value("retry", of));
+        lines.own_if(LEVEL, &server.warmup, |lines, of| lines.value("warmup", time(of)));
+        lines.own(LEVEL, &server.connect_timeout, |lines, of| {
+            lines.value("connect_timeout", time(of));
+        });
+        lines.own_boolean(LEVEL, "alpha", &server.alpha);
+        lines.own_boolean(LEVEL, "inhibit_on_failure", &server.inhibit_on_failure);
+        lines.own_boolean(LEVEL, "smtp_alert", &server.smtp_alert);
+        notify(lines, LEVEL, "notify_up", &server.notify_up);
+        notify(lines, LEVEL, "notify_down", &server.notify_down);
+        lines.own_word(LEVEL, "virtualhost", &server.virtualhost);
+        lines.own_word(LEVEL, "snmp_name", &server.snmp_name);
+        for one in &server.checkers {
+            checker(lines, one);
+        }
+    });
+}
