@@ -9,7 +9,10 @@ use thiserror::Error;
 use super::lower::Lowering;
 use super::model::{DnsRequire, Fleet, Handshake};
 use super::script::user::UserName;
-use crate::conf::{Parser, Problems, Severity, Source, SourceTooLarge, Sources, Tree};
+use crate::conf::{
+    Code, Diagnostic, FileId, IncludeChecks, LanguageOptions, Parser, Problems, Severity, Source,
+    SourceTooLarge, Sources, Tree, find_roots,
+};
 
 /// What the command line says about every checker.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -23,6 +26,23 @@ pub struct LoadOptions {
     pub script_user: Option<UserName>,
     /// MISC_CHECK is not probed: its users are not looked up, its files not looked at.
     pub no_scripts: bool,
+    /// Whose `@id` lines are read; `None` for those of this host's name up to its first dot.
+    pub config_id: Option<String>,
+    /// An include that finds nothing, or what cannot be read, is always an error.
+    pub all_config: bool,
+    /// Seed of `${_RANDOM}`; `None` for other numbers at every reading.
+    pub random_seed: Option<u64>,
+}
+
+impl LoadOptions {
+    fn language(&self) -> LanguageOptions {
+        LanguageOptions {
+            config_id: self.config_id.clone(),
+            include_checks: if self.all_config { IncludeChecks::ALL } else { IncludeChecks::NONE },
+            random_seed: self.random_seed,
+            ..LanguageOptions::default()
+        }
+    }
 }
 
 /// A configuration that can be probed.
@@ -60,22 +80,50 @@ pub enum Rejected {
     },
 }
 
-/// Reads a configuration file.
+/// Reads a configuration: a file with all it includes, or several where `path` has wildcards.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Rejected> {
     let name = path.display().to_string();
-    match std::fs::read(path) {
-        Ok(text) => load_text(&name, text, options),
-        Err(error) => Err(Rejected::Read { name, error }),
+    let unreadable = |name: &Path| {
+        let name = name.display().to_string();
+        move |error| Rejected::Read { name, error }
+    };
+    let paths = find_roots(path).map_err(unreadable(path))?;
+    let sources = Sources::default();
+    let mut roots = Vec::with_capacity(paths.len());
+    for path in &paths {
+        let text = std::fs::read(path).map_err(unreadable(path))?;
+        roots.extend(sources.add(Source::of_file(path, text)?));
     }
+    let several = (paths.len() > 1).then(|| {
+        let message =
+            format!("{} files match `{name}`: keepalived takes that for a mistake", paths.len());
+        Diagnostic::new(Code::SeveralFiles, message)
+    });
+    read(&name, sources, &roots, several, options)
 }
 
-/// Reads a configuration that is in memory. `name` is what diagnostics call it.
+/// Reads a configuration that is in memory. `name` is what diagnostics call it. Files that it includes are
+/// looked for from the current directory.
 pub fn load_text(name: &str, text: Vec<u8>, options: &LoadOptions) -> Result<Loaded, Rejected> {
-    let mut sources = Sources::default();
-    let file = sources.add(Source::new(name, text)?).unwrap_or_default();
+    let sources = Sources::default();
+    let root = sources.add(Source::new(name, text)?).unwrap_or_default();
+    read(name, sources, &[root], None, options)
+}
+
+fn read(
+    name: &str,
+    sources: Sources,
+    roots: &[FileId],
+    known: Option<Diagnostic>,
+    options: &LoadOptions,
+) -> Result<Loaded, Rejected> {
+    let language = options.language();
     let mut lowering = Lowering::new(&sources, options.clone());
-    let mut parser = Parser::new(&sources, file);
-    let mut tree = Tree::for_source(sources.file(file));
+    let mut parser = Parser::new(&sources, roots, &language);
+    let mut tree = Tree::for_sources(&sources);
+    if let Some(known) = known {
+        lowering.reader.report(known);
+    }
     while parser.next(&mut tree, &mut lowering.reader.diagnostics) {
         if let Some(root) = tree.root() {
             lowering.root(root);
@@ -95,7 +143,7 @@ pub fn load_text(name: &str, text: Vec<u8>, options: &LoadOptions) -> Result<Loa
 /// It is no defence against anyone who wants two files to have the same.
 fn digest(sources: &Sources) -> String {
     let mut state = Fnv(0xcbf2_9ce4_8422_2325);
-    for source in sources.iter() {
+    for source in sources.iter().filter(|source| !source.is_generated()) {
         state.write(source.text());
     }
     format!("{:016x}", state.finish())

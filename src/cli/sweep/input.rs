@@ -50,6 +50,7 @@ fn options(args: &SweepArgs) -> LoadOptions {
         handshake: args.handshake(),
         script_user: args.scripts.script_user.clone(),
         no_scripts: args.scripts.no_scripts,
+        ..LoadOptions::default()
     }
 }
 

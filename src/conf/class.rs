@@ -1,0 +1,118 @@
+//! How `keepalived -t` classes a problem: what its exit code would be if nothing else were wrong.
+//!
+//! Of version 2.2.7, as it was seen to answer. Other versions say more: what is silent here may be reported there.
+
+use super::code::{Code, Severity};
+
+/// What `keepalived -t` makes of a problem.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Class {
+    /// It says nothing, or only logs.
+    Silent,
+    /// A file that is not there, an interface that is not there: the lowest class that counts.
+    Fatal,
+    /// A configuration error of any other kind; its own warnings and defaults that it chose as well.
+    General,
+    /// A keyword without its value: it ends at once and reads no further.
+    Parameter,
+    /// An included file that must be there.
+    Include,
+    /// A script that is not safe to run.
+    Security,
+}
+
+impl Class {
+    /// The exit code of `keepalived -t` for a configuration with nothing worse in it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Class::Silent => 0,
+            Class::Parameter => 2,
+            Class::Fatal => 4,
+            Class::General => 5,
+            Class::Include | Class::Security => 6,
+        }
+    }
+
+    /// A word for records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Silent => "silent",
+            Class::Fatal => "fatal",
+            Class::General => "general",
+            Class::Parameter => "parameter",
+            Class::Include => "include",
+            Class::Security => "security",
+        }
+    }
+}
+
+impl Code {
+    /// The class of most problems of this kind; [`Diagnostic::class`](super::Diagnostic::class) says it
+    /// of one that differs.
+    pub fn class(self) -> Class {
+        match self {
+            // It reads on with the rest of a line that is too long, and stops at a NUL byte.
+            Code::LineTooLong | Code::NulByte => Class::Silent,
+            // It has no limits of its own, and hangs or runs out of memory.
+            Code::NestedTooDeep
+            | Code::TooManyFiles
+            | Code::IncludeCycle
+            | Code::ParameterCycle
+            | Code::ExpansionTooDeep
+            | Code::TooManyLines => Class::Silent,
+            // It leaves the text as it is, which may or may not be noticed later.
+            Code::ExpansionTooLong
+            | Code::MultiLineUse
+            | Code::UndefinedParameter
+            | Code::OpenDefinition => Class::Silent,
+            Code::IncludeUnreadable | Code::IncludeMissing => Class::Include,
+            // It probes port 0, takes any bytes, and leaves scopes to the kernel.
+            Code::NoPort | Code::LinkLocal | Code::NotUtf8 => Class::Silent,
+            // Only logged: the virtual server is dropped.
+            Code::UnknownGroup => Class::Silent,
+            Code::MissingArgument => Class::Parameter,
+            Code::NoScriptUser | Code::ScriptAsRoot | Code::ScriptInsecure => Class::Security,
+            Code::NoScheduler
+            | Code::NoMethod
+            | Code::NoProtocol
+            | Code::QuorumTooLarge
+            | Code::HysteresisTooLarge
+            | Code::DuplicateRealServer
+            | Code::NotPersistent
+            | Code::OddGroup
+            | Code::TooManyDecimals
+            | Code::PortNotTranslated
+            | Code::SeveralFiles
+            | Code::ReversedRandom => Class::General,
+            _ if self.severity() == Severity::Error => Class::General,
+            _ => Class::Silent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_our_own() {
+        for code in Code::ALL.iter().filter(|code| code.severity() == Severity::Note) {
+            assert_eq!(code.class(), Class::Silent, "{}", code.as_str());
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_the_test() {
+        for (code, exit) in [
+            (Code::MissingArgument, 2),
+            (Code::UnknownKeyword, 5),
+            (Code::NoScheduler, 5),
+            (Code::IncludeMissing, 6),
+            (Code::ScriptAsRoot, 6),
+            (Code::UnknownGroup, 0),
+            (Code::ScriptNotFound, 0),
+        ] {
+            assert_eq!(code.class().exit_code(), exit, "{}", code.as_str());
+        }
+    }
+}
