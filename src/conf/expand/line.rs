@@ -399,7 +399,9 @@ impl<'s> Expander<'s> {
         }
         text.truncate(scan.end);
         work.comment = scan.has_comment.then_some(scan.end).or(work.comment);
-        work.is_quote_known |= has_open_quote(&work.text);
+        let first = found.block.as_ref().and_then(|(_, lines)| lines.first());
+        work.is_quote_known |=
+            has_open_quote(&work.text) || first.is_some_and(|first| has_open_quote(&first.text));
         work.quote = scan.quote;
         work.text = Cow::Owned(text);
         if let Some((name, lines)) = found.block {

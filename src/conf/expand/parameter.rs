@@ -483,7 +483,7 @@ mod tests {
                 "E039 $L: the parameter `L` has 2 lines and is not the last thing on its line",
             ),
             (
-                "$T$T",
+                "${T}$T",
                 "E038 $T: line of 1200 bytes with its parameters replaced: 1023 are the limit",
             ),
             ("$E3", "E038 $E3: more than 10000 parameters in one line"),
