@@ -111,7 +111,7 @@ codes! {
     IncludeMissing = "E034" Error,
     /// A file that includes itself, or includes in includes in includes.
     IncludeCycle = "E035" Error,
-    /// More files, or more alternatives of one include, than are read.
+    /// More files, or more alternatives of one include, than are read; or a pattern that is none.
     TooManyFiles = "E036" Error,
     /// A parameter that contains itself.
     ParameterCycle = "E037" Error,
@@ -188,6 +188,8 @@ codes! {
     SeveralFiles = "W056" Warning,
     /// An include on a line with a condition or a parameter.
     UnreliableInclude = "W057" Warning,
+    /// A parameter without braces that is text, because of what follows it.
+    NotReplaced = "W058" Warning,
 
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,

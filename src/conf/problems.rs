@@ -148,24 +148,25 @@ struct Folds {
     firsts: HashMap<(Code, Origin, u32), usize>,
     /// How many of a kind a made line has had so far.
     counts: HashMap<(Code, FileId, u32), u32>,
+    /// The same of what is said about the line that is repeated, each time it is.
+    repeated: HashMap<(Code, Span, String), usize>,
 }
 
 impl Folds {
     /// The index of the problem that stands for `found` too; `None` where it is the first, at `index`.
     fn place(&mut self, found: &Diagnostic, sources: &Sources, index: usize) -> Option<usize> {
         let span = found.primary.as_ref()?.span;
-        let origin = sources.origin(span)?;
+        let Some(origin) = sources.origin(span) else {
+            let key = (found.code, span, found.message.clone());
+            let first = *self.repeated.entry(key).or_insert(index);
+            return (first != index).then_some(first);
+        };
         let line = sources.file(span.file).position(span.start).line;
         let count = self.counts.entry((found.code, span.file, line)).or_insert(0);
         *count += 1;
         let key = (found.code, *origin, *count);
-        match self.firsts.get(&key) {
-            Some(known) => Some(*known),
-            None => {
-                self.firsts.insert(key, index);
-                None
-            }
-        }
+        let first = *self.firsts.entry(key).or_insert(index);
+        (first != index).then_some(first)
     }
 }
 

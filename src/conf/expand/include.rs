@@ -160,7 +160,7 @@ pub(super) fn matches(
         require_literal_separator: true,
         require_literal_leading_dot: true,
     };
-    let paths = glob::glob_with(&whole, options).map_err(|error| bad(&error))?;
+    let paths = glob::glob_with(&whole, options).map_err(|error| bad(&error.msg))?;
     files.extend(paths.filter_map(Result::ok));
     Ok(())
 }

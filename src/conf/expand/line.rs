@@ -480,6 +480,19 @@ impl<'s> Expander<'s> {
             let found = found.help("a text of these characters must stand in double quotes");
             self.report(found, diagnostics);
         }
+        let bare = self.parameters.not_replaced(&work.text).filter(|_| !work.is_doubtful);
+        if let Some(bare) = bare {
+            let name = String::from_utf8_lossy(&work.text[bare.clone()]).into_owned();
+            let help = format!("write `${{{}}}` to have it replaced", &name[1..]);
+            let found = Diagnostic::new(
+                Code::NotReplaced,
+                format!(
+                    "`{name}` is text here: without braces a parameter ends at a blank, `,` or `)`"
+                ),
+            );
+            let place = Span::new(file, start + bare.start, start + bare.end);
+            self.report(found.at(place, "not replaced").help(help), diagnostics);
+        }
         if work.made.is_some() {
             if let Some(quote) = work.quote.filter(|_| !work.is_quote_known) {
                 let open = Span::new(file, start + quote.min(length), start + length);

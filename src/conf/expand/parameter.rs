@@ -142,6 +142,16 @@ impl Parameters {
         }
     }
 
+    /// The first `$NAME` of a text whose name is known and that is no parameter all the same, because of
+    /// what follows it.
+    pub(super) fn not_replaced(&self, text: &[u8]) -> Option<Range<usize>> {
+        memchr::memchr_iter(b'$', text).find_map(|start| {
+            let name = identifier(&text[start + 1..]);
+            (!name.is_empty() && self.table.contains_key(name))
+                .then(|| start..start + 1 + name.len())
+        })
+    }
+
     /// Replaces every parameter of `given`.
     pub(super) fn substitute(&mut self, given: &[u8], around: Surroundings<'_>) -> Substitution {
         let mut text: Cow<'_, [u8]> = Cow::Borrowed(given);

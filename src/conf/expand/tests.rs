@@ -154,6 +154,7 @@ fn what_is_wrong_is_reported_once() {
         ("$A=b \\", "", vec!["E042"]),
         ("x ${_RANDOM 1 a}", "1 x ${_RANDOM 1 a}", vec!["E043"]),
         ("x ${_RANDOM 2 1}", "1 x 2", vec!["W055"]),
+        ("$A=1\nx $A.2", "2 x $A.2", vec!["W058"]),
         ("x ${A}", "1 x ${A}", vec!["E044"]),
         ("$B=y\nx ${A} $B", "2 x ${A} y", vec!["E044"]),
         ("x ${_HASH} y", "1 x", vec!["W041"]),
