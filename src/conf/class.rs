@@ -64,7 +64,8 @@ impl Code {
             Code::ExpansionTooLong
             | Code::MultiLineUse
             | Code::UndefinedParameter
-            | Code::OpenDefinition => Class::Silent,
+            | Code::OpenDefinition
+            | Code::ConditionalDefinition => Class::Silent,
             Code::IncludeUnreadable | Code::IncludeMissing => Class::Include,
             // It probes port 0, takes any bytes, and leaves scopes to the kernel.
             Code::NoPort | Code::LinkLocal | Code::NotUtf8 => Class::Silent,

@@ -133,6 +133,8 @@ codes! {
     BadDefinition = "E045" Error,
     /// Expansions in expansions in expansions.
     ExpansionTooDeep = "E046" Error,
+    /// A definition of several lines behind a condition that is not met.
+    ConditionalDefinition = "E047" Error,
 
     /// No `lvs_sched`: wlc.
     NoScheduler = "W031" Warning,

@@ -8,7 +8,7 @@ use memchr::{memchr, memchr2};
 use super::comment::{Scan, scan, trimmed_end, unescaped};
 use super::include;
 use super::parameter::{
-    DefinedLine, Fault, Substitution, Surroundings, Value, identifier, in_bare_braces,
+    Block, DefinedLine, Fault, Substitution, Surroundings, Value, identifier, in_bare_braces,
 };
 use super::reader::RawLine;
 use super::repeat::{self, Repeat};
@@ -178,7 +178,7 @@ impl<'s> Expander<'s> {
             let Some(first) = work.text.first() else { return };
             match first {
                 b'@' => {
-                    if !self.condition(&mut work) {
+                    if !self.condition(&mut work, diagnostics) {
                         return;
                     }
                     continue;
@@ -221,7 +221,7 @@ impl<'s> Expander<'s> {
     }
 
     /// Decides `@id` and `@^id`; false where the line is not for this reader.
-    fn condition(&self, work: &mut Work<'s>) -> bool {
+    fn condition(&self, work: &mut Work<'s>, diagnostics: &mut Diagnostics) -> bool {
         let end = memchr2(b' ', b'\t', &work.text).unwrap_or(work.text.len());
         let word = &work.text[1..end];
         let is_for_us = match word.strip_prefix(b"^") {
@@ -231,8 +231,21 @@ impl<'s> Expander<'s> {
         if is_for_us {
             work.advance(end);
             work.is_conditional = true;
+            return true;
         }
-        is_for_us
+        let rest = work.text[end..].trim_ascii_start();
+        if rest.ends_with(b"\\") && definition(rest).is_some() {
+            let found = Diagnostic::new(
+                Code::ConditionalDefinition,
+                "a condition that is not met before a definition of several lines",
+            );
+            diagnostics.push(
+                found.at(work.place(0, work.text.len()), "only this line is left out").help(
+                    "define the parameter first, and choose it by another one on a single line",
+                ),
+            );
+        }
+        false
     }
 
     fn define(&mut self, work: &Work<'s>, name: usize) {
@@ -399,12 +412,12 @@ impl<'s> Expander<'s> {
         }
         text.truncate(scan.end);
         work.comment = scan.has_comment.then_some(scan.end).or(work.comment);
-        let first = found.block.as_ref().and_then(|(_, lines)| lines.first());
+        let first = found.block.as_ref().and_then(|block| block.lines.first());
         work.is_quote_known |=
             has_open_quote(&work.text) || first.is_some_and(|first| has_open_quote(&first.text));
         work.quote = scan.quote;
         work.text = Cow::Owned(text);
-        if let Some((name, lines)) = found.block {
+        if let Some(Block { name, lines }) = found.block {
             if let Some(made) = &mut work.made {
                 made.origin.definition = lines.first().map(|line| line.at);
             }

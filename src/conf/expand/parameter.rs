@@ -74,6 +74,13 @@ pub(super) struct Fault {
     pub(super) definitions: Vec<Span>,
 }
 
+/// A parameter of several lines.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    pub(super) name: Rc<[u8]>,
+    pub(super) lines: Rc<[DefinedLine]>,
+}
+
 /// A line with its parameters replaced.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Replaced {
@@ -83,7 +90,7 @@ pub(super) struct Replaced {
     /// Where that is defined.
     pub(super) definition: Option<Span>,
     /// The parameter of several lines at the end: its first line is in `text` already.
-    pub(super) block: Option<(Rc<[u8]>, Rc<[DefinedLine]>)>,
+    pub(super) block: Option<Block>,
     /// Odd, but not in the way.
     pub(super) odd: Vec<Fault>,
 }
@@ -229,7 +236,8 @@ impl Parameters {
                         pos = used.end;
                         continue;
                     };
-                    found.block = Some((name.as_slice().into(), Rc::clone(lines)));
+                    found.block =
+                        Some(Block { name: name.as_slice().into(), lines: Rc::clone(lines) });
                     (Cow::Borrowed(&first.text), Some(first.at))
                 }
                 _ => match built_in(&name, &text[used.arguments.clone()], around, &mut self.random)

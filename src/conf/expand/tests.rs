@@ -138,8 +138,8 @@ fn repetitions() {
 #[test]
 fn what_is_wrong_is_reported_once() {
     let long = format!("$A={}\n$B={}\nx ${{A}}$B", "a".repeat(600), "b".repeat(600));
-    let deep: String = (0..80).map(|n| format!("$P{n}=~SEQ(V{n}, 1) $P{}\n", n + 1)).collect();
-    let deep = format!("{deep}$P80=x\n~SEQ(N, 1) $P0\ny");
+    let deep: String = (0..80).map(|n| format!("$B{n}= \\\n b \\\n $B{}\n", n + 1)).collect();
+    let deep = format!("{deep}$B80=x\n$B0\ny");
     for (text, lines, codes) in [
         ("$A=${A}\nx $A {", "2 x $A {", vec!["E037"]),
         ("$A=$B\n$B=$A\nx $A", "3 x $A", vec!["E037"]),
@@ -152,6 +152,7 @@ fn what_is_wrong_is_reported_once() {
         ("~SEQ(N, 99999999999) x\ny", "2 y", vec!["E041"]),
         ("$A= \\\n b \\", "", vec!["E042"]),
         ("$A=b \\", "", vec!["E042"]),
+        ("@you $A= \\\n b\nx", "2 b | 3 x", vec!["E047"]),
         ("x ${_RANDOM 1 a}", "1 x ${_RANDOM 1 a}", vec!["E043"]),
         ("x ${_RANDOM 2 1}", "1 x 2", vec!["W055"]),
         ("$A=1\nx $A.2", "2 x $A.2", vec!["W058"]),
