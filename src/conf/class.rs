@@ -2,6 +2,7 @@
 //!
 //! Of version 2.2.7, as it was seen to answer. Other versions say more: what is silent here may be reported there.
 
+use super::blocks::is_split_like_shell;
 use super::code::{Code, Severity};
 
 /// What `keepalived -t` makes of a problem.
@@ -91,6 +92,34 @@ impl Code {
     }
 }
 
+/// Keywords that look for their values themselves, and only report where there are none.
+const SELF_CHECKING: [&[u8]; 9] = [
+    b"ca",
+    b"certificate",
+    b"helo_name",
+    b"key",
+    b"password",
+    b"payload",
+    b"user",
+    b"vhost",
+    b"virtualhost",
+];
+
+/// The class of a quote without partner at `quote` of `line`. The word that it begins is lost, and for most
+/// keywords a lost first value is the end of the reading.
+pub(super) fn of_open_quote(line: &[u8], quote: usize) -> Class {
+    let before = &line[..quote.min(line.len())];
+    let brace = before.iter().rposition(|byte| matches!(byte, b'{' | b'}'));
+    let segment = before[brace.map_or(0, |brace| brace + 1)..].trim_ascii();
+    let is_keyword = segment.first().is_some_and(u8::is_ascii_alphabetic)
+        && segment.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    if is_keyword && !SELF_CHECKING.contains(&segment) && !is_split_like_shell(segment) {
+        Class::Parameter
+    } else {
+        Class::General
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +143,22 @@ mod tests {
             (Code::ScriptNotFound, 0),
         ] {
             assert_eq!(code.class().exit_code(), exit, "{}", code.as_str());
+        }
+    }
+
+    #[test]
+    fn a_lost_value_ends_the_reading() {
+        for (line, class) in [
+            ("bind_if \"lo", Class::Parameter),
+            ("real_server 10.0.0.1 80 { retry \"", Class::Parameter),
+            ("virtualhost \"www", Class::General),
+            ("regex \"never", Class::General),
+            ("lvs_sched rr \"", Class::General),
+            ("\"lvs_sched", Class::General),
+            ("10.0.0.1 \"80", Class::General),
+        ] {
+            let quote = line.rfind('"').expect("in every line");
+            assert_eq!(of_open_quote(line.as_bytes(), quote), class, "{line}");
         }
     }
 }

@@ -114,6 +114,10 @@ pub(super) fn read(path: &Path) -> Result<(Vec<u8>, Identity), Unreadable> {
     if metadata.permissions().mode() & 0o111 != 0 {
         return Err(format!("`{name}` is executable, and keepalived reads no such file"));
     }
+    // A file with holes can be larger than all memory.
+    if metadata.len() > super::BYTES_MAX {
+        return Err(format!("`{name}` has {} bytes: 1 GiB is the limit", metadata.len()));
+    }
     let text = fs::read(path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
     Ok((text, (metadata.dev(), metadata.ino())))
 }
@@ -358,6 +362,9 @@ mod tests {
             std::fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
             assert!(why(&path).contains("is executable"));
         }
+        let hole = fs::File::create(place.path().join("hole")).expect("made");
+        hole.set_len(2 << 30).expect("a file with a hole");
+        assert!(why(&place.path().join("hole")).ends_with("1 GiB is the limit"));
         assert!(why(Path::new("/dev/null")).ends_with("is no plain file"));
     }
 }

@@ -13,6 +13,7 @@ use super::parameter::{
 use super::reader::RawLine;
 use super::repeat::{self, Repeat};
 use super::{EXPANSIONS_MAX, Expander, Frame, LINES_MAX, Line, Made, OpenDefinition};
+use crate::conf::class::of_open_quote;
 use crate::conf::code::Code;
 use crate::conf::diagnostic::{Diagnostic, Diagnostics};
 use crate::conf::lexer::is_blank;
@@ -113,7 +114,8 @@ impl<'s> Expander<'s> {
             let open = Span::new(file, start + quote, start + scan.end.max(quote + 1));
             diagnostics.push(
                 Diagnostic::new(Code::UnterminatedQuote, "unterminated quote")
-                    .at(open, "opened here, closed nowhere"),
+                    .at(open, "opened here, closed nowhere")
+                    .class(of_open_quote(line, quote)),
             );
         }
         let blanks = line.iter().position(|byte| !is_blank(*byte)).unwrap_or(line.len());
@@ -509,7 +511,8 @@ impl<'s> Expander<'s> {
         if work.made.is_some() {
             if let Some(quote) = work.quote.filter(|_| !work.is_quote_known) {
                 let open = Span::new(file, start + quote.min(length), start + length);
-                let found = Diagnostic::new(Code::UnterminatedQuote, "unterminated quote");
+                let found = Diagnostic::new(Code::UnterminatedQuote, "unterminated quote")
+                    .class(of_open_quote(&work.text, quote));
                 self.report(found.at(open, "opened here, closed nowhere"), diagnostics);
             }
             if let Some(comment) = work.comment {
