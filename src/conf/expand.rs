@@ -12,7 +12,10 @@
 //! Whatever is being read lies on a stack: files, files still to be opened, the lines of a parameter, the
 //! turns of a repetition. All of it ends: cycles are found, and depths and sums have limits.
 
+mod built_in;
 mod comment;
+mod definition;
+mod hand_out;
 mod include;
 mod line;
 mod parameter;

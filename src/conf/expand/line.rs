@@ -6,18 +6,17 @@ use std::rc::Rc;
 use memchr::{memchr, memchr2};
 
 use super::comment::{Scan, scan, trimmed_end, unescaped};
+use super::definition::{definition, spaced_definition};
 use super::include;
-use super::parameter::{
-    Block, DefinedLine, Fault, Substitution, Surroundings, Value, identifier, in_bare_braces,
-};
+use super::parameter::{Block, Fault, Substitution, Surroundings};
 use super::reader::RawLine;
 use super::repeat::{self, Repeat};
-use super::{EXPANSIONS_MAX, Expander, Frame, LINES_MAX, Line, Made, OpenDefinition};
+use super::{EXPANSIONS_MAX, Expander, Frame, LINES_MAX, Line, Made};
 use crate::conf::class::of_open_quote;
 use crate::conf::code::Code;
 use crate::conf::diagnostic::{Diagnostic, Diagnostics};
 use crate::conf::lexer::is_blank;
-use crate::conf::origin::{Expansion, OPEN_CHUNK, Origin};
+use crate::conf::origin::{Expansion, Origin};
 use crate::conf::source::{FileId, LINE_BYTES_MAX, Span};
 
 /// Looks at one line before its macros must be gone. Each look but the last replaces something.
@@ -27,21 +26,21 @@ const LOOKS_MAX: usize = EXPANSIONS_MAX;
 #[derive(Debug)]
 pub(super) struct Work<'s> {
     /// What is left of it.
-    text: Cow<'s, [u8]>,
+    pub(super) text: Cow<'s, [u8]>,
     /// While it is borrowed: where it is.
-    file: FileId,
-    start: usize,
-    number: u32,
+    pub(super) file: FileId,
+    pub(super) start: usize,
+    pub(super) number: u32,
     /// What made it; `None` while it is as it stands in its file.
-    made: Option<Made>,
+    pub(super) made: Option<Made>,
     /// A quote without partner.
-    quote: Option<usize>,
+    pub(super) quote: Option<usize>,
     /// That quote was reported where it is written.
-    is_quote_known: bool,
+    pub(super) is_quote_known: bool,
     /// Where a comment begins that only came to light when parameters were replaced.
-    comment: Option<usize>,
-    is_conditional: bool,
-    is_doubtful: bool,
+    pub(super) comment: Option<usize>,
+    pub(super) is_conditional: bool,
+    pub(super) is_doubtful: bool,
 }
 
 impl Work<'_> {
@@ -76,7 +75,7 @@ impl Work<'_> {
     }
 
     /// A place of the text in a real file: of a made line, where its expansion stands.
-    fn place(&self, start: usize, end: usize) -> Span {
+    pub(super) fn place(&self, start: usize, end: usize) -> Span {
         match &self.made {
             Some(made) => made.origin.at,
             None => Span::new(self.file, self.start + start, self.start + end),
@@ -84,7 +83,7 @@ impl Work<'_> {
     }
 
     /// Where the text is written: its line of a definition, or the place in its file.
-    fn written(&self) -> Span {
+    pub(super) fn written(&self) -> Span {
         match &self.made {
             Some(made) => made.origin.definition.unwrap_or(made.origin.at),
             None => self.place(0, self.text.len()),
@@ -248,49 +247,6 @@ impl<'s> Expander<'s> {
             );
         }
         false
-    }
-
-    fn define(&mut self, work: &Work<'s>, name: usize) {
-        let text = &work.text;
-        let value = text[name + 2..].trim_ascii_start();
-        let at = work.written();
-        let name = text[1..name + 1].to_vec();
-        match value.strip_suffix(b"\\") {
-            // A line of a definition has lost its backslash, so this one stands in a file.
-            Some(first) if work.made.is_none() => {
-                let mut open = OpenDefinition { name, at, lines: Vec::new() };
-                let first = &first[..trimmed_end(first, first.len())];
-                if !first.is_empty() {
-                    open.lines.push(DefinedLine { text: first.to_vec(), at });
-                }
-                self.definition = Some(open);
-            }
-            _ => self.parameters.define(&name, Value::Text(value.to_vec()), at),
-        }
-    }
-
-    /// Takes a line that belongs to the open definition.
-    fn go_on_defining(&mut self, text: &[u8], at: Span) {
-        let Some(open) = &mut self.definition else { return };
-        let (line, goes_on) = match text.strip_suffix(b"\\") {
-            Some(line) => (&line[..trimmed_end(line, line.len())], true),
-            None => (text, false),
-        };
-        if !line.is_empty() {
-            open.lines.push(DefinedLine { text: line.to_vec(), at });
-        }
-        if !goes_on && let Some(open) = self.definition.take() {
-            self.finish_definition(open);
-        }
-    }
-
-    pub(super) fn finish_definition(&mut self, mut open: OpenDefinition) {
-        let value = match open.lines.len() {
-            0 => Value::Text(Vec::new()),
-            1 => Value::Text(std::mem::take(&mut open.lines[0].text)),
-            _ => Value::Lines(open.lines.into()),
-        };
-        self.parameters.define(&open.name, value, open.at);
     }
 
     /// Lays a repetition on the stack.
@@ -474,104 +430,6 @@ impl<'s> Expander<'s> {
         }
         self.include(checks, pattern, at, diagnostics);
     }
-
-    /// Hands a line out, as a place in its file or as a line of the chunk.
-    fn hand_out(&mut self, mut work: Work<'s>, diagnostics: &mut Diagnostics) {
-        self.global(&work.text);
-        let length = work.text.len();
-        let unknown = in_bare_braces(&work.text).filter(|_| !work.is_doubtful);
-        work.is_doubtful |= unknown.is_some();
-        let (file, start) = match work.made {
-            None => (work.file, work.start),
-            Some(made) => (OPEN_CHUNK, self.chunk.push(&work.text, made.origin)),
-        };
-        if let Some(unknown) = unknown {
-            let name = String::from_utf8_lossy(&work.text[unknown.start + 2..unknown.end - 1]);
-            let found = Diagnostic::new(
-                Code::UndefinedParameter,
-                format!("no parameter `{name}` is defined"),
-            )
-            .at(Span::new(file, start + unknown.start, start + unknown.end), "");
-            let found = found.help("a text of these characters must stand in double quotes");
-            self.report(found, diagnostics);
-        }
-        let bare = self.parameters.not_replaced(&work.text).filter(|_| !work.is_doubtful);
-        if let Some(bare) = bare {
-            let name = String::from_utf8_lossy(&work.text[bare.clone()]).into_owned();
-            let help = format!("write `${{{}}}` to have it replaced", &name[1..]);
-            let found = Diagnostic::new(
-                Code::NotReplaced,
-                format!(
-                    "`{name}` is text here: without braces a parameter ends at a blank, `,` or `)`"
-                ),
-            );
-            let place = Span::new(file, start + bare.start, start + bare.end);
-            self.report(found.at(place, "not replaced").help(help), diagnostics);
-        }
-        if work.made.is_some() {
-            if let Some(quote) = work.quote.filter(|_| !work.is_quote_known) {
-                let open = Span::new(file, start + quote.min(length), start + length);
-                let found = Diagnostic::new(Code::UnterminatedQuote, "unterminated quote")
-                    .class(of_open_quote(&work.text, quote));
-                self.report(found.at(open, "opened here, closed nowhere"), diagnostics);
-            }
-            if let Some(comment) = work.comment {
-                let at = start + comment.min(length);
-                let found = Diagnostic::new(
-                    Code::EscapedComment,
-                    "a comment begins here once the parameters are replaced",
-                );
-                let found = found.at(Span::new(file, at, at), "");
-                self.report(found.help("put the word in double quotes"), diagnostics);
-            }
-        }
-        self.ahead.push_back(Line {
-            file,
-            start: start as u32,
-            end: (start + length) as u32,
-            number: work.number,
-            quote_open: work.quote.is_some() || (work.made.is_some() && has_open_quote(&work.text)),
-            is_doubtful: work.is_doubtful,
-        });
-    }
-
-    /// Reports something of a line that is handed out; of the open chunk later, when it has a file.
-    fn report(&mut self, found: Diagnostic, diagnostics: &mut Diagnostics) {
-        let is_open = found.primary.as_ref().is_some_and(|label| label.span.file == OPEN_CHUNK);
-        if is_open {
-            self.unplaced.push(found);
-        } else {
-            diagnostics.push(found);
-        }
-    }
-
-    /// Acts on what `global_defs` says to the macro layer. It does so line by line, because lines are read
-    /// ahead; elsewhere these keywords are unknown, and nothing is probed.
-    fn global(&mut self, text: &[u8]) {
-        let text = match text.strip_prefix(b"global_defs") {
-            Some(rest) => match memchr(b'{', rest) {
-                Some(brace) => rest[brace + 1..].trim_ascii_start(),
-                None => return,
-            },
-            None => text,
-        };
-        let text = &text[..memchr2(b'{', b'}', text).unwrap_or(text.len())];
-        if !text.starts_with(b"include_check") && !text.starts_with(b"random_seed") {
-            return;
-        }
-        let words: Vec<&[u8]> =
-            text.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty()).collect();
-        match words.split_first() {
-            Some((&b"include_check", checks)) => self.checks = self.checks.changed(checks),
-            Some((&b"random_seed", [seed, ..])) if self.options.random_seed.is_none() => {
-                let seed = std::str::from_utf8(seed).ok().and_then(|seed| seed.parse().ok());
-                if let Some(seed) = seed {
-                    self.parameters.seed(seed);
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Whether a line without parameters may be one for the macro layer.
@@ -585,7 +443,7 @@ fn is_special(text: &[u8]) -> bool {
     }
 }
 
-fn has_open_quote(text: &[u8]) -> bool {
+pub(super) fn has_open_quote(text: &[u8]) -> bool {
     memchr(b'"', text).is_some() && scan(text).quote.is_some()
 }
 
@@ -606,19 +464,4 @@ fn escaped_comment(place: Span) -> Diagnostic {
     )
     .at(place, "")
     .help("put the word in double quotes")
-}
-
-/// The length of the name, where `text` is a definition.
-fn definition(text: &[u8]) -> Option<usize> {
-    let name = identifier(text.strip_prefix(b"$")?).len();
-    (name > 0 && text.get(1 + name) == Some(&b'=')).then_some(name)
-}
-
-/// The name, where `text` would be a definition without the blanks before its `=`.
-fn spaced_definition(text: &[u8]) -> Option<String> {
-    let rest = text.strip_prefix(b"$")?;
-    let name = identifier(rest);
-    let behind = rest[name.len()..].trim_ascii_start();
-    let is_spaced = !name.is_empty() && behind.len() < rest.len() - name.len();
-    (is_spaced && behind.starts_with(b"=")).then(|| String::from_utf8_lossy(name).into_owned())
 }

@@ -10,9 +10,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 
+use super::built_in::built_in;
 use crate::conf::code::Code;
 use crate::conf::options::Environment;
 use crate::conf::source::Span;
@@ -22,9 +23,6 @@ pub(super) const EXPANDED_BYTES_MAX: usize = 1023;
 
 /// Parameters in one line, those in values counted too. Only what is made to be slow has more.
 const REPLACED_MAX: u32 = 10_000;
-
-/// `${_RANDOM}` without bounds.
-const RANDOM_MAX: u64 = 32_767;
 
 /// A line of a definition.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -337,65 +335,6 @@ pub(super) fn identifier(text: &[u8]) -> &[u8] {
     }
     let end = text.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
     &text[..end.unwrap_or(text.len())]
-}
-
-/// A value, and what is odd about it.
-type BuiltIn = Option<(Vec<u8>, Option<String>)>;
-
-/// The value of a built-in parameter; `None` where there is none of that name. The error is a sentence.
-fn built_in(
-    name: &[u8],
-    arguments: &[u8],
-    around: Surroundings<'_>,
-    random: &mut StdRng,
-) -> Result<BuiltIn, String> {
-    let words: Vec<&[u8]> =
-        arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
-    let value = match (name, &words[..]) {
-        (b"_PWD", []) => directory(around.directory),
-        (b"_INSTANCE", []) => around.config_id.to_vec(),
-        (b"_HASH", []) => b"#".to_vec(),
-        (b"_BANG", []) => b"!".to_vec(),
-        // A line break in a variable would make two lines of one.
-        (b"_ENV", [name]) => around
-            .environment
-            .get(name)
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|byte| !matches!(byte, b'\n' | b'\r' | 0))
-            .collect(),
-        (b"_RANDOM", [] | [_] | [_, _]) => {
-            let bound = |index: usize, default: u64| -> Result<u64, String> {
-                let Some(word) = words.get(index) else { return Ok(default) };
-                let text = std::str::from_utf8(word).unwrap_or_default();
-                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-                text.parse()
-                    .ok()
-                    .filter(|bound| digits && *bound <= u64::from(u32::MAX))
-                    .ok_or_else(|| {
-                        let word = String::from_utf8_lossy(word);
-                        format!("`{word}` is not a bound of a random number: 0 to {}", u32::MAX)
-                    })
-            };
-            let (least, most) = (bound(0, 0)?, bound(1, RANDOM_MAX)?);
-            if least > most {
-                let odd = format!("random numbers from {least} to {most}: it is always {least}");
-                return Ok(Some((least.to_string().into_bytes(), Some(odd))));
-            }
-            random.random_range(least..=most).to_string().into_bytes()
-        }
-        _ => return Ok(None),
-    };
-    Ok(Some((value, None)))
-}
-
-/// The absolute path of a directory.
-fn directory(path: &Path) -> Vec<u8> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let absolute = std::fs::canonicalize(path);
-    let path = absolute.as_deref().unwrap_or(path);
-    path.as_os_str().as_bytes().iter().copied().filter(|byte| *byte != b'\n').collect()
 }
 
 #[cfg(test)]
