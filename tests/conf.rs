@@ -10,6 +10,8 @@ mod damage;
 mod generate;
 #[path = "conf/generated.rs"]
 mod generated;
+#[path = "conf/language.rs"]
+mod language;
 #[path = "conf/model.rs"]
 mod model;
 #[path = "conf/scripts.rs"]
@@ -29,6 +31,11 @@ fn rendered(name: &str) -> (bool, String) {
 fn golden(name: &str, is_probed: bool) {
     let (accepted, text) = rendered(&format!("{name}.conf"));
     assert_eq!(accepted, is_probed, "{text}");
+    compare(name, &text);
+}
+
+/// Compares `text` with `NAME.txt`, or writes it.
+fn compare(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conf").join(format!("{name}.txt"));
     if std::env::var_os("RINGPROBE_BLESS").is_some() {
         std::fs::write(path, text).expect("the repository can be written");
@@ -80,7 +87,7 @@ fn quotes_without_partner() {
 }
 
 #[test]
-fn the_macro_layer_is_refused() {
+fn a_mistake_behind_macros() {
     golden("macros", false);
 }
 

@@ -96,7 +96,36 @@ fn a_large_fleet_is_cheap() {
         assert!(peak <= bar, "{peak} B of memory for each real server");
         assert!(took < Duration::from_secs(1) * (servers / 50_000).max(1), "{took:?}");
     }
+    repeated(directory.path(), servers);
     lists(directory.path(), servers);
+}
+
+/// The same fleet as a block that is repeated: the lines that are made are held in memory as well.
+fn repeated(directory: &Path, servers: u32) {
+    let path = directory.join("repeated.conf");
+    let mut file = BufWriter::new(fs::File::create(&path).expect("a temporary file"));
+    let block = "$SERVER= \\\n real_server 10.${A}.${B}.$C 53 { \\\n DNS_CHECK { \\\n type A \\\n name www.example.com \\\n } \\\n }\n";
+    write!(
+        file,
+        "{block}virtual_server 192.168.0.1 53 {{\n protocol UDP\n lvs_sched rr\n lvs_method NAT\n"
+    )
+    .expect("written");
+    for a in 0..servers / 10_000 {
+        writeln!(file, "$A={a}\n~SEQ(B, 1, 100) ~SEQ(C, 1, 100) $SERVER").expect("written");
+    }
+    writeln!(file, "}}").expect("written");
+    file.flush().expect("written");
+    fs::write("/proc/self/clear_refs", "5").expect("one's own peak can be set back");
+    let before = status("VmHWM:");
+    let start = cpu();
+    let loaded = load(&path, &LoadOptions::default()).expect("valid");
+    let took = cpu() - start;
+    let made = loaded.fleet.checkers.len() as u64;
+    let peak = (status("VmHWM:") - before) / made.max(1);
+    println!("repeated: {made} real servers: {took:?}, peak {peak} B each");
+    assert_eq!(made, u64::from(servers / 10_000 * 10_000));
+    assert!(made == 0 || peak <= 700, "{peak} B of memory for each real server");
+    assert!(took < Duration::from_secs(3) * (servers / 50_000).max(1), "{took:?}");
 }
 
 /// Networks and lines, and that memory does not grow with them.

@@ -1,22 +1,25 @@
-//! How `keepalived -t` 2.2 takes the same finding: what decides its exit code.
+//! How `keepalived -t` classes a problem: what its exit code would be if nothing else were wrong.
+//!
+//! Of version 2.2.7, as it was seen to answer. Other versions say more: what is silent here may be reported there.
 
+use super::blocks::is_split_like_shell;
 use super::code::{Code, Severity};
 
-/// The class of a finding in keepalived's configuration test.
+/// What `keepalived -t` makes of a problem.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Class {
-    /// It says nothing, or only logs: exit code 0.
+    /// It says nothing, or only logs.
     Silent,
-    /// A file is not there, or the like: exit code 4.
+    /// A file that is not there, an interface that is not there: the lowest class that counts.
     Fatal,
-    /// Any other error of a configuration: exit code 5.
+    /// A configuration error of any other kind; its own warnings and defaults that it chose as well.
     General,
-    /// Scripts without `enable_script_security`: exit code 6.
-    Security,
-    /// A file to include: exit code 6, whatever else there is.
-    Include,
-    /// A keyword without its parameter: it ends at once with exit code 2.
+    /// A keyword without its value: it ends at once and reads no further.
     Parameter,
+    /// An included file that must be there.
+    Include,
+    /// A script that is not safe to run.
+    Security,
 }
 
 impl Class {
@@ -30,31 +33,132 @@ impl Class {
             Class::Include | Class::Security => 6,
         }
     }
+
+    /// A word for records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Silent => "silent",
+            Class::Fatal => "fatal",
+            Class::General => "general",
+            Class::Parameter => "parameter",
+            Class::Include => "include",
+            Class::Security => "security",
+        }
+    }
 }
 
 impl Code {
-    /// The class where nothing says otherwise.
+    /// The class of most problems of this kind; [`Diagnostic::class`](super::Diagnostic::class) says it
+    /// of one that differs.
     pub fn class(self) -> Class {
         match self {
+            // It reads on with the rest of a line that is too long, and stops at a NUL byte.
+            Code::LineTooLong | Code::NulByte => Class::Silent,
+            // It has no limits of its own, and hangs or runs out of memory.
+            Code::NestedTooDeep
+            | Code::TooManyFiles
+            | Code::IncludeCycle
+            | Code::ParameterCycle
+            | Code::ExpansionTooDeep
+            | Code::TooManyLines => Class::Silent,
+            // It leaves the text as it is, which may or may not be noticed later.
+            Code::ExpansionTooLong
+            | Code::MultiLineUse
+            | Code::UndefinedParameter
+            | Code::OpenDefinition
+            | Code::ConditionalDefinition => Class::Silent,
+            Code::IncludeUnreadable | Code::IncludeMissing => Class::Include,
+            // It probes port 0, takes any bytes, and leaves scopes to the kernel.
+            Code::NoPort | Code::LinkLocal | Code::NotUtf8 => Class::Silent,
+            // Only logged: the virtual server is dropped.
+            Code::UnknownGroup => Class::Silent,
             Code::MissingArgument => Class::Parameter,
-            Code::ScriptAsRoot => Class::Security,
-            Code::NoChecker
-            | Code::TimeoutNotBelowInterval
-            | Code::QuorumUnreachable
-            | Code::DuplicateChecker
-            | Code::DuplicateVirtualServer
-            | Code::RootZone
-            | Code::OtherAddress
-            | Code::NothingToProbe
-            | Code::ScriptNotFound
-            | Code::ScriptNotExecutable
-            | Code::ScriptInsecure
-            | Code::EscapedComment
-            | Code::IgnoredWords
-            | Code::AddressCut
-            | Code::MeansUnset => Class::Silent,
-            _ if self.severity() == Severity::Note => Class::Silent,
-            _ => Class::General,
+            Code::NoScriptUser | Code::ScriptAsRoot | Code::ScriptInsecure => Class::Security,
+            Code::NoScheduler
+            | Code::NoMethod
+            | Code::NoProtocol
+            | Code::QuorumTooLarge
+            | Code::HysteresisTooLarge
+            | Code::DuplicateRealServer
+            | Code::NotPersistent
+            | Code::OddGroup
+            | Code::TooManyDecimals
+            | Code::PortNotTranslated
+            | Code::SeveralFiles
+            | Code::ReversedRandom => Class::General,
+            _ if self.severity() == Severity::Error => Class::General,
+            _ => Class::Silent,
+        }
+    }
+}
+
+/// Keywords that look for their values themselves, and only report where there are none.
+const SELF_CHECKING: [&[u8]; 9] = [
+    b"ca",
+    b"certificate",
+    b"helo_name",
+    b"key",
+    b"password",
+    b"payload",
+    b"user",
+    b"vhost",
+    b"virtualhost",
+];
+
+/// The class of a quote without partner at `quote` of `line`. The word that it begins is lost, and for most
+/// keywords a lost first value is the end of the reading.
+pub(super) fn of_open_quote(line: &[u8], quote: usize) -> Class {
+    let before = &line[..quote.min(line.len())];
+    let brace = before.iter().rposition(|byte| matches!(byte, b'{' | b'}'));
+    let segment = before[brace.map_or(0, |brace| brace + 1)..].trim_ascii();
+    let is_keyword = segment.first().is_some_and(u8::is_ascii_alphabetic)
+        && segment.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    if is_keyword && !SELF_CHECKING.contains(&segment) && !is_split_like_shell(segment) {
+        Class::Parameter
+    } else {
+        Class::General
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_our_own() {
+        for code in Code::ALL.iter().filter(|code| code.severity() == Severity::Note) {
+            assert_eq!(code.class(), Class::Silent, "{}", code.as_str());
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_the_test() {
+        for (code, exit) in [
+            (Code::MissingArgument, 2),
+            (Code::UnknownKeyword, 5),
+            (Code::NoScheduler, 5),
+            (Code::IncludeMissing, 6),
+            (Code::ScriptAsRoot, 6),
+            (Code::UnknownGroup, 0),
+            (Code::ScriptNotFound, 0),
+        ] {
+            assert_eq!(code.class().exit_code(), exit, "{}", code.as_str());
+        }
+    }
+
+    #[test]
+    fn a_lost_value_ends_the_reading() {
+        for (line, class) in [
+            ("bind_if \"lo", Class::Parameter),
+            ("real_server 10.0.0.1 80 { retry \"", Class::Parameter),
+            ("virtualhost \"www", Class::General),
+            ("regex \"never", Class::General),
+            ("lvs_sched rr \"", Class::General),
+            ("\"lvs_sched", Class::General),
+            ("10.0.0.1 \"80", Class::General),
+        ] {
+            let quote = line.rfind('"').expect("in every line");
+            assert_eq!(of_open_quote(line.as_bytes(), quote), class, "{line}");
         }
     }
 }

@@ -59,8 +59,6 @@ codes! {
     MissingCloseBrace = "E007" Error,
     /// Blocks in blocks in blocks.
     NestedTooDeep = "E008" Error,
-    /// Parameters, repetition, conditional lines and includes are not read yet.
-    MacroUnsupported = "E009" Error,
     /// No such keyword anywhere.
     UnknownKeyword = "E010" Error,
     /// A keyword of another block.
@@ -107,6 +105,36 @@ codes! {
     UnknownUser = "E031" Error,
     /// Nothing says whom scripts run as.
     NoScriptUser = "E032" Error,
+    /// An included file that cannot be read, or is no plain file.
+    IncludeUnreadable = "E033" Error,
+    /// An include that finds no file and must.
+    IncludeMissing = "E034" Error,
+    /// A file that includes itself, or includes in includes in includes.
+    IncludeCycle = "E035" Error,
+    /// More files, or more alternatives of one include, than are read; or a pattern that is none.
+    TooManyFiles = "E036" Error,
+    /// A parameter that contains itself.
+    ParameterCycle = "E037" Error,
+    /// A line that is too long once its parameters are replaced.
+    ExpansionTooLong = "E038" Error,
+    /// A parameter of several lines that is not the last thing on its line.
+    MultiLineUse = "E039" Error,
+    /// `~SEQ` or `~LST` that cannot be read.
+    BadRepetition = "E040" Error,
+    /// More lines than a configuration may expand to.
+    TooManyLines = "E041" Error,
+    /// A definition that goes on where its file ends.
+    OpenDefinition = "E042" Error,
+    /// Bounds of a random number that are none.
+    BadRandom = "E043" Error,
+    /// `${NAME}` that is not defined, where its braces count as braces.
+    UndefinedParameter = "E044" Error,
+    /// `$NAME =`
+    BadDefinition = "E045" Error,
+    /// Expansions in expansions in expansions.
+    ExpansionTooDeep = "E046" Error,
+    /// A definition of several lines behind a condition that is not met.
+    ConditionalDefinition = "E047" Error,
     /// A block without a keyword that it needs.
     MissingKeyword = "E060" Error,
     /// Not a status code of HTTP, nor a range of them.
@@ -172,6 +200,16 @@ codes! {
     ScriptAsRoot = "W052" Warning,
     /// A script without its full path.
     ScriptPath = "W053" Warning,
+    /// An include that finds no file or cannot read it, and need not.
+    IncludeSkipped = "W054" Warning,
+    /// Bounds of a random number in the wrong order.
+    ReversedRandom = "W055" Warning,
+    /// Several files where one is usual.
+    SeveralFiles = "W056" Warning,
+    /// An include on a line with a condition or a parameter.
+    UnreliableInclude = "W057" Warning,
+    /// A parameter without braces that is text, because of what follows it.
+    NotReplaced = "W058" Warning,
     /// A keyword by its old name.
     Deprecated = "W065" Warning,
     /// Given twice where one counts.

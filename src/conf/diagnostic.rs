@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::class::Class;
 use super::code::{Code, Severity};
 use super::source::Span;
 
@@ -23,16 +24,25 @@ pub struct Diagnostic {
     pub message: String,
     /// Where; `None` for the configuration as a whole.
     pub primary: Option<Label>,
-    /// A second place that explains the first ("first defined here").
-    pub secondary: Option<Label>,
+    /// Further places that explain the first ("first defined here").
+    pub secondary: Vec<Label>,
     /// What to do about it.
     pub help: Option<Cow<'static, str>>,
+    /// What `keepalived -t` makes of it.
+    pub keepalived: Class,
 }
 
 impl Diagnostic {
     /// A problem of the configuration as a whole, until [`at`](Self::at) gives it a place.
     pub fn new(code: Code, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { code, message: message.into(), primary: None, secondary: None, help: None }
+        Diagnostic {
+            code,
+            message: message.into(),
+            primary: None,
+            secondary: Vec::new(),
+            help: None,
+            keepalived: code.class(),
+        }
     }
 
     /// Says where.
@@ -41,9 +51,15 @@ impl Diagnostic {
         self
     }
 
-    /// Adds the second place.
+    /// Adds a further place.
     pub fn also(mut self, span: Span, text: impl Into<Cow<'static, str>>) -> Diagnostic {
-        self.secondary = Some(Label { span, text: text.into() });
+        self.secondary.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Says what `keepalived -t` makes of it, where that is not what it makes of most of this kind.
+    pub fn class(mut self, class: Class) -> Diagnostic {
+        self.keepalived = class;
         self
     }
 

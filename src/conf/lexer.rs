@@ -1,21 +1,17 @@
-//! Text -> segments of words, and braces.
+//! Logical lines -> segments of words, and braces.
 //!
-//! Order of work on a line, as keepalived has it: line end off, comment off (`#` or `!` outside double
-//! quotes), conditional prefix, definition, repetition, include, cut at the first brace outside
-//! quotes, words. The rest after a brace is treated like a line of its own.
-//!
+//! A line is cut at each brace outside quotes; the rest after a brace is treated like a line of its own.
 //! Words are separated by blanks. A word that begins with `"` runs to the next `"`, backslashes
 //! included; a `"` inside a bare word ends it. Commands are split like a shell does it.
-
-use std::collections::BTreeSet;
 
 use memchr::memchr;
 
 use super::blocks::is_split_like_shell;
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::macros::{MACROS, Macro};
-use super::source::{FileId, LINE_BYTES_MAX, Source, Span};
+use super::expand::{Expander, Line};
+use super::options::LanguageOptions;
+use super::source::{FileId, Sources, Span};
 
 /// What the lexer found next.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -37,40 +33,47 @@ pub enum Item {
     End,
 }
 
-/// Reads one file from its beginning to its end.
+/// Reads the files of a configuration from the beginning to the end.
 #[derive(Debug)]
 pub struct Lexer<'s> {
-    pub(super) text: &'s [u8],
-    pub(super) file: FileId,
-    pub(super) pos: usize,
-    /// Number of the line being read, from 1; 0 before the first.
-    pub(super) line: u32,
-    /// End of the line's content: line end, comment and trailing blanks are cut off.
-    pub(super) content_end: usize,
-    /// Where the next line begins.
-    pub(super) next_line: usize,
+    sources: &'s Sources,
+    expander: Expander<'s>,
+    /// The line after this one, if somebody asked what it is.
+    peeked: Option<Line>,
+    /// The file or the made lines in which the current line is.
+    text: &'s [u8],
+    file: FileId,
+    pos: usize,
+    /// End of the current line.
+    content_end: usize,
+    /// Number of the current line in its real file.
+    line: u32,
     /// The line's last quote has no partner. Words behind it were reported once for the whole line.
-    pub(super) quote_open: bool,
-    /// First place and number of lines of each kind of macro met.
-    pub(super) macros: [Option<(Span, u32)>; MACROS.len()],
-    /// Names of parameters defined so far.
-    pub(super) defined: BTreeSet<&'s [u8]>,
+    quote_open: bool,
+    /// A parameter could not be replaced: braces of `${...}` are no braces.
+    is_doubtful: bool,
 }
 
 impl<'s> Lexer<'s> {
-    /// At the beginning of `source`, which is `file`.
-    pub fn new(source: &'s Source, file: FileId) -> Lexer<'s> {
+    /// At the beginning of the first of `roots`.
+    pub fn new(sources: &'s Sources, roots: &[FileId], options: &'s LanguageOptions) -> Lexer<'s> {
         Lexer {
-            text: source.text(),
-            file,
+            sources,
+            expander: Expander::new(sources, roots, options),
+            peeked: None,
+            text: &[],
+            file: FileId::default(),
             pos: 0,
-            line: 0,
             content_end: 0,
-            next_line: 0,
+            line: 0,
             quote_open: false,
-            macros: [None; MACROS.len()],
-            defined: BTreeSet::new(),
+            is_doubtful: false,
         }
+    }
+
+    /// Whether a limit was met, so that the end is not the end of the files.
+    pub fn is_cut_off(&self) -> bool {
+        self.expander.is_cut_off()
     }
 
     /// Reads on. The words of a segment are appended to `words`.
@@ -96,26 +99,17 @@ impl<'s> Lexer<'s> {
     }
 
     /// Whether the next item will be a `{`, here or on a later line.
-    pub fn at_open(&self) -> bool {
-        let mut pos = self.pos;
-        while pos < self.content_end {
-            match self.text[pos] {
-                byte if is_blank(byte) => pos += 1,
-                byte => return byte == b'{',
-            }
+    pub fn at_open(&mut self, diagnostics: &mut Diagnostics) -> bool {
+        let rest = &self.text[self.pos..self.content_end];
+        if let Some(byte) = rest.iter().find(|byte| !is_blank(**byte)) {
+            return *byte == b'{';
         }
-        pos = self.next_line;
-        while let Some(byte) = self.text.get(pos) {
-            match byte {
-                b'#' | b'!' => match memchr(b'\n', &self.text[pos..]) {
-                    Some(end) => pos += end + 1,
-                    None => return false,
-                },
-                byte if is_blank(*byte) => pos += 1,
-                byte => return *byte == b'{',
-            }
+        if self.peeked.is_none() {
+            self.peeked = self.expander.next(diagnostics);
         }
-        false
+        self.peeked.is_some_and(|line| {
+            self.sources.file(line.file).text().get(line.start as usize) == Some(&b'{')
+        })
     }
 
     fn brace(&mut self) -> Span {
@@ -123,92 +117,29 @@ impl<'s> Lexer<'s> {
         Span::new(self.file, self.pos - 1, self.pos)
     }
 
-    pub(super) fn skip_blanks(&mut self) {
+    fn skip_blanks(&mut self) {
         while self.pos < self.content_end && is_blank(self.text[self.pos]) {
             self.pos += 1;
         }
     }
 
-    /// Goes to the next line that can be read; false at the end of the file.
+    /// Goes to the next line; false at the end.
     fn begin_line(&mut self, diagnostics: &mut Diagnostics) -> bool {
-        loop {
-            let start = self.next_line;
-            if start >= self.text.len() {
-                self.pos = start;
-                self.content_end = start;
-                return false;
-            }
-            let newline = memchr(b'\n', &self.text[start..]).map(|end| start + end);
-            let mut end = newline.unwrap_or(self.text.len());
-            self.next_line = newline.map_or(end, |end| end + 1);
-            self.line = self.line.saturating_add(1);
-            self.pos = start;
-            while end > start && self.text[end - 1] == b'\r' {
-                end -= 1;
-            }
-            if end - start > LINE_BYTES_MAX {
-                let beyond = Span::new(self.file, start + LINE_BYTES_MAX, start + LINE_BYTES_MAX);
-                diagnostics.push(
-                    Diagnostic::new(
-                        Code::LineTooLong,
-                        format!("line of {} bytes: {LINE_BYTES_MAX} are the limit", end - start),
-                    )
-                    .at(beyond, "the limit is here"),
-                );
-                continue;
-            }
-            if let Some(nul) = memchr(0, &self.text[start..end]) {
-                let nul = start + nul;
-                diagnostics.push(
-                    Diagnostic::new(Code::NulByte, "line with a NUL byte")
-                        .at(Span::new(self.file, nul, nul + 1), ""),
-                );
-                continue;
-            }
-            self.cut_comment(start, end, diagnostics);
-            return true;
+        let next = self.peeked.take().or_else(|| self.expander.next(diagnostics));
+        let Some(line) = next else {
+            self.pos = self.content_end;
+            return false;
+        };
+        if line.file != self.file || self.text.is_empty() {
+            self.file = line.file;
+            self.text = self.sources.file(line.file).text();
         }
-    }
-
-    /// Finds the end of the line's content.
-    fn cut_comment(&mut self, start: usize, end: usize, diagnostics: &mut Diagnostics) {
-        let mut quote = None;
-        let mut escaped = None;
-        let mut pos = start;
-        while pos < end {
-            match self.text[pos] {
-                b'\\' => {
-                    pos += 1;
-                    if quote.is_none() && pos < end && matches!(self.text[pos], b'#' | b'!') {
-                        escaped = Some(pos);
-                    }
-                }
-                b'"' if quote.is_none() => quote = Some(pos),
-                b'"' => quote = None,
-                b'#' | b'!' if quote.is_none() => break,
-                _ => {}
-            }
-            pos += 1;
-        }
-        let mut content_end = pos.min(end);
-        while content_end > start && is_blank(self.text[content_end - 1]) {
-            content_end -= 1;
-        }
-        self.content_end = content_end;
-        self.quote_open = quote.is_some();
-        if let Some(quote) = quote {
-            self.report_quote(quote, diagnostics);
-        }
-        if let Some(at) = escaped {
-            diagnostics.push(
-                Diagnostic::new(
-                    Code::EscapedComment,
-                    "keepalived's checker process starts a comment here in spite of the backslash",
-                )
-                .at(Span::new(self.file, at - 1, at + 1), "")
-                .help("put the word in double quotes"),
-            );
-        }
+        self.pos = line.start as usize;
+        self.content_end = line.end as usize;
+        self.line = line.number;
+        self.quote_open = line.quote_open;
+        self.is_doubtful = line.is_doubtful;
+        true
     }
 
     fn report_quote(&self, quote: usize, diagnostics: &mut Diagnostics) {
@@ -220,9 +151,8 @@ impl<'s> Lexer<'s> {
 
     /// Reads the words up to the next brace; `None` when nothing is left of them.
     fn segment(&mut self, words: &mut Vec<Span>, diagnostics: &mut Diagnostics) -> Option<Item> {
-        let mut doubtful = self.macro_prefix()?;
-        let (end, has_parameter) = self.segment_end();
-        doubtful |= has_parameter || self.quote_open;
+        let mut doubtful = self.is_doubtful || self.quote_open;
+        let end = self.segment_end();
         let first = words.len();
         let start = self.pos;
         self.pos = end;
@@ -239,32 +169,25 @@ impl<'s> Lexer<'s> {
         (count > 0).then_some(Item::Segment { words: count as u16, line: self.line, doubtful })
     }
 
-    /// The end of the segment at `pos`: the next brace outside quotes or the end of the content. Says
-    /// too whether a parameter stands in it.
-    fn segment_end(&mut self) -> (usize, bool) {
+    /// The end of the segment at `pos`: the next brace outside quotes or the end of the content.
+    fn segment_end(&self) -> usize {
         let mut quoted = false;
-        let mut has_parameter = false;
         let mut pos = self.pos;
         while pos < self.content_end {
             match self.text[pos] {
                 b'\\' => pos += 1,
                 b'"' => quoted = !quoted,
-                b'{' | b'}' if !quoted => break,
-                b'$' => {
-                    if let Some(end) = self.parameter(pos, quoted) {
-                        if !has_parameter {
-                            self.note(Macro::Use, pos, end);
-                        }
-                        has_parameter = true;
-                        pos = end;
-                        continue;
+                b'$' if self.is_doubtful && self.text.get(pos + 1) == Some(&b'{') => {
+                    if let Some(close) = memchr(b'}', &self.text[pos..self.content_end]) {
+                        pos += close;
                     }
                 }
+                b'{' | b'}' if !quoted => break,
                 _ => {}
             }
             pos += 1;
         }
-        (pos.min(self.content_end), has_parameter)
+        pos.min(self.content_end)
     }
 
     /// Splits into words; the error is the place of a quote without partner.

@@ -1,6 +1,7 @@
 //! Diagnostics at rest: each with its line cut out of the file, so the file itself can go.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -8,12 +9,16 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use super::class::Class;
 use super::code::{Code, Severity};
 use super::diagnostic::{Diagnostic, Diagnostics, Label};
-use super::source::Sources;
+use super::source::{Expansion, FileId, Origin, Sources, Span};
 
 /// Bytes of a line that a diagnostic shows. A readable line is shorter (1022); a rejected one may not be.
 const SHOWN_BYTES_MAX: usize = 2048;
 
-/// A labelled place, with the line it is in.
+/// Includes that a diagnostic follows outwards.
+const INCLUDES_SHOWN_MAX: usize = 3;
+
+/// A labelled place, with the line it is in. Of a line that was made from parameters or repetitions, file,
+/// line and column are those of the expansion, and the text is what was made.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Excerpt {
     /// Name of the file.
@@ -22,11 +27,10 @@ pub struct Excerpt {
     pub line: u32,
     /// In characters, from 1.
     pub column: u32,
-    /// The line; bytes that are not UTF-8 became U+FFFD.
     text: String,
-    /// The place, in bytes of `text`.
     marked: Range<usize>,
     label: Cow<'static, str>,
+    expansion: Option<Expansion>,
 }
 
 /// One problem, ready to be shown.
@@ -38,12 +42,15 @@ pub struct Problem {
     pub message: String,
     /// Where; `None` for the configuration as a whole.
     pub primary: Option<Excerpt>,
-    /// A second place that explains the first.
-    pub secondary: Option<Excerpt>,
+    /// Further places that explain the first: those of the problem itself, then where its line was expanded
+    /// from, then the lines that include its file.
+    pub secondary: Vec<Excerpt>,
     /// What to do about it.
     pub help: Option<Cow<'static, str>>,
-    /// How keepalived's own test takes it.
+    /// What `keepalived -t` makes of it.
     pub keepalived: Class,
+    /// How many more lines of the same expansion have it.
+    pub more: u64,
 }
 
 /// All problems of a configuration: by place, notes last.
@@ -61,11 +68,22 @@ impl Problems {
         let errors = diagnostics.count(Severity::Error);
         let warnings = diagnostics.count(Severity::Warning);
         let notes = diagnostics.count(Severity::Note);
-        let mut list = diagnostics.into_list();
-        list.sort_by_key(|found| {
-            (found.code.severity() == Severity::Note, found.primary.as_ref().map(|at| at.span))
+        let mut found = diagnostics.into_list();
+        found.sort_by_cached_key(|found| {
+            let at = found.primary.as_ref().map(|label| label.span);
+            let real = at.map(|at| sources.origin(at).map_or(at, |origin| origin.at));
+            // By line, so that what was made in a line stands beside what stands there itself.
+            let line = real.map(|real| (real.file, sources.line(real)));
+            (found.code.severity() == Severity::Note, line, at)
         });
-        let list = list.into_iter().map(|found| Problem::new(found, sources)).collect();
+        let mut list: Vec<Problem> = Vec::new();
+        let mut folds = Folds::default();
+        for found in found {
+            match folds.place(&found, sources, list.len()) {
+                Some(known) => list[known].more += 1,
+                None => list.push(Problem::new(found, sources)),
+            }
+        }
         Problems { list, errors, warnings, notes }
     }
 
@@ -114,7 +132,7 @@ fn rendered<'a>(
     for problem in kept {
         text.push_str(&problem.render(colour));
         text.push_str("\n\n");
-        shown += 1;
+        shown += 1 + problem.more;
     }
     if total > shown {
         text.push_str(&format!("{} more {noun} are not shown\n\n", total - shown));
@@ -122,15 +140,73 @@ fn rendered<'a>(
     text
 }
 
+/// Finds the same problem in many lines that one expansion made.
+#[derive(Default)]
+struct Folds {
+    /// Index of the first problem of its kind from one line of a definition or repetition. A line may have
+    /// several of a kind; the number tells them apart.
+    firsts: HashMap<(Code, Origin, u32), usize>,
+    /// How many of a kind a made line has had so far.
+    counts: HashMap<(Code, FileId, u32), u32>,
+    /// The same of what is said about the line that is repeated, each time it is.
+    repeated: HashMap<(Code, Span, String), usize>,
+}
+
+impl Folds {
+    /// The index of the problem that stands for `found` too; `None` where it is the first, at `index`.
+    fn place(&mut self, found: &Diagnostic, sources: &Sources, index: usize) -> Option<usize> {
+        let span = found.primary.as_ref()?.span;
+        let Some(origin) = sources.origin(span) else {
+            let key = (found.code, span, found.message.clone());
+            let first = *self.repeated.entry(key).or_insert(index);
+            return (first != index).then_some(first);
+        };
+        let line = sources.file(span.file).position(span.start).line;
+        let count = self.counts.entry((found.code, span.file, line)).or_insert(0);
+        *count += 1;
+        let key = (found.code, *origin, *count);
+        let first = *self.firsts.entry(key).or_insert(index);
+        (first != index).then_some(first)
+    }
+}
+
+/// Where the line of `span` was expanded from, and what includes its file.
+fn surroundings(span: Span, sources: &Sources) -> Vec<Label> {
+    let mut labels = Vec::new();
+    let mut real = span;
+    if let Some(origin) = sources.origin(span) {
+        real = origin.at;
+        let text: Cow<'static, str> = match origin.expansion {
+            Expansion::Parameter => "expanded from this parameter".into(),
+            Expansion::Sequence | Expansion::List => {
+                format!("expanded from {} here", origin.expansion.as_str()).into()
+            }
+        };
+        labels.push(Label { span: origin.at, text });
+        if let Some(definition) = origin.definition {
+            labels.push(Label { span: definition, text: "defined here".into() });
+        }
+    }
+    for _ in 0..INCLUDES_SHOWN_MAX {
+        let Some(from) = sources.file(real.file).included_from() else { break };
+        labels.push(Label { span: from, text: "included from here".into() });
+        real = from;
+    }
+    labels
+}
+
 impl Problem {
     fn new(found: Diagnostic, sources: &Sources) -> Problem {
+        let around = found.primary.as_ref().map(|label| surroundings(label.span, sources));
+        let secondary = found.secondary.into_iter().chain(around.unwrap_or_default());
         Problem {
             code: found.code,
             message: found.message,
             primary: found.primary.map(|label| Excerpt::new(label, sources)),
-            secondary: found.secondary.map(|label| Excerpt::new(label, sources)),
+            secondary: secondary.map(|label| Excerpt::new(label, sources)).collect(),
             help: found.help,
-            keepalived: found.code.class(),
+            keepalived: found.keepalived,
+            more: 0,
         }
     }
 
@@ -148,21 +224,24 @@ impl Problem {
         };
         let title = level.primary_title(self.message.as_str()).id(self.code.as_str());
         let mut group = Group::with_title(title);
-        match (&self.primary, &self.secondary) {
-            (Some(primary), Some(secondary))
-                if primary.file == secondary.file && primary.line == secondary.line =>
-            {
-                let snippet = primary.snippet(AnnotationKind::Primary);
-                group = group.element(snippet.annotation(secondary.context()));
-            }
-            (primary, secondary) => {
-                if let Some(primary) = primary {
-                    group = group.element(primary.snippet(AnnotationKind::Primary));
+        // Places of one line are drawn into it together.
+        let mut lines: Vec<(&Excerpt, Snippet<'_, annotate_snippets::Annotation<'_>>)> = Vec::new();
+        let kinds = std::iter::once(AnnotationKind::Primary)
+            .chain(std::iter::repeat(AnnotationKind::Context));
+        let kinds = kinds.skip(usize::from(self.primary.is_none()));
+        for (excerpt, kind) in self.primary.iter().chain(&self.secondary).zip(kinds) {
+            match lines.iter_mut().find(|(known, _)| known.is_same_line(excerpt)) {
+                Some((_, snippet)) => {
+                    *snippet = snippet.clone().annotation(excerpt.annotation(kind));
                 }
-                if let Some(secondary) = secondary {
-                    group = group.element(secondary.snippet(AnnotationKind::Context));
-                }
+                None => lines.push((excerpt, excerpt.snippet(kind))),
             }
+        }
+        group = group.elements(lines.into_iter().map(|(_, snippet)| snippet));
+        if self.more > 0 {
+            let lines = if self.more == 1 { "line" } else { "lines" };
+            let note = format!("and {} more {lines} of this expansion", self.more);
+            group = group.element(Level::NOTE.message(note));
         }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_ref()));
@@ -173,21 +252,6 @@ impl Problem {
 }
 
 impl Excerpt {
-    /// The line; bytes that are not UTF-8 became U+FFFD.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The place, in bytes of the line.
-    pub fn marked(&self) -> Range<usize> {
-        self.marked.clone()
-    }
-
-    /// What is said about the place; may be empty.
-    pub fn label(&self) -> &str {
-        &self.label
-    }
-
     fn new(label: Label, sources: &Sources) -> Excerpt {
         let source = sources.file(label.span.file);
         let position = source.position(label.span.start);
@@ -199,15 +263,40 @@ impl Excerpt {
         let before = String::from_utf8_lossy(&line[..start]);
         let marked = String::from_utf8_lossy(&line[start..end]);
         let after = String::from_utf8_lossy(&line[end..]);
-        let column = before.chars().count() as u32 + 1;
+        let place = sources.place(label.span);
         Excerpt {
-            file: source.name().to_owned(),
-            line: position.line,
-            column,
+            file: place.file.to_owned(),
+            line: place.line,
+            column: place.column,
             marked: before.len()..before.len() + marked.len(),
             text: format!("{before}{marked}{after}"),
             label: label.text,
+            expansion: place.expansion,
         }
+    }
+
+    /// The line; bytes that are not UTF-8 became U+FFFD.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The place, in bytes of [`text`](Self::text).
+    pub fn marked(&self) -> Range<usize> {
+        self.marked.clone()
+    }
+
+    /// What is said about the place; may be empty.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// What made the line; `None` where it stands in the file as it is shown.
+    pub fn expansion(&self) -> Option<Expansion> {
+        self.expansion
+    }
+
+    fn is_same_line(&self, other: &Excerpt) -> bool {
+        (self.line, &self.file, &self.text) == (other.line, &other.file, &other.text)
     }
 
     fn snippet(&self, kind: AnnotationKind) -> Snippet<'_, annotate_snippets::Annotation<'_>> {
@@ -215,10 +304,6 @@ impl Excerpt {
             .line_start(self.line as usize)
             .path(self.file.as_str())
             .annotation(self.annotation(kind))
-    }
-
-    fn context(&self) -> annotate_snippets::Annotation<'_> {
-        self.annotation(AnnotationKind::Context)
     }
 
     fn annotation(&self, kind: AnnotationKind) -> annotate_snippets::Annotation<'_> {

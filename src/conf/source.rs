@@ -1,11 +1,19 @@
 //! The files of a configuration in memory, and spans that point into them.
 //!
-//! A span is 8 bytes and never crosses a line: a million real servers have millions of words.
+//! A span is 8 bytes and never crosses a line: a million real servers have millions of words. Lines that
+//! stand in no file, because parameters or repetitions made them, are kept in texts of their own, which
+//! are files to every span. [`Sources::place`] leads from there back to the real file.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
+use elsa::FrozenVec;
 use memchr::memchr_iter;
 use thiserror::Error;
+
+use super::origin::Generated;
+pub use super::origin::{Expansion, Origin};
 
 /// Bytes a line may have before its line end. keepalived reads lines into a buffer of 1024.
 pub const LINE_BYTES_MAX: usize = 1022;
@@ -61,11 +69,39 @@ pub struct SourceTooLarge {
     pub bytes: usize,
 }
 
-/// One file, whole.
+/// A place in a real file, as people count.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Place<'s> {
+    /// Name of the file.
+    pub file: &'s str,
+    /// From 1.
+    pub line: u32,
+    /// In characters, from 1. Of a generated line: where the expansion stands.
+    pub column: u32,
+    /// What made the line; `None` where it stands in the file as it was read.
+    pub expansion: Option<Expansion>,
+}
+
+/// Where a text comes from.
+#[derive(Debug)]
+enum Kind {
+    /// A file, or what was given instead of one.
+    File {
+        /// Its names of other files start here; empty for the current directory.
+        directory: PathBuf,
+        /// The line that includes it; `None` for a root file.
+        included_from: Option<Span>,
+    },
+    /// Lines that were made.
+    Generated(Generated),
+}
+
+/// One file, whole; or lines that were made from parameters and repetitions.
 #[derive(Debug)]
 pub struct Source {
     name: String,
     text: Vec<u8>,
+    kind: Kind,
     /// Offset of each line's first byte. Made when the first diagnostic asks, so that a clean file of
     /// millions of lines never pays for it.
     line_starts: OnceCell<Vec<u32>>,
@@ -75,19 +111,71 @@ impl Source {
     /// Largest file: offsets are 32 bits.
     pub const BYTES_MAX: usize = u32::MAX as usize - 1;
 
-    /// Takes a file's text. `name` is how diagnostics call it.
-    pub fn new(name: impl Into<String>, mut text: Vec<u8>) -> Result<Source, SourceTooLarge> {
-        let name = name.into();
+    /// Takes a text that is no file: names of files in it start at the current directory. `name` is how
+    /// diagnostics call it.
+    pub fn new(name: impl Into<String>, text: Vec<u8>) -> Result<Source, SourceTooLarge> {
+        Source::with(name.into(), text, PathBuf::new(), None)
+    }
+
+    /// Takes the text of the file at `path`, which is its name too.
+    pub fn of_file(path: &Path, text: Vec<u8>) -> Result<Source, SourceTooLarge> {
+        Source::included(path, text, None)
+    }
+
+    /// The same of a file that the line at `from` includes.
+    pub(super) fn included(
+        path: &Path,
+        text: Vec<u8>,
+        from: Option<Span>,
+    ) -> Result<Source, SourceTooLarge> {
+        let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Source::with(path.display().to_string(), text, directory, from)
+    }
+
+    /// Takes lines that were made.
+    pub(super) fn generated(text: Vec<u8>, generated: Generated) -> Source {
+        let kind = Kind::Generated(generated);
+        Source { name: String::new(), text, kind, line_starts: OnceCell::new() }
+    }
+
+    fn with(
+        name: String,
+        mut text: Vec<u8>,
+        directory: PathBuf,
+        included_from: Option<Span>,
+    ) -> Result<Source, SourceTooLarge> {
         if text.len() > Self::BYTES_MAX {
             return Err(SourceTooLarge { name, bytes: text.len() });
         }
         if text.starts_with(BYTE_ORDER_MARK) {
             text.drain(..BYTE_ORDER_MARK.len());
         }
-        Ok(Source { name, text, line_starts: OnceCell::new() })
+        let kind = Kind::File { directory, included_from };
+        Ok(Source { name, text, kind, line_starts: OnceCell::new() })
     }
 
-    /// How diagnostics call it.
+    /// Whether these lines were made and stand in no file.
+    pub fn is_generated(&self) -> bool {
+        matches!(self.kind, Kind::Generated(_))
+    }
+
+    /// The line that includes this file; `None` for a root file.
+    pub fn included_from(&self) -> Option<Span> {
+        match self.kind {
+            Kind::File { included_from, .. } => included_from,
+            Kind::Generated(_) => None,
+        }
+    }
+
+    /// Where names of files in it start; empty for the current directory.
+    pub fn directory(&self) -> &Path {
+        match &self.kind {
+            Kind::File { directory, .. } => directory,
+            Kind::Generated(_) => Path::new(""),
+        }
+    }
+
+    /// How diagnostics call it; empty for generated lines.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -124,18 +212,30 @@ impl Source {
     }
 }
 
-/// All files of one configuration.
-#[derive(Debug, Default)]
+/// All files of one configuration. Files can be added while spans and texts of others are in use.
+#[derive(Default)]
 pub struct Sources {
-    files: Vec<Source>,
+    files: FrozenVec<Box<Source>>,
+}
+
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.files.iter().map(Source::name)).finish()
+    }
 }
 
 impl Sources {
-    /// Adds a file; `None` when there are 65,536 already.
-    pub fn add(&mut self, source: Source) -> Option<FileId> {
-        let id = u16::try_from(self.files.len()).ok()?;
-        self.files.push(source);
-        Some(FileId(id))
+    /// Files at most, generated ones counted too.
+    pub const FILES_MAX: usize = u16::MAX as usize;
+
+    /// Adds a file; `None` when there are 65,535 already.
+    pub fn add(&self, source: Source) -> Option<FileId> {
+        let id = self.files.len();
+        if id >= Self::FILES_MAX {
+            return None;
+        }
+        self.files.push(Box::new(source));
+        Some(FileId(id as u16))
     }
 
     /// A file that was added.
@@ -143,7 +243,7 @@ impl Sources {
         &self.files[usize::from(id.0)]
     }
 
-    /// All files, in the order they were added.
+    /// All files, in the order they were added; generated lines among them.
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
         self.files.iter()
     }
@@ -155,13 +255,38 @@ impl Sources {
     }
 
     /// The text a span points at, for messages: bytes that are not UTF-8 become U+FFFD.
-    pub fn text(&self, span: Span) -> std::borrow::Cow<'_, str> {
+    pub fn text(&self, span: Span) -> Cow<'_, str> {
         String::from_utf8_lossy(self.bytes(span))
     }
 
-    /// Line of a span, from 1.
+    /// Line of a span in its real file, from 1.
     pub fn line(&self, span: Span) -> u32 {
-        self.file(span.file).position(span.start).line
+        let at = self.origin(span).map_or(span, |origin| origin.at);
+        self.file(at.file).position(at.start).line
+    }
+
+    /// What made the line of a span; `None` where it stands in its file as it was read.
+    pub fn origin(&self, span: Span) -> Option<&Origin> {
+        match &self.file(span.file).kind {
+            Kind::File { .. } => None,
+            Kind::Generated(generated) => generated.origin(span.start),
+        }
+    }
+
+    /// Where a span is for people: its place in the real file, or that of the expansion that made it.
+    pub fn place(&self, span: Span) -> Place<'_> {
+        let origin = self.origin(span);
+        let at = origin.map_or(span, |origin| origin.at);
+        let source = self.file(at.file);
+        let position = source.position(at.start);
+        let line = source.line(position.line);
+        let before = &line[..position.offset_in_line.min(line.len())];
+        Place {
+            file: source.name(),
+            line: position.line,
+            column: String::from_utf8_lossy(before).chars().count() as u32 + 1,
+            expansion: origin.map(|origin| origin.expansion),
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use super::blocks::{BlockKind, block_of};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::lexer::{Item, Lexer};
-use super::source::{FileId, Source, Sources, Span};
+use super::options::LanguageOptions;
+use super::source::{FileId, Sources, Span};
 
 /// Blocks in blocks. keepalived's own need five.
 const DEPTH_MAX: usize = 64;
@@ -37,10 +38,11 @@ struct Node {
 }
 
 impl Tree {
-    /// Empty, with address space for all of `source` being one root directive. Growing by steps would
+    /// Empty, with address space for any one of `sources` being one root directive. Growing by steps would
     /// leave holes in the heap as large as the tree; pages that are never touched cost nothing.
-    pub fn for_source(source: &Source) -> Tree {
-        let ends = memchr3_iter(b'\n', b'{', b'}', source.text()).count();
+    pub fn for_sources(sources: &Sources) -> Tree {
+        let ends = |text: &[u8]| memchr3_iter(b'\n', b'{', b'}', text).count();
+        let ends = sources.iter().map(|source| ends(source.text())).max().unwrap_or(0);
         let mut tree = Tree::default();
         // Without the space it grows by steps after all.
         let _ = tree.nodes.try_reserve_exact(ends + 1);
@@ -144,7 +146,7 @@ struct Frame {
     opened: bool,
 }
 
-/// Reads a file directive by directive.
+/// Reads a configuration directive by directive.
 #[derive(Debug)]
 pub struct Parser<'s> {
     sources: &'s Sources,
@@ -156,9 +158,9 @@ pub struct Parser<'s> {
 }
 
 impl<'s> Parser<'s> {
-    /// At the beginning of a file.
-    pub fn new(sources: &'s Sources, file: FileId) -> Parser<'s> {
-        let lexer = Lexer::new(sources.file(file), file);
+    /// At the beginning of the first of `roots`, which are in `sources`. What they include is added there.
+    pub fn new(sources: &'s Sources, roots: &[FileId], options: &'s LanguageOptions) -> Parser<'s> {
+        let lexer = Lexer::new(sources, roots, options);
         Parser { sources, lexer, frames: Vec::new(), waiting: None, ended: false }
     }
 
@@ -199,7 +201,7 @@ impl<'s> Parser<'s> {
         let first = node.first_word as usize;
         let keyword = self.sources.bytes(tree.words[first]);
         let header = tree.words[first].to(tree.words[first + usize::from(node.words) - 1]);
-        let is_open = self.lexer.at_open();
+        let is_open = self.lexer.at_open(diagnostics);
         let mut kind = block_of(self.parent(), keyword);
         if kind.is_none() && is_open {
             kind = self.close_until(keyword, header, tree, diagnostics);
@@ -302,7 +304,6 @@ impl<'s> Parser<'s> {
                 )
                 .at(frame.header, ""),
             );
-            self.lexer.finish(diagnostics);
             self.ended = true;
             self.frames.clear();
         } else {
@@ -318,8 +319,8 @@ impl<'s> Parser<'s> {
 
     fn end(&mut self, tree: &mut Tree, diagnostics: &mut Diagnostics) {
         self.ended = true;
-        self.lexer.finish(diagnostics);
-        if let Some(innermost) = self.frames.last() {
+        // Where a limit ended it, nobody knows what would have been closed.
+        if let Some(innermost) = self.frames.last().filter(|_| !self.lexer.is_cut_off()) {
             let message = match self.frames.len() {
                 1 => "missing `}` at the end of the file".to_owned(),
                 open => format!("{open} `}}` are missing at the end of the file"),

@@ -10,7 +10,10 @@ use super::effective::Effective;
 use super::lower::Lowering;
 use super::model::{DnsRequire, Fleet, Handshake};
 use super::script::user::UserName;
-use crate::conf::{Diagnostics, Parser, Problems, Severity, Source, SourceTooLarge, Sources, Tree};
+use crate::conf::{
+    Code, Diagnostic, Diagnostics, FileId, IncludeChecks, LanguageOptions, Parser, Problems,
+    Severity, Source, SourceTooLarge, Sources, Tree, find_roots,
+};
 
 /// What the command line says about every checker.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -24,10 +27,23 @@ pub struct LoadOptions {
     pub script_user: Option<UserName>,
     /// MISC_CHECK is not probed: its users are not looked up, its files not looked at.
     pub no_scripts: bool,
-    /// What `@id` lines are compared with; `None` for the host name up to its first dot.
+    /// Whose `@id` lines are read; `None` for those of this host's name up to its first dot.
     pub config_id: Option<String>,
-    /// All checks of includes are errors, as with `keepalived --all-config`.
+    /// An include that finds nothing, or what cannot be read, is always an error.
     pub all_config: bool,
+    /// Seed of `${_RANDOM}`; `None` for other numbers at every reading.
+    pub random_seed: Option<u64>,
+}
+
+impl LoadOptions {
+    fn language(&self) -> LanguageOptions {
+        LanguageOptions {
+            config_id: self.config_id.clone(),
+            include_checks: if self.all_config { IncludeChecks::ALL } else { IncludeChecks::NONE },
+            random_seed: self.random_seed,
+            ..LanguageOptions::default()
+        }
+    }
 }
 
 /// A configuration that can be probed.
@@ -65,25 +81,6 @@ pub enum Rejected {
     },
 }
 
-/// Reads a configuration file.
-pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Rejected> {
-    let name = path.display().to_string();
-    match std::fs::read(path) {
-        Ok(text) => load_text(&name, text, options),
-        Err(error) => Err(Rejected::Read { name, error }),
-    }
-}
-
-/// Reads a configuration that is in memory. `name` is what diagnostics call it.
-pub fn load_text(name: &str, text: Vec<u8>, options: &LoadOptions) -> Result<Loaded, Rejected> {
-    let Analysis { sources, fleet, diagnostics, .. } = read(name, text, options, false)?;
-    let problems = Problems::new(diagnostics, &sources);
-    if problems.count(Severity::Error) > 0 {
-        return Err(Rejected::Invalid { name: name.to_owned(), problems });
-    }
-    Ok(Loaded { fleet, problems })
-}
-
 /// A configuration with everything that is known of it, good or bad.
 #[derive(Debug)]
 pub struct Analysis {
@@ -100,16 +97,29 @@ pub struct Analysis {
     pub diagnostics: Diagnostics,
 }
 
+/// Reads a configuration file. `path` may be a pattern, as keepalived takes it for one.
+///
+/// # Errors
+/// Where it cannot be read, or has errors: nothing of it is probed then.
+pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Rejected> {
+    Files::find(path)?.read(options, false).accepted()
+}
+
+/// Reads a configuration that is in memory. `name` is what diagnostics call it. Files that it includes are
+/// looked for from the current directory.
+///
+/// # Errors
+/// Where it has errors.
+pub fn load_text(name: &str, text: Vec<u8>, options: &LoadOptions) -> Result<Loaded, Rejected> {
+    Files::of_text(name, text)?.read(options, false).accepted()
+}
+
 /// Reads a configuration file for a reader: errors do not reject it.
 ///
 /// # Errors
 /// Only where there is nothing to read.
 pub fn analyse(path: &Path, options: &LoadOptions) -> Result<Analysis, Rejected> {
-    let name = path.display().to_string();
-    match std::fs::read(path) {
-        Ok(text) => analyse_text(&name, text, options),
-        Err(error) => Err(Rejected::Read { name, error }),
-    }
+    Ok(Files::find(path)?.read(options, true))
 }
 
 /// The same of a configuration that is in memory.
@@ -121,37 +131,86 @@ pub fn analyse_text(
     text: Vec<u8>,
     options: &LoadOptions,
 ) -> Result<Analysis, Rejected> {
-    read(name, text, options, true)
+    Ok(Files::of_text(name, text)?.read(options, true))
 }
 
-fn read(
-    name: &str,
-    text: Vec<u8>,
-    options: &LoadOptions,
-    keep_effective: bool,
-) -> Result<Analysis, Rejected> {
-    let mut sources = Sources::default();
-    let file = sources.add(Source::new(name, text)?).unwrap_or_default();
-    let mut lowering = Lowering::new(&sources, options.clone(), keep_effective);
-    let mut parser = Parser::new(&sources, file);
-    let mut tree = Tree::for_source(sources.file(file));
-    while parser.next(&mut tree, &mut lowering.reader.diagnostics) {
-        if let Some(root) = tree.root() {
-            lowering.root(root);
+/// The files that a configuration begins with.
+struct Files {
+    name: String,
+    sources: Sources,
+    roots: Vec<FileId>,
+    /// What there is to say before any of them is read.
+    known: Option<Diagnostic>,
+}
+
+impl Files {
+    fn find(path: &Path) -> Result<Files, Rejected> {
+        let name = path.display().to_string();
+        let unreadable = |path: &Path| {
+            let name = path.display().to_string();
+            move |error| Rejected::Read { name, error }
+        };
+        let paths = find_roots(path).map_err(unreadable(path))?;
+        let sources = Sources::default();
+        let mut roots = Vec::with_capacity(paths.len());
+        for path in &paths {
+            let text = std::fs::read(path).map_err(unreadable(path))?;
+            roots.extend(sources.add(Source::of_file(path, text)?));
         }
+        let known = (paths.len() > 1).then(|| {
+            let message = format!(
+                "{} files match `{name}`: keepalived takes that for a mistake",
+                paths.len()
+            );
+            Diagnostic::new(Code::SeveralFiles, message)
+        });
+        Ok(Files { name, sources, roots, known })
     }
-    drop((parser, tree));
-    let (mut fleet, effective, diagnostics) = lowering.finish();
-    fleet.digest = digest(&sources);
-    let effective = effective.unwrap_or_default();
-    Ok(Analysis { name: name.to_owned(), sources, fleet, effective, diagnostics })
+
+    fn of_text(name: &str, text: Vec<u8>) -> Result<Files, Rejected> {
+        let sources = Sources::default();
+        let roots = sources.add(Source::new(name, text)?).into_iter().collect();
+        Ok(Files { name: name.to_owned(), sources, roots, known: None })
+    }
+
+    fn read(self, options: &LoadOptions, keep_effective: bool) -> Analysis {
+        let Files { name, sources, roots, known } = self;
+        let language = options.language();
+        let mut lowering = Lowering::new(&sources, options.clone(), keep_effective);
+        let mut parser = Parser::new(&sources, &roots, &language);
+        let mut tree = Tree::for_sources(&sources);
+        if let Some(known) = known {
+            lowering.reader.report(known);
+        }
+        while parser.next(&mut tree, &mut lowering.reader.diagnostics) {
+            if let Some(root) = tree.root() {
+                lowering.root(root);
+            }
+        }
+        drop((parser, tree));
+        let (mut fleet, effective, diagnostics) = lowering.finish();
+        fleet.digest = digest(&sources);
+        let effective = effective.unwrap_or_default();
+        Analysis { name, sources, fleet, effective, diagnostics }
+    }
+}
+
+impl Analysis {
+    /// What can be probed.
+    fn accepted(self) -> Result<Loaded, Rejected> {
+        let problems = Problems::new(self.diagnostics, &self.sources);
+        if problems.count(Severity::Error) > 0 {
+            return Err(Rejected::Invalid { name: self.name, problems });
+        }
+        Ok(Loaded { fleet: self.fleet, problems })
+    }
 }
 
 /// FNV-1a of 64 bits over the bytes of all files, as 16 hex digits: names a configuration in records.
 /// It is no defence against anyone who wants two files to have the same.
 fn digest(sources: &Sources) -> String {
     let mut state = Fnv(0xcbf2_9ce4_8422_2325);
-    for source in sources.iter() {
+    for source in sources.iter().filter(|source| !source.is_generated()) {
         state.write(source.text());
     }
     format!("{:016x}", state.finish())

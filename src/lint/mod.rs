@@ -48,7 +48,8 @@ fn checkers(
 
 /// File and line where a reader finds a place.
 pub(crate) fn file_and_line(sources: &Sources, place: Span) -> (&str, u32) {
-    (sources.file(place.file).name(), sources.line(place))
+    let place = sources.place(place);
+    (place.file, place.line)
 }
 
 /// `3 s`, `0.25 s`.

@@ -76,7 +76,7 @@ fn effective() -> Effective {
 
 #[test]
 fn the_rules_as_a_user_reads_them() {
-    let mut sources = Sources::default();
+    let sources = Sources::default();
     sources.add(Source::new("a.conf", TEXT.into()).expect("small"));
     let mut diagnostics = Diagnostics::default();
     check(&effective(), &mut diagnostics);

@@ -6,6 +6,8 @@ use ringprobe::fleet::{LoadOptions, Rejected, load_text};
 use super::model::{spec, timing};
 
 #[test]
+// Time is what is measured here.
+#[allow(clippy::disallowed_methods)]
 fn damaged_files_end_in_diagnostics() {
     let samples = [
         "warnings",
@@ -23,6 +25,10 @@ fn damaged_files_end_in_diagnostics() {
         "checks_regex",
         "checks_others",
         "checks_named",
+        "language/expansions",
+        "language/parameters",
+        "language/repetitions",
+        "corpus/v15-grammar",
     ];
     let samples: Vec<Vec<u8>> = samples
         .iter()
@@ -37,13 +43,20 @@ fn damaged_files_end_in_diagnostics() {
     };
     println!("RINGPROBE_SEED={seed}");
     let mut random = Random(seed);
-    let mut rejected = 0;
+    let (mut rejected, mut slowest) = (0, std::time::Duration::ZERO);
     for _ in 0..6_000 {
         let mut text = samples[random.below(samples.len())].clone();
         for _ in 0..=random.below(4) {
             damage(&mut text, &mut random);
         }
-        match load_text("damaged.conf", text, &LoadOptions::default()) {
+        let start = std::time::Instant::now();
+        let options = LoadOptions { random_seed: Some(seed), ..LoadOptions::default() };
+        let shown = String::from_utf8_lossy(&text).into_owned();
+        let result = load_text("damaged.conf", text, &options);
+        let took = start.elapsed();
+        slowest = slowest.max(took);
+        assert!(took.as_secs_f64() < 1.0, "{took:?} for\n{shown}");
+        match result {
             Ok(loaded) => {
                 // What is accepted is whole: every index of the model leads somewhere.
                 let fleet = &loaded.fleet;
@@ -64,6 +77,7 @@ fn damaged_files_end_in_diagnostics() {
             Err(error) => panic!("{error}"),
         }
     }
+    println!("slowest: {slowest:?}");
     assert!(rejected > 3_000, "damage must show: {rejected}");
 }
 
@@ -131,9 +145,25 @@ fn damage(text: &mut Vec<u8>, random: &mut Random) {
             text.splice(at..at, long);
         }
         _ => {
-            let macros: [&[u8]; 6] =
-                [b"$A=b \\\n", b"${A", b"~SEQ(", b"@x ", b"include y\n", b"$A "];
-            text.splice(at..at, macros[random.below(6)].iter().copied());
+            let macros: [&[u8]; 16] = [
+                b"$A=b \\\n",
+                b"${A",
+                b"~SEQ(",
+                b"@x ",
+                b"include y\n",
+                b"$A ",
+                b"\n$A=${B}$A\n$B=$A x\n",
+                b"\n$N=~SEQ(N, 1, 3) $N\n",
+                b"\n~SEQ(N, 1, 300) ~LST({A, B}, {1, 2}, {$N}) ",
+                b"\n$VIP= \\\n $SERVER \\\n",
+                b"include {tests,src,}/{*,a}/*.conf\n",
+                b"include tests/conf/corpus/inc/*.conf\n",
+                b"include tests/conf/corpus/v15-grammar.conf\n",
+                b"${_RANDOM 1 9}",
+                b"$IF=@^x\n$IF ",
+                b"${_HASH}",
+            ];
+            text.splice(at..at, macros[random.below(macros.len())].iter().copied());
         }
     }
 }
@@ -159,6 +189,27 @@ fn hostile_files_end_quickly() {
         ("quotes", "a \"\n".repeat(100_000)),
         ("definitions", many(&|place| format!("$A{place}=1\nb $A{place}\n"))),
         ("one long line", "a ".repeat(1_000_000)),
+        ("turns", "~SEQ(A, 1000) ~SEQ(B, 1000) b $A\n".to_owned()),
+        (
+            "turns of turns",
+            "~SEQ(A, 10000) ~SEQ(B, 10000) ~SEQ(C, 10000) ~SEQ(D, 100) \n".to_owned(),
+        ),
+        ("blocks of blocks", {
+            let block =
+                |n: usize| format!("$B{n}= \\\n $B{} \\\n $B{} \\\n $B{}\n", n + 1, n + 1, n + 1);
+            (0..40).map(block).collect::<String>() + "$B40= \\\n x \\\n y\n$B0\n"
+        }),
+        ("values of values", {
+            let value = |n: usize| format!("$V{n}={}\n", format!("${{V{}}}", n + 1).repeat(60));
+            (0..40).map(value).collect::<String>() + "$V40=\n" + &"x $V0\n".repeat(1000)
+        }),
+        ("conditions", many(&|place| format!("@id{place} x\n"))),
+        (
+            "alternatives",
+            "include {a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}\n"
+                .repeat(100),
+        ),
+        ("includes of nothing", many(&|place| format!("include no-such-file-{place}\n"))),
         (
             "comments before a brace",
             format!("virtual_server 10.0.0.1 80\n{}{{\n}}", "# x\n".repeat(100_000)),

@@ -363,9 +363,8 @@ fn a_duplicate_goes_with_its_checkers() {
         .problems
         .iter()
         .map(|found| {
-            let line =
-                |at: &Option<ringprobe::conf::problems::Excerpt>| at.as_ref().map(|at| at.line);
-            (found.code.as_str(), line(&found.primary), line(&found.secondary))
+            let line = |at: Option<&ringprobe::conf::problems::Excerpt>| at.map(|at| at.line);
+            (found.code.as_str(), line(found.primary.as_ref()), line(found.secondary.first()))
         })
         .collect();
     assert_eq!(lines, [("W036", Some(7), Some(5)), ("W036", Some(9), Some(6))]);

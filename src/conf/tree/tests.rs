@@ -3,9 +3,9 @@ use crate::conf::Source;
 
 /// Every root directive as text, a block in braces; and the codes of the diagnostics.
 fn parse(text: &str) -> (String, Vec<&'static str>) {
-    let mut sources = Sources::default();
+    let (sources, options) = (Sources::default(), LanguageOptions::default());
     let file = sources.add(Source::new("x", text.into()).expect("small")).expect("the first");
-    let mut parser = Parser::new(&sources, file);
+    let mut parser = Parser::new(&sources, &[file], &options);
     let (mut tree, mut diagnostics) = (Tree::default(), Diagnostics::default());
     let mut shown = Vec::new();
     while parser.next(&mut tree, &mut diagnostics) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::conf::{Parser, Severity, Source, Sources, Tree};
+use crate::conf::{FileId, LanguageOptions, Parser, Severity, Source, Sources, Tree};
 use crate::fleet::effective::HttpCheck;
 use crate::fleet::load::LoadOptions;
 use crate::fleet::model::RealServer;
@@ -21,7 +21,7 @@ pub(in crate::fleet) struct Read {
 }
 
 fn sources(text: &str) -> Sources {
-    let mut sources = Sources::default();
+    let sources = Sources::default();
     sources.add(Source::new("test.conf", text.as_bytes().to_vec()).expect("short"));
     sources
 }
@@ -44,7 +44,8 @@ pub(in crate::fleet) fn read(checker: &str) -> Read {
     );
     let sources = sources(&text);
     let mut lowering = Lowering::new(&sources, LoadOptions::default(), true);
-    let mut parser = Parser::new(&sources, Default::default());
+    let language = LanguageOptions::default();
+    let mut parser = Parser::new(&sources, &[FileId::default()], &language);
     let mut tree = Tree::default();
     let mut found = None;
     while parser.next(&mut tree, &mut lowering.reader.diagnostics) {
@@ -98,7 +99,8 @@ pub(in crate::fleet) fn http(checker: &str) -> (HttpCheck, Vec<&'static str>) {
 pub(in crate::fleet) fn named(text: &str) -> (Named, Vec<&'static str>) {
     let sources = sources(text);
     let mut lowering = Lowering::new(&sources, LoadOptions::default(), true);
-    let mut parser = Parser::new(&sources, Default::default());
+    let language = LanguageOptions::default();
+    let mut parser = Parser::new(&sources, &[FileId::default()], &language);
     let mut tree = Tree::default();
     while parser.next(&mut tree, &mut lowering.reader.diagnostics) {
         lowering.root(tree.root().expect("a directive"));

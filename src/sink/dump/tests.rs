@@ -18,7 +18,7 @@ const CHECKER: Level = Level::Checker;
 
 /// As many lines as a hand-made configuration has places.
 fn sources() -> Sources {
-    let mut sources = Sources::default();
+    let sources = Sources::default();
     sources.add(Source::new("made.conf", b"\n".repeat(1000)).expect("small"));
     sources
 }

@@ -1,0 +1,370 @@
+//! Which files an include means: alternatives in braces, wildcards, and what counts as a failure.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::conf::lexer::is_blank;
+use crate::conf::options::IncludeChecks;
+
+/// Names that braces may stand for.
+const ALTERNATIVES_MAX: usize = 10_000;
+
+/// The keywords, each with the checks of its own.
+const KEYWORDS: [(&[u8], IncludeChecks); 6] = [
+    (b"include", IncludeChecks::NONE),
+    (b"includer", IncludeChecks { read: true, ..IncludeChecks::NONE }),
+    (b"includem", IncludeChecks { read: true, missing: true, ..IncludeChecks::NONE }),
+    (b"includew", IncludeChecks { read: true, missing: true, wildcard: true, brace: false }),
+    (b"includeb", IncludeChecks { read: true, brace: true, ..IncludeChecks::NONE }),
+    (b"includea", IncludeChecks::ALL),
+];
+
+/// The checks and the pattern of a line that is an include.
+pub(super) fn parse(line: &[u8]) -> Option<(IncludeChecks, &[u8])> {
+    if line.first() != Some(&b'i') {
+        return None;
+    }
+    let word = line.iter().position(|byte| is_blank(*byte))?;
+    let (_, checks) = KEYWORDS.iter().find(|(keyword, _)| *keyword == &line[..word])?;
+    Some((*checks, line[word..].trim_ascii()))
+}
+
+/// What a pattern finds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Found {
+    /// In the order in which they are read.
+    pub(super) files: Vec<PathBuf>,
+    /// Alternatives, or the whole name, that match nothing, each with how bad that is.
+    pub(super) missing: Vec<(String, Absence)>,
+}
+
+/// What it is that matches nothing.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Absence {
+    /// A name without wildcards.
+    Name,
+    /// A name with wildcards.
+    Wildcard,
+    /// One of several alternatives.
+    Alternative,
+}
+
+impl Absence {
+    /// Whether `checks` make it an error.
+    pub(super) fn is_error(self, checks: IncludeChecks) -> bool {
+        match self {
+            Absence::Name => checks.missing,
+            Absence::Wildcard => checks.wildcard,
+            Absence::Alternative => checks.brace,
+        }
+    }
+}
+
+/// The pattern stands for more names than are tried, or is no pattern. A sentence.
+pub(super) type BadPattern = String;
+
+/// Looks for the files of a pattern; relative ones start at `directory`.
+pub(super) fn find(pattern: &[u8], directory: &Path) -> Result<Found, BadPattern> {
+    let mut names = Vec::new();
+    alternatives(pattern, &mut names)?;
+    let has_braces = names.len() > 1;
+    let mut found = Found::default();
+    for name in names {
+        let before = found.files.len();
+        if has_wildcard(&name) {
+            matches(&name, directory, &mut found.files)?;
+        } else {
+            let path = directory.join(std::ffi::OsStr::from_bytes(&unescaped(&name)));
+            // A link that leads nowhere is there; it fails when it is read.
+            if fs::symlink_metadata(&path).is_ok() {
+                found.files.push(path);
+            }
+        }
+        if found.files.len() == before {
+            let absence = match (has_braces, has_wildcard(&name)) {
+                (true, _) => Absence::Alternative,
+                (false, true) => Absence::Wildcard,
+                (false, false) => Absence::Name,
+            };
+            found.missing.push((String::from_utf8_lossy(&name).into_owned(), absence));
+        }
+    }
+    Ok(found)
+}
+
+/// Which file it is, whatever it is called: device and inode.
+pub(super) type Identity = (u64, u64);
+
+/// Why a file is not read. A sentence.
+pub(super) type Unreadable = String;
+
+/// Reads an included file: plain, and not executable by anyone.
+pub(super) fn read(path: &Path) -> Result<(Vec<u8>, Identity), Unreadable> {
+    let name = path.display();
+    let metadata = fs::metadata(path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
+    if metadata.is_dir() {
+        return Err(format!("`{name}` is a directory"));
+    }
+    // Reading a pipe or a terminal would wait for its other end.
+    if !metadata.is_file() {
+        return Err(format!("`{name}` is no plain file"));
+    }
+    if metadata.permissions().mode() & 0o111 != 0 {
+        return Err(format!("`{name}` is executable, and keepalived reads no such file"));
+    }
+    // A file with holes can be larger than all memory.
+    if metadata.len() > super::BYTES_MAX {
+        return Err(format!("`{name}` has {} bytes: 1 GiB is the limit", metadata.len()));
+    }
+    let text = fs::read(path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
+    Ok((text, (metadata.dev(), metadata.ino())))
+}
+
+/// Device and inode of a file that may not be there.
+pub(super) fn identity(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Whether a name must be looked for instead of opened.
+pub(super) fn has_wildcard(name: &[u8]) -> bool {
+    let mut bytes = name.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => drop(bytes.next()),
+            b'*' | b'?' | b'[' => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Files that match a name with wildcards, in the order of their names, are added to `files`.
+pub(super) fn matches(
+    name: &[u8],
+    directory: &Path,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), BadPattern> {
+    let shown = String::from_utf8_lossy(name);
+    let bad = |why: &dyn std::fmt::Display| format!("`{shown}` is not a pattern: {why}");
+    let pattern = std::str::from_utf8(name).map_err(|_| bad(&"not UTF-8 text"))?;
+    let mut whole = String::new();
+    if !pattern.starts_with('/') && !directory.as_os_str().is_empty() {
+        let directory =
+            directory.to_str().ok_or_else(|| bad(&"its directory is not UTF-8 text"))?;
+        whole.push_str(&glob::Pattern::escape(directory));
+        if !whole.ends_with('/') {
+            whole.push('/');
+        }
+    }
+    whole.push_str(&as_glob(pattern));
+    let options = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let paths = glob::glob_with(&whole, options).map_err(|error| bad(&error.msg))?;
+    files.extend(paths.filter_map(Result::ok));
+    Ok(())
+}
+
+/// The pattern as the glob crate spells it: `[!a]` for `[^a]`, `[x]` for `\x`, and no `**`, which reaches
+/// into directories there.
+fn as_glob(pattern: &str) -> String {
+    let mut text = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => match characters.next() {
+                Some(hidden) => text.push_str(&glob::Pattern::escape(&hidden.to_string())),
+                None => text.push('\\'),
+            },
+            '*' => {
+                if !text.ends_with('*') {
+                    text.push('*');
+                }
+            }
+            '[' if characters.peek() == Some(&'^') => {
+                characters.next();
+                text.push_str("[!");
+            }
+            _ => text.push(character),
+        }
+    }
+    text
+}
+
+/// A name without its backslashes.
+fn unescaped(name: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(name.len());
+    let mut bytes = name.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => text.extend(bytes.next()),
+            byte => text.push(*byte),
+        }
+    }
+    text
+}
+
+/// Every name that `{a,b}` stands for, first alternatives first. Braces may nest; `{}` and a brace
+/// without partner are ordinary.
+fn alternatives(pattern: &[u8], names: &mut Vec<Vec<u8>>) -> Result<(), BadPattern> {
+    // A work list instead of recursion: the pattern's author decides how deep it goes.
+    let mut open = vec![(pattern.to_vec(), 0)];
+    while let Some((name, from)) = open.pop() {
+        let Some((start, end, commas)) = braces(&name, from) else {
+            names.push(name);
+            if names.len() > ALTERNATIVES_MAX {
+                return Err(format!("more than {ALTERNATIVES_MAX} alternatives in one include"));
+            }
+            continue;
+        };
+        let mut edges = vec![start];
+        edges.extend(commas);
+        edges.push(end);
+        if open.len() + edges.len() > ALTERNATIVES_MAX {
+            return Err(format!("more than {ALTERNATIVES_MAX} alternatives in one include"));
+        }
+        for pair in edges.windows(2).rev() {
+            let mut one = name[..start].to_vec();
+            one.extend_from_slice(&name[pair[0] + 1..pair[1]]);
+            one.extend_from_slice(&name[end + 1..]);
+            open.push((one, start));
+        }
+    }
+    Ok(())
+}
+
+/// The first pair of braces at or behind `from`, and the commas that separate its alternatives.
+fn braces(name: &[u8], from: usize) -> Option<(usize, usize, Vec<usize>)> {
+    let mut pos = from;
+    while pos < name.len() {
+        match name[pos] {
+            b'\\' => pos += 1,
+            b'{' if name.get(pos + 1) == Some(&b'}') => pos += 1,
+            b'{' => {
+                if let Some((end, commas)) = closed(name, pos) {
+                    return Some((pos, end, commas));
+                }
+            }
+            _ => {}
+        }
+        pos += 1;
+    }
+    None
+}
+
+/// The `}` of the `{` at `start`, and the commas between them.
+fn closed(name: &[u8], start: usize) -> Option<(usize, Vec<usize>)> {
+    let (mut depth, mut commas) = (0, Vec::new());
+    let mut pos = start;
+    while pos < name.len() {
+        match name[pos] {
+            b'\\' => pos += 1,
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            b',' if depth == 1 => commas.push(pos),
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((pos, commas));
+        }
+        pos += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_and_patterns() {
+        assert_eq!(parse(b"include  a b"), Some((IncludeChecks::NONE, &b"a b"[..])));
+        assert_eq!(parse(b"includea\tx"), Some((IncludeChecks::ALL, &b"x"[..])));
+        for line in ["include", "included x", "includes", "x include y", ""] {
+            assert_eq!(parse(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn alternatives_nest() {
+        for (pattern, expected) in [
+            ("a", "a"),
+            ("{a,b}", "a b"),
+            ("x{a,b}y{c,d}", "xayc xayd xbyc xbyd"),
+            ("{a,b{c,d}}e", "ae bce bde"),
+            ("{a,}b", "ab b"),
+            ("{a}", "a"),
+            ("a{}b", "a{}b"),
+            ("{a,b", "{a,b"),
+            ("a}", "a}"),
+            ("\\{a,b}", "\\{a,b}"),
+        ] {
+            let mut names = Vec::new();
+            alternatives(pattern.as_bytes(), &mut names).expect("few");
+            let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+            assert_eq!(names.join(" "), expected, "{pattern}");
+        }
+        for many in ["{a,b}".repeat(100), "{".repeat(500), "{a,".repeat(300)] {
+            // Whatever comes of it, it comes soon.
+            let _ = alternatives(many.as_bytes(), &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn files_are_found_in_the_order_of_their_names() {
+        let place = tempfile::tempdir().expect("a directory for temporary files");
+        for name in ["b.conf", "a.conf", "c.txt", ".d.conf", "e[1].conf"] {
+            std::fs::write(place.path().join(name), "").expect("written");
+        }
+        std::fs::create_dir(place.path().join("sub")).expect("made");
+        std::fs::write(place.path().join("sub/a.conf"), "").expect("written");
+        for (pattern, files, missing) in [
+            ("*.conf", "a.conf b.conf e[1].conf", vec![]),
+            ("[^a].conf", "b.conf", vec![]),
+            ("?.conf", "a.conf b.conf", vec![]),
+            ("**.conf", "a.conf b.conf e[1].conf", vec![]),
+            ("*/a.conf", "sub/a.conf", vec![]),
+            ("e\\[1].conf", "e[1].conf", vec![]),
+            ("{c.txt,[ab].conf}", "c.txt a.conf b.conf", vec![]),
+            ("{b,x}.conf", "b.conf", vec![("x.conf", Absence::Alternative)]),
+            ("x.conf", "", vec![("x.conf", Absence::Name)]),
+            ("x*", "", vec![("x*", Absence::Wildcard)]),
+        ] {
+            let found = find(pattern.as_bytes(), place.path()).expect("a pattern");
+            let names: Vec<_> = found
+                .files
+                .iter()
+                .map(|path| path.strip_prefix(place.path()).expect("inside").to_string_lossy())
+                .collect();
+            assert_eq!(names.join(" "), files, "{pattern}");
+            let missing: Vec<_> =
+                missing.into_iter().map(|(name, why)| (name.to_owned(), why)).collect();
+            assert_eq!(found.missing, missing, "{pattern}");
+        }
+        assert!(find(b"[a", place.path()).is_err());
+        assert!(find(b"\xff*", place.path()).is_err());
+    }
+
+    #[test]
+    fn only_plain_files_are_read() {
+        let place = tempfile::tempdir().expect("a directory for temporary files");
+        let path = place.path().join("x");
+        let why = |path: &Path| read(path).expect_err("refused");
+        assert!(why(&path).starts_with("cannot read "));
+        assert!(why(place.path()).ends_with("is a directory"));
+        std::fs::write(&path, "a").expect("written");
+        assert_eq!(read(&path).expect("plain").0, b"a");
+        for mode in [0o744, 0o654, 0o645] {
+            std::fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
+            assert!(why(&path).contains("is executable"));
+        }
+        let hole = fs::File::create(place.path().join("hole")).expect("made");
+        hole.set_len(2 << 30).expect("a file with a hole");
+        assert!(why(&place.path().join("hole")).ends_with("1 GiB is the limit"));
+        assert!(why(Path::new("/dev/null")).ends_with("is no plain file"));
+    }
+}

@@ -1,0 +1,467 @@
+//! The way of one line through the macro layer.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use memchr::{memchr, memchr2};
+
+use super::comment::{Scan, scan, trimmed_end, unescaped};
+use super::definition::{definition, spaced_definition};
+use super::include;
+use super::parameter::{Block, Fault, Substitution, Surroundings};
+use super::reader::RawLine;
+use super::repeat::{self, Repeat};
+use super::{EXPANSIONS_MAX, Expander, Frame, LINES_MAX, Line, Made};
+use crate::conf::class::of_open_quote;
+use crate::conf::code::Code;
+use crate::conf::diagnostic::{Diagnostic, Diagnostics};
+use crate::conf::lexer::is_blank;
+use crate::conf::origin::{Expansion, Origin};
+use crate::conf::source::{FileId, LINE_BYTES_MAX, Span};
+
+/// Looks at one line before its macros must be gone. Each look but the last replaces something.
+const LOOKS_MAX: usize = EXPANSIONS_MAX;
+
+/// A line on its way.
+#[derive(Debug)]
+pub(super) struct Work<'s> {
+    /// What is left of it.
+    pub(super) text: Cow<'s, [u8]>,
+    /// While it is borrowed: where it is.
+    pub(super) file: FileId,
+    pub(super) start: usize,
+    pub(super) number: u32,
+    /// What made it; `None` while it is as it stands in its file.
+    pub(super) made: Option<Made>,
+    /// A quote without partner.
+    pub(super) quote: Option<usize>,
+    /// That quote was reported where it is written.
+    pub(super) is_quote_known: bool,
+    /// Where a comment begins that only came to light when parameters were replaced.
+    pub(super) comment: Option<usize>,
+    pub(super) is_conditional: bool,
+    pub(super) is_doubtful: bool,
+}
+
+impl Work<'_> {
+    pub(super) fn made(text: Vec<u8>, made: Made) -> Work<'static> {
+        Work {
+            text: Cow::Owned(text),
+            file: made.origin.at.file,
+            start: made.origin.at.start as usize,
+            number: made.number,
+            made: Some(made),
+            quote: None,
+            is_quote_known: false,
+            comment: None,
+            is_conditional: false,
+            is_doubtful: false,
+        }
+    }
+
+    /// Takes `count` bytes off the front, and the blanks behind them.
+    fn advance(&mut self, count: usize) {
+        let rest = &self.text[count..];
+        let blanks = rest.iter().position(|byte| !is_blank(*byte)).unwrap_or(rest.len());
+        let count = count + blanks;
+        match &mut self.text {
+            _ if count == 0 => {}
+            Cow::Borrowed(text) => {
+                *text = &text[count..];
+                self.start += count;
+            }
+            Cow::Owned(text) => drop(text.drain(..count)),
+        }
+    }
+
+    /// A place of the text in a real file: of a made line, where its expansion stands.
+    pub(super) fn place(&self, start: usize, end: usize) -> Span {
+        match &self.made {
+            Some(made) => made.origin.at,
+            None => Span::new(self.file, self.start + start, self.start + end),
+        }
+    }
+
+    /// Where the text is written: its line of a definition, or the place in its file.
+    pub(super) fn written(&self) -> Span {
+        match &self.made {
+            Some(made) => made.origin.definition.unwrap_or(made.origin.at),
+            None => self.place(0, self.text.len()),
+        }
+    }
+}
+
+impl<'s> Expander<'s> {
+    /// Takes a line of a file.
+    pub(super) fn raw_line(&mut self, raw: RawLine<'s>, diagnostics: &mut Diagnostics) {
+        let RawLine { file, whole, start, end, number } = raw;
+        let line = &whole[start..end];
+        if line.len() > LINE_BYTES_MAX {
+            let beyond = Span::new(file, start + LINE_BYTES_MAX, start + LINE_BYTES_MAX);
+            let message = format!("line of {} bytes: {LINE_BYTES_MAX} are the limit", line.len());
+            diagnostics
+                .push(Diagnostic::new(Code::LineTooLong, message).at(beyond, "the limit is here"));
+            return;
+        }
+        if let Some(nul) = memchr(0, line) {
+            let nul = Span::new(file, start + nul, start + nul + 1);
+            diagnostics.push(Diagnostic::new(Code::NulByte, "line with a NUL byte").at(nul, ""));
+            return;
+        }
+        let mut scan = scan(line);
+        if let Some(quote) = scan.quote {
+            let open = Span::new(file, start + quote, start + scan.end.max(quote + 1));
+            diagnostics.push(
+                Diagnostic::new(Code::UnterminatedQuote, "unterminated quote")
+                    .at(open, "opened here, closed nowhere")
+                    .class(of_open_quote(line, quote)),
+            );
+        }
+        let blanks = line.iter().position(|byte| !is_blank(*byte)).unwrap_or(line.len());
+        if blanks >= scan.end {
+            return;
+        }
+        let mut text = Cow::Borrowed(&line[blanks..scan.end]);
+        if let Some(escape) = scan.escape {
+            if self.keeps_escapes(&text) {
+                text = Cow::Owned(unescaped(&text));
+            } else {
+                text = Cow::Borrowed(&line[blanks..cut_at(line, escape, &mut scan).max(blanks)]);
+                let place = Span::new(file, start + escape, start + escape + 2);
+                diagnostics.push(escaped_comment(place));
+                if text.is_empty() {
+                    return;
+                }
+            }
+        }
+        if self.definition.is_some() {
+            let at = Span::new(file, start + blanks, start + scan.end);
+            return self.go_on_defining(&text, at);
+        }
+        let is_plain = !scan.has_dollar && !is_special(&text) && matches!(text, Cow::Borrowed(_));
+        if is_plain {
+            self.ahead.push_back(Line {
+                file,
+                start: (start + blanks) as u32,
+                end: (start + scan.end) as u32,
+                number,
+                quote_open: scan.quote.is_some(),
+                is_doubtful: false,
+            });
+            return;
+        }
+        let work = Work {
+            text,
+            file,
+            start: start + blanks,
+            number,
+            made: None,
+            quote: scan.quote,
+            is_quote_known: scan.quote.is_some(),
+            comment: None,
+            is_conditional: false,
+            is_doubtful: false,
+        };
+        self.work(work, diagnostics);
+    }
+
+    /// Whether `\#` in this line is a bare `#`, and not where keepalived's checker process begins a comment:
+    /// that process never sees definitions and includes.
+    fn keeps_escapes(&self, text: &[u8]) -> bool {
+        self.definition.is_some() || definition(text).is_some() || include::parse(text).is_some()
+    }
+
+    /// Leads a line through the macro layer; at its end it is handed out, laid on the stack, or gone.
+    pub(super) fn work(&mut self, mut work: Work<'s>, diagnostics: &mut Diagnostics) {
+        let mut replaced = false;
+        for _ in 0..LOOKS_MAX {
+            work.advance(0);
+            let Some(first) = work.text.first() else { return };
+            match first {
+                b'@' => {
+                    if !self.condition(&mut work, diagnostics) {
+                        return;
+                    }
+                    continue;
+                }
+                b'$' => {
+                    if let Some(name) = definition(&work.text) {
+                        return self.define(&work, name);
+                    }
+                    if let Some(name) = spaced_definition(&work.text) {
+                        let message = format!("no definition of `{name}`: a blank before `=`");
+                        let end = name.len() + 1;
+                        let help = format!("write `${name}=` without a blank");
+                        diagnostics.push(
+                            Diagnostic::new(Code::BadDefinition, message)
+                                .at(work.place(0, end), "")
+                                .help(help),
+                        );
+                        return;
+                    }
+                }
+                b'~' => {
+                    if let Some((keyword, expansion)) = repeat::keyword(&work.text) {
+                        return self.repeat(work, keyword, expansion, diagnostics);
+                    }
+                }
+                _ => {}
+            }
+            if memchr(b'$', &work.text).is_none() || !self.replace(&mut work, diagnostics) {
+                if let Some((checks, pattern)) = include::parse(&work.text) {
+                    let pattern = pattern.to_vec();
+                    return self.include_line(&work, checks, &pattern, replaced, diagnostics);
+                }
+                return self.hand_out(work, diagnostics);
+            }
+            replaced = true;
+        }
+        let message = format!("parameters in parameters more than {LOOKS_MAX} deep");
+        let place = work.place(0, work.text.len());
+        diagnostics.push(Diagnostic::new(Code::ExpansionTooDeep, message).at(place, ""));
+    }
+
+    /// Decides `@id` and `@^id`; false where the line is not for this reader.
+    fn condition(&self, work: &mut Work<'s>, diagnostics: &mut Diagnostics) -> bool {
+        let end = memchr2(b' ', b'\t', &work.text).unwrap_or(work.text.len());
+        let word = &work.text[1..end];
+        let is_for_us = match word.strip_prefix(b"^") {
+            Some(other) => other != self.config_id,
+            None => word == self.config_id,
+        };
+        if is_for_us {
+            work.advance(end);
+            work.is_conditional = true;
+            return true;
+        }
+        let rest = work.text[end..].trim_ascii_start();
+        if rest.ends_with(b"\\") && definition(rest).is_some() {
+            let found = Diagnostic::new(
+                Code::ConditionalDefinition,
+                "a condition that is not met before a definition of several lines",
+            );
+            diagnostics.push(
+                found.at(work.place(0, work.text.len()), "only this line is left out").help(
+                    "define the parameter first, and choose it by another one on a single line",
+                ),
+            );
+        }
+        false
+    }
+
+    /// Lays a repetition on the stack.
+    fn repeat(
+        &mut self,
+        work: Work<'s>,
+        keyword: &'static str,
+        expansion: Expansion,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let word = keyword.trim_end_matches('(');
+        let Some(close) = memchr(b')', &work.text) else {
+            let found = Diagnostic::new(Code::BadRepetition, format!("`{word}(` without its `)`"));
+            diagnostics.push(found.at(work.place(0, work.text.len()), ""));
+            return;
+        };
+        let head = work.place(0, close + 1);
+        let inside = work.text[keyword.len()..close].to_vec();
+        let inside = match self.substitute(&inside) {
+            Substitution::Unchanged => inside,
+            Substitution::Replaced(found) if found.block.is_none() => {
+                self.report_odd(&work, keyword.len(), &found.odd, diagnostics);
+                found.text
+            }
+            Substitution::Replaced(_) => {
+                let message = format!("a parameter of several lines inside `{word}()`");
+                diagnostics.push(Diagnostic::new(Code::MultiLineUse, message).at(head, ""));
+                return;
+            }
+            Substitution::Failed(fault) => {
+                diagnostics.push(self.fault(&work, keyword.len(), fault));
+                return;
+            }
+        };
+        let repeat = match Repeat::parse(keyword, &inside) {
+            Ok(repeat) => repeat,
+            Err(message) => {
+                let found = Diagnostic::new(Code::BadRepetition, message).at(head, "");
+                diagnostics.push(found);
+                return;
+            }
+        };
+        if repeat.count() > LINES_MAX - self.lines_made.min(LINES_MAX) {
+            let message = format!(
+                "`{word}` of {} turns: a configuration has {LINES_MAX} of them at most",
+                repeat.count()
+            );
+            diagnostics.push(Diagnostic::new(Code::TooManyLines, message).at(head, ""));
+            return;
+        }
+        let made = work.made.unwrap_or(Made {
+            origin: Origin { at: head, expansion, definition: None },
+            number: work.number,
+        });
+        let rest = work.text[close + 1..].into();
+        self.lay(Frame::Repeat { repeat, rest, made }, made, diagnostics);
+    }
+
+    /// Lays an expansion on the stack, if it is not too high already.
+    fn lay(&mut self, frame: Frame<'s>, made: Made, diagnostics: &mut Diagnostics) {
+        let depth = self
+            .stack
+            .iter()
+            .rev()
+            .take_while(|frame| !matches!(frame, Frame::File(_) | Frame::Files { .. }))
+            .count();
+        if depth >= EXPANSIONS_MAX {
+            let message = format!(
+                "parameters and repetitions in one another more than {EXPANSIONS_MAX} deep"
+            );
+            let found = Diagnostic::new(Code::ExpansionTooDeep, message).at(made.origin.at, "");
+            return self.cut_off(found, diagnostics);
+        }
+        self.stack.push(frame);
+    }
+
+    fn substitute(&mut self, text: &[u8]) -> Substitution {
+        let open: Vec<Rc<[u8]>> = self
+            .stack
+            .iter()
+            .filter_map(|frame| match frame {
+                Frame::Lines { name, .. } => Some(Rc::clone(name)),
+                _ => None,
+            })
+            .collect();
+        let directory = self.file().map_or(std::path::Path::new(""), |reader| reader.directory);
+        let around = Surroundings {
+            directory,
+            config_id: &self.config_id,
+            environment: &self.options.environment,
+            open: &open,
+        };
+        self.parameters.substitute(text, around)
+    }
+
+    /// Replaces the parameters of a line; false where nothing was replaced and the line is as it will be.
+    fn replace(&mut self, work: &mut Work<'s>, diagnostics: &mut Diagnostics) -> bool {
+        let found = match self.substitute(&work.text) {
+            Substitution::Unchanged => return false,
+            Substitution::Replaced(found) => found,
+            Substitution::Failed(fault) => {
+                diagnostics.push(self.fault(work, 0, fault));
+                work.is_doubtful = true;
+                return false;
+            }
+        };
+        self.report_odd(work, 0, &found.odd, diagnostics);
+        let made = work.made.unwrap_or_else(|| Made {
+            origin: Origin {
+                at: work.place(found.first.start, found.first.end),
+                expansion: Expansion::Parameter,
+                definition: found.definition,
+            },
+            number: work.number,
+        });
+        work.made = Some(made);
+        let mut text = found.text;
+        let mut scan = scan(&text);
+        if let Some(escape) = scan.escape {
+            cut_at(&text, escape, &mut scan);
+        }
+        text.truncate(scan.end);
+        work.comment = scan.has_comment.then_some(scan.end).or(work.comment);
+        let first = found.block.as_ref().and_then(|block| block.lines.first());
+        work.is_quote_known |=
+            has_open_quote(&work.text) || first.is_some_and(|first| has_open_quote(&first.text));
+        work.quote = scan.quote;
+        work.text = Cow::Owned(text);
+        if let Some(Block { name, lines }) = found.block {
+            if let Some(made) = &mut work.made {
+                made.origin.definition = lines.first().map(|line| line.at);
+            }
+            self.lay(Frame::Lines { name, lines, next: 1, made }, made, diagnostics);
+            if self.is_cut_off {
+                work.text = Cow::Owned(Vec::new());
+            }
+        }
+        true
+    }
+
+    /// A fault of a text that begins `offset` bytes into the line.
+    fn fault(&self, work: &Work<'s>, offset: usize, fault: Fault) -> Diagnostic {
+        let place = work.place(offset + fault.place.start, offset + fault.place.end);
+        let found = Diagnostic::new(fault.code, fault.message).at(place, fault.label);
+        fault.definitions.into_iter().fold(found, |found, at| found.also(at, "defined here"))
+    }
+
+    fn report_odd(
+        &self,
+        work: &Work<'s>,
+        offset: usize,
+        odd: &[Fault],
+        diagnostics: &mut Diagnostics,
+    ) {
+        for fault in odd {
+            diagnostics.push(self.fault(work, offset, fault.clone()));
+        }
+    }
+
+    fn include_line(
+        &mut self,
+        work: &Work<'s>,
+        checks: crate::conf::options::IncludeChecks,
+        pattern: &[u8],
+        replaced: bool,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let at = work.place(0, work.text.len());
+        if replaced || work.is_conditional || work.made.is_some() {
+            let why = if work.is_conditional { "a condition" } else { "a parameter or repetition" };
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::UnreliableInclude,
+                    format!("keepalived reads an include behind {why} twice, or not at all"),
+                )
+                .at(at, "read once here"),
+            );
+        }
+        if work.is_doubtful {
+            return;
+        }
+        self.include(checks, pattern, at, diagnostics);
+    }
+}
+
+/// Whether a line without parameters may be one for the macro layer.
+fn is_special(text: &[u8]) -> bool {
+    match text[0] {
+        b'@' | b'~' => true,
+        b'i' => text.starts_with(b"include"),
+        b'g' => text.starts_with(b"global_defs"),
+        b'r' => text.starts_with(b"random_seed"),
+        _ => false,
+    }
+}
+
+pub(super) fn has_open_quote(text: &[u8]) -> bool {
+    memchr(b'"', text).is_some() && scan(text).quote.is_some()
+}
+
+/// Cuts a line at a backslash that keeps `#` or `!` from beginning a comment only for keepalived's first
+/// process; gives the end of what is left.
+fn cut_at(line: &[u8], escape: usize, scan: &mut Scan) -> usize {
+    scan.end = trimmed_end(line, escape);
+    scan.has_comment = true;
+    scan.has_dollar = memchr(b'$', &line[..scan.end]).is_some();
+    scan.quote = scan.quote.filter(|quote| *quote < scan.end);
+    scan.end
+}
+
+fn escaped_comment(place: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::EscapedComment,
+        "keepalived's checker process starts a comment here in spite of the backslash",
+    )
+    .at(place, "")
+    .help("put the word in double quotes")
+}
