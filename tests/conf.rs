@@ -6,6 +6,8 @@ use ringprobe::fleet::{LoadOptions, Loaded, Rejected, load_text};
 
 #[path = "conf/damage.rs"]
 mod damage;
+#[path = "conf/disguise.rs"]
+mod disguise;
 #[path = "conf/generate.rs"]
 mod generate;
 #[path = "conf/generated.rs"]

@@ -64,7 +64,6 @@ impl Code {
             // It leaves the text as it is, which may or may not be noticed later.
             Code::ExpansionTooLong
             | Code::MultiLineUse
-            | Code::UndefinedParameter
             | Code::OpenDefinition
             | Code::ConditionalDefinition => Class::Silent,
             Code::IncludeUnreadable | Code::IncludeMissing => Class::Include,
@@ -73,7 +72,7 @@ impl Code {
             // Only logged: the virtual server is dropped.
             Code::UnknownGroup => Class::Silent,
             Code::MissingArgument => Class::Parameter,
-            Code::NoScriptUser | Code::ScriptAsRoot | Code::ScriptInsecure => Class::Security,
+            Code::ScriptAsRoot | Code::ScriptInsecure | Code::NoScriptSecurity => Class::Security,
             Code::NoScheduler
             | Code::NoMethod
             | Code::NoProtocol
@@ -85,6 +84,10 @@ impl Code {
             | Code::TooManyDecimals
             | Code::PortNotTranslated
             | Code::SeveralFiles
+            | Code::UnknownScriptUser
+            | Code::UnknownScheduler
+            | Code::Deprecated
+            | Code::Repeated
             | Code::ReversedRandom => Class::General,
             _ if self.severity() == Severity::Error => Class::General,
             _ => Class::Silent,
@@ -93,17 +96,62 @@ impl Code {
 }
 
 /// Keywords that look for their values themselves, and only report where there are none.
-const SELF_CHECKING: [&[u8]; 9] = [
+const SELF_CHECKING: &[&[u8]] = &[
     b"ca",
     b"certificate",
+    b"file",
     b"helo_name",
+    b"http_protocol",
     b"key",
     b"password",
     b"payload",
+    b"script_user",
+    b"snmp_name",
     b"user",
     b"vhost",
     b"virtualhost",
 ];
+
+/// Keywords that need no value.
+const WITHOUT_VALUE: &[&[u8]] = &[
+    b"alpha",
+    b"enable_script_security",
+    b"enable_sni",
+    b"fast_recovery",
+    b"ha_suspend",
+    b"inhibit_on_failure",
+    b"log_all_failures",
+    b"misc_dynamic",
+    b"omega",
+    b"ops",
+    b"persistence_timeout",
+    b"regex_no_match",
+    b"require_reply",
+    b"smtp_alert",
+    b"sorry_server_inhibit",
+];
+
+/// Keywords that are passed over, or only logged, without their value.
+const PASSED_OVER: &[&[u8]] = &[
+    b"misc_path",
+    b"regex",
+    b"regex_max_offset",
+    b"regex_min_offset",
+    b"regex_options",
+    b"regex_stack",
+    b"status_code",
+];
+
+/// The class of a keyword without its value.
+pub fn of_missing_value(keyword: &[u8]) -> Class {
+    if SELF_CHECKING.contains(&keyword) {
+        Class::General
+    } else if PASSED_OVER.contains(&keyword) {
+        Class::Silent
+    } else {
+        Class::Parameter
+    }
+}
 
 /// The class of a quote without partner at `quote` of `line`. The word that it begins is lost, and for most
 /// keywords a lost first value is the end of the reading.
@@ -113,8 +161,8 @@ pub(super) fn of_open_quote(line: &[u8], quote: usize) -> Class {
     let segment = before[brace.map_or(0, |brace| brace + 1)..].trim_ascii();
     let is_keyword = segment.first().is_some_and(u8::is_ascii_alphabetic)
         && segment.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    if is_keyword && !SELF_CHECKING.contains(&segment) && !is_split_like_shell(segment) {
-        Class::Parameter
+    if is_keyword && !WITHOUT_VALUE.contains(&segment) && !is_split_like_shell(segment) {
+        of_missing_value(segment)
     } else {
         Class::General
     }

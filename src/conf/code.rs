@@ -210,6 +210,10 @@ codes! {
     UnreliableInclude = "W057" Warning,
     /// A parameter without braces that is text, because of what follows it.
     NotReplaced = "W058" Warning,
+    /// `script_user` is nobody, though no script needs it.
+    UnknownScriptUser = "W059" Warning,
+    /// Scripts without `enable_script_security`.
+    NoScriptSecurity = "W060" Warning,
     /// A keyword by its old name.
     Deprecated = "W065" Warning,
     /// Given twice where one counts.

@@ -116,6 +116,11 @@ impl Diagnostics {
         self.list.iter()
     }
 
+    /// Whether one of this kind is kept.
+    pub fn has(&self, code: Code) -> bool {
+        self.list.iter().any(|found| found.code == code)
+    }
+
     /// Takes the kept ones out, in the order they were found.
     pub(super) fn into_list(self) -> Vec<Diagnostic> {
         self.list

@@ -526,6 +526,20 @@ fn text(code: Code) -> Text {
             "Leaves it as it is.",
             "Write `${N}`",
         ),
+        Code::UnknownScriptUser => (
+            "`script_user` is nobody, though no script needs it",
+            "The first script without a `user` of its own will have nobody to run as.",
+            "global_defs {\n    script_user nobody-here\n}",
+            "Reports it, and drops the scripts that need it.",
+            "Create the user, or correct the name.",
+        ),
+        Code::NoScriptSecurity => (
+            "scripts without `enable_script_security`",
+            "A script that others may change is then run all the same, perhaps with the rights of root.",
+            "virtual_server 10.0.0.1 80 {\n    quorum_down /usr/local/bin/page-somebody",
+            "Calls it a security violation in its test, and runs the scripts.",
+            "Write `enable_script_security` into `global_defs`",
+        ),
         Code::NoScheduler => (
             "no `lvs_sched`",
             "A virtual server without a scheduler gets `wlc`.",

@@ -7,6 +7,7 @@
 use memchr::memchr;
 
 use super::blocks::is_split_like_shell;
+use super::class::Class;
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::expand::{Expander, Line};
@@ -142,9 +143,10 @@ impl<'s> Lexer<'s> {
         true
     }
 
-    fn report_quote(&self, quote: usize, diagnostics: &mut Diagnostics) {
+    fn report_quote(&self, quote: usize, diagnostics: &mut Diagnostics, class: Class) {
         diagnostics.push(
             Diagnostic::new(Code::UnterminatedQuote, "unterminated quote")
+                .class(class)
                 .at(Span::new(self.file, quote, self.content_end), "opened here, closed nowhere"),
         );
     }
@@ -161,7 +163,8 @@ impl<'s> Lexer<'s> {
             Err(quote) => {
                 doubtful = true;
                 if !self.quote_open {
-                    self.report_quote(quote, diagnostics);
+                    // keepalived only logs what it cannot split as a shell does.
+                    self.report_quote(quote, diagnostics, Class::Silent);
                 }
             }
         }

@@ -12,7 +12,7 @@ use super::model::{Checker, DnsSpec, ProbeSpec, TcpSpec};
 use super::real_server::Server;
 use super::settings::{Defaults, Settings, keep, optional};
 use crate::conf::blocks::{BlockKind, CHECKERS_READ};
-use crate::conf::{Code, Diagnostic, Directive, Severity, Span};
+use crate::conf::{Class, Code, Diagnostic, Directive, Severity, Span};
 use crate::id::SpecId;
 
 /// Bytes of an interface's name, IFNAMSIZ less its NUL.
@@ -292,6 +292,7 @@ impl Lowering<'_> {
             let message = format!("`{}` is no name of an interface", self.reader.text(span));
             self.reader.report(
                 Diagnostic::new(Code::BadInterface, message)
+                    .class(if name.is_empty() { Class::Silent } else { Class::General })
                     .at(span, format!("1 to {INTERFACE_BYTES_MAX} bytes, no `/`, `:` or blank")),
             );
             return false;
@@ -397,6 +398,7 @@ impl Lowering<'_> {
         match (check.name.origin.span(), name) {
             (Some(first), _) => self.reader.report(
                 Diagnostic::new(Code::NoEffect, "second `name` in one checker")
+                    .class(Class::General)
                     .at(child.header(), "this one is ignored")
                     .also(first, "the one that counts"),
             ),

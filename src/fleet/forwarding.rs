@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::effective::{Family, ForwardingMethod, Level, Setting, Tunnel};
 use super::lower::Lowering;
 use super::virtual_server::Draft;
-use crate::conf::{Code, Diagnostic, Directive};
+use crate::conf::{Class, Code, Diagnostic, Directive};
 
 const SCHEDULERS: &[&str] = &[
     "dh", "fo", "lblc", "lblcr", "lc", "mh", "nq", "ovf", "rr", "sed", "sh", "twos", "wlc", "wrr",
@@ -57,14 +57,23 @@ impl Lowering<'_> {
         let span = self.reader.argument(child, "`NAT`, `DR` or `TUN`")?;
         match self.reader.choice(span, &["NAT", "DR", "TUN"])? {
             "NAT" => {
-                self.reader.ignored_after(child, 1);
+                self.no_tunnel(child);
                 Some(ForwardingMethod::Nat)
             }
             "DR" => {
-                self.reader.ignored_after(child, 1);
+                self.no_tunnel(child);
                 Some(ForwardingMethod::Dr)
             }
             _ => Some(ForwardingMethod::Tun(self.tunnel(child))),
+        }
+    }
+
+    /// Warns of words that only a tunnel has.
+    fn no_tunnel(&mut self, child: Directive<'_>) {
+        if let [method, first, .., last] | [method, first @ last] = child.arguments() {
+            let message = format!("ignored after `{}`", self.reader.text(*method));
+            let found = Diagnostic::new(Code::IgnoredWords, message).class(Class::General);
+            self.reader.report(found.at(first.to(*last), "options are for `TUN` only"));
         }
     }
 
@@ -109,6 +118,7 @@ impl Lowering<'_> {
         if tunnel.kind == "gue" && !has_port {
             self.reader.report(
                 Diagnostic::new(Code::MissingArgument, "`gue` needs a `port`")
+                    .class(Class::General)
                     .at(child.header(), ""),
             );
         }
@@ -119,8 +129,10 @@ impl Lowering<'_> {
         let Some(span) = self.reader.argument(child, "a scheduler") else { return };
         self.reader.ignored_after(child, 1);
         let Some(word) = self.reader.utf8(span) else { return };
-        vs.model.scheduler = Setting::written(word.into(), Level::VirtualServer, child.header());
-        if !SCHEDULERS.contains(&word) {
+        if SCHEDULERS.contains(&word) {
+            vs.model.scheduler =
+                Setting::written(word.into(), Level::VirtualServer, child.header());
+        } else {
             let mut found = Diagnostic::new(
                 Code::UnknownScheduler,
                 format!("`{word}` is no scheduler that keepalived documents"),

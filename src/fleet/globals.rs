@@ -1,9 +1,9 @@
 //! `global_defs`: what changes what checkers do; the rest is checked and not kept.
 
-use super::effective::{Level, Setting};
+use super::effective::{Check, Level, Setting, VirtualServer};
 use super::lower::Lowering;
 use crate::conf::blocks::BlockKind;
-use crate::conf::{Directive, Span};
+use crate::conf::{Code, Diagnostic, Directive, Span};
 
 const LEVEL: Level = Level::Global;
 
@@ -64,10 +64,49 @@ impl Lowering<'_> {
             return;
         }
         self.reader.ignored_after(child, 3);
+        if let Some(first) = self.globals.lvs_notify_fifo.origin.span() {
+            self.reader.report(
+                Diagnostic::new(Code::Repeated, "second `lvs_notify_fifo`")
+                    .at(child.header(), "this one is ignored")
+                    .also(first, "the one that counts"),
+            );
+            return;
+        }
         let texts = child.arguments().iter().take(3).map(|word| self.reader.utf8(*word));
         let Some(texts) = texts.collect::<Option<Vec<_>>>() else { return };
         let words = texts.into_iter().map(Into::into).collect();
         self.globals.lvs_notify_fifo = Setting::written(Some(words), LEVEL, child.header());
+    }
+
+    /// Warns of what keepalived says of scripts as a whole.
+    pub(super) fn settle_script_globals(&mut self) {
+        if self.effective.is_none() || self.options.no_scripts {
+            return;
+        }
+        if let (Some(name), Some(span)) =
+            (&self.globals.script_user.value, self.globals.script_user.origin.span())
+            && !self.reader.diagnostics.has(Code::UnknownUser)
+            && let Err(error) = name.look_up(self.globals.set_supplementary_groups.value)
+        {
+            self.reader.report(
+                Diagnostic::new(Code::UnknownScriptUser, error.to_string())
+                    .at(span, "no script needs it"),
+            );
+        }
+        let Some(effective) = &self.effective else { return };
+        if self.fleet.script_security || self.reader.diagnostics.has(Code::ScriptAsRoot) {
+            return;
+        }
+        if let Some(first) = effective.virtual_servers.iter().find_map(first_script) {
+            self.reader.report(
+                Diagnostic::new(
+                    Code::NoScriptSecurity,
+                    "scripts are run without `enable_script_security`",
+                )
+                .at(first, "first here")
+                .help("write `enable_script_security` into `global_defs`"),
+            );
+        }
     }
 
     /// Gives every setting whose default is another setting's, now that all are known.
@@ -93,7 +132,7 @@ impl Lowering<'_> {
                     server.smtp_alert = alert.unwrap_or(Setting::default_of(true));
                 }
                 for checker in &mut server.checkers {
-                    if let super::effective::Check::Misc(check) = &mut checker.check
+                    if let Check::Misc(check) = &mut checker.check
                         && check.user.value.is_none()
                     {
                         check.user = default_user.clone();
@@ -110,4 +149,22 @@ impl Lowering<'_> {
             effective.foreign.entry(keyword).or_insert((span, 0)).1 += 1;
         }
     }
+}
+
+/// The first script of a virtual server: of a checker, or of a change.
+fn first_script(service: &VirtualServer) -> Option<Span> {
+    let notifies = [&service.quorum_up, &service.quorum_down];
+    let own = notifies.into_iter().find_map(|notify| notify.origin.span());
+    own.or_else(|| {
+        service.real_servers.iter().find_map(|server| {
+            let notifies = [&server.notify_up, &server.notify_down];
+            let own = notifies.into_iter().find_map(|notify| notify.origin.span());
+            own.or_else(|| {
+                server.checkers.iter().find_map(|checker| match &checker.check {
+                    Check::Misc(check) => check.command.origin.span(),
+                    _ => None,
+                })
+            })
+        })
+    })
 }

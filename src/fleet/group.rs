@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use super::effective::{Family, GroupMember, GroupMembers, Setting};
+use super::effective::{Family, GroupMember, GroupMembers, Level, Origin, Setting};
 use super::lower::Lowering;
 use super::model::Protocol;
 use super::range::AddressRange;
+use super::virtual_server::PERSISTENCE_TIMEOUT_DEFAULT;
 use crate::conf::{Code, Diagnostic, Directive, Severity, Span};
 use crate::id::VirtualServerId;
 
@@ -21,6 +22,8 @@ pub(super) struct Group {
     /// First mark without a family.
     mark: Option<Span>,
     has_addresses: bool,
+    /// First address without a port.
+    without_port: Option<Span>,
     /// Its name or a member could not be read, which was reported.
     is_doubtful: bool,
     /// Every line that could be read.
@@ -40,6 +43,7 @@ pub(super) struct GroupUse {
     /// Family of its real servers and what says so; `None` where all are tunnelled.
     pub(super) family: Option<(Family, Span)>,
     pub(super) has_protocol: bool,
+    pub(super) is_persistent: bool,
 }
 
 impl Lowering<'_> {
@@ -51,6 +55,7 @@ impl Lowering<'_> {
             v6: None,
             mark: None,
             has_addresses: false,
+            without_port: None,
             is_doubtful: false,
             members: Vec::new(),
         };
@@ -155,6 +160,9 @@ impl Lowering<'_> {
         }
         let port = self.reader.optional_port(words.get(1));
         self.reader.ignored_after(member, 1);
+        if port == Some(0) {
+            group.without_port = group.without_port.or(Some(span));
+        }
         if let (Some(port), false) = (port, range.has_host_bits()) {
             group.members.push((GroupMember::Addresses(range, port), span));
         }
@@ -205,6 +213,22 @@ impl Lowering<'_> {
                 );
                 dropped.extend(used.effective);
                 continue;
+            }
+            if let (Some(member), false) = (group.without_port, used.is_persistent) {
+                self.reader.report(
+                    Diagnostic::new(
+                        Code::NotPersistent,
+                        "virtual server without a port or persistence",
+                    )
+                    .at(used.span, "keepalived sets `persistence_timeout 360`")
+                    .also(member, "no port here"),
+                );
+                if let (Some(effective), Some(place)) = (&mut self.effective, used.effective) {
+                    effective.virtual_servers[place].persistence_timeout = Setting {
+                        value: Some(PERSISTENCE_TIMEOUT_DEFAULT),
+                        origin: Origin::Adjusted(Level::VirtualServer, used.span),
+                    };
+                }
             }
             if group.has_addresses
                 && !used.has_protocol

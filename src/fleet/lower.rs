@@ -101,6 +101,7 @@ impl<'s> Lowering<'s> {
         self.settle_scripts();
         self.settle_names();
         self.settle_effective();
+        self.settle_script_globals();
         for (keyword, (first, count)) in std::mem::take(&mut self.skipped) {
             let keyword = String::from_utf8_lossy(keyword).into_owned();
             let is_checker = keyword.ends_with("_CHECK") || keyword.ends_with("_GET");

@@ -4,7 +4,7 @@ use super::effective::{Level, Notify, Setting};
 use super::lower::Lowering;
 use super::script::argv::command;
 use super::script::user::UserName;
-use crate::conf::{Code, Diagnostic, Directive};
+use crate::conf::{Class, Code, Diagnostic, Directive};
 
 impl Lowering<'_> {
     /// `CMD [USER [[:]GROUP]]`. keepalived reports a second one and stays with the first.
@@ -20,6 +20,7 @@ impl Lowering<'_> {
             let keyword = self.reader.text(child.keyword());
             self.reader.report(
                 Diagnostic::new(Code::NoEffect, format!("second `{keyword}` in one block"))
+                    .class(Class::General)
                     .at(child.header(), "this one is ignored")
                     .also(first, "the one that counts"),
             );

@@ -84,7 +84,7 @@ impl Lowering<'_> {
                     }
                 }
                 b"virtualhost" => self.name(child, LEVEL, &mut model.virtualhost),
-                b"snmp_name" => self.name(child, LEVEL, &mut model.snmp_name),
+                b"snmp_name" => self.snmp_name(child, LEVEL, &mut model.snmp_name),
                 _ => drop(settings.read(reader, child, LEVEL)),
             }
         }

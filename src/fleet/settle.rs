@@ -4,7 +4,7 @@ use super::effective::{Level, Origin, Setting};
 use super::lower::Lowering;
 use super::model::{Protocol, RealServer, Service};
 use super::virtual_server::{Draft, PERSISTENCE_TIMEOUT_DEFAULT};
-use crate::conf::{Code, Diagnostic, Span};
+use crate::conf::{Class, Code, Diagnostic, Span};
 use crate::id::RealServerId;
 
 impl Lowering<'_> {
@@ -138,6 +138,7 @@ impl Lowering<'_> {
             if !is_mark && !is_udp {
                 self.reader.report(
                     Diagnostic::new(Code::NoEffect, "`ops` needs `protocol UDP` or a mark")
+                        .class(Class::General)
                         .at(ops, ""),
                 );
                 vs.model.ops = Setting::default();
@@ -161,6 +162,7 @@ impl Lowering<'_> {
             (Some(Service::Fwmark(_)), Some((_, span))) => {
                 self.reader.report(
                     Diagnostic::new(Code::NoEffect, "a service by mark has no protocol")
+                        .class(Class::General)
                         .at(span, "keepalived ignores it"),
                 );
                 None

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::effective::{Level, Setting, TrackFile};
 use super::lower::Lowering;
 use crate::conf::blocks::BlockKind;
-use crate::conf::{Code, Diagnostic, Directive, Span};
+use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 
 const WEIGHT_MAX: i64 = 254;
 
@@ -87,7 +87,7 @@ impl Lowering<'_> {
 
     /// `weight N [reverse]`
     fn track_weight(&mut self, child: Directive<'_>) -> Option<(i64, bool)> {
-        let span = self.reader.argument(child, "a number")?;
+        let span = self.reader.argument_as(child, "a number", Class::General)?;
         self.reader.ignored_after(child, 2);
         let weight = self.reader.signed_at(span, -WEIGHT_MAX, WEIGHT_MAX);
         let reverse = child.arguments().get(1).and_then(|word| {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use super::keywords::{Shape, nearest};
-use crate::conf::{Code, Diagnostic, Diagnostics, Directive, Sources, Span};
+use crate::conf::{Class, Code, Diagnostic, Diagnostics, Directive, Sources, Span, class};
 
 /// Times are kept in microseconds, as keepalived does.
 pub(super) type Micros = u64;
@@ -20,11 +20,13 @@ pub(super) const MICROS_MAX: Micros = i64::MAX as u64 / 1000;
 pub(super) struct Reader<'s> {
     sources: &'s Sources,
     pub(super) diagnostics: Diagnostics,
+    /// What is wrong now is only logged by keepalived.
+    is_only_logged: bool,
 }
 
 impl<'s> Reader<'s> {
     pub(super) fn new(sources: &'s Sources) -> Reader<'s> {
-        Reader { sources, diagnostics: Diagnostics::default() }
+        Reader { sources, diagnostics: Diagnostics::default(), is_only_logged: false }
     }
 
     pub(super) fn bytes(&self, span: Span) -> &'s [u8] {
@@ -47,17 +49,40 @@ impl<'s> Reader<'s> {
     }
 
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        let diagnostic =
+            if self.is_only_logged { diagnostic.class(Class::Silent) } else { diagnostic };
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Does something of which keepalived only logs what is wrong.
+    pub(super) fn only_logged<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.is_only_logged = true;
+        let value = read(self);
+        self.is_only_logged = false;
+        value
     }
 
     /// The first value; `wants` says what it should be.
     pub(super) fn argument(&mut self, directive: Directive<'_>, wants: &str) -> Option<Span> {
+        let class = class::of_missing_value(self.bytes(directive.keyword()));
+        self.argument_as(directive, wants, class)
+    }
+
+    /// The same where keepalived classes a missing one in another way than for most keywords of the name.
+    pub(super) fn argument_as(
+        &mut self,
+        directive: Directive<'_>,
+        wants: &str,
+        class: Class,
+    ) -> Option<Span> {
         let first = directive.arguments().first().copied();
         if first.is_none() {
             let keyword = directive.keyword();
             let message = format!("`{}` needs {wants}", self.text(keyword));
             self.report(
-                Diagnostic::new(Code::MissingArgument, message).at(keyword, "nothing follows"),
+                Diagnostic::new(Code::MissingArgument, message)
+                    .class(class)
+                    .at(keyword, "nothing follows"),
             );
         }
         first
@@ -102,11 +127,19 @@ impl<'s> Reader<'s> {
             Decimal::Huge => u64::MAX,
             Decimal::Bad => {
                 let message = format!("`{}` is not a decimal number", self.text(span));
-                self.report(Diagnostic::new(Code::BadNumber, message).at(span, ""));
+                let found = Diagnostic::new(Code::BadNumber, message)
+                    .class(self.number_class(span, range.contains(&0)));
+                self.report(found.at(span, ""));
                 return None;
             }
         };
         self.in_range(span, value, range)
+    }
+
+    /// keepalived takes nothing between two quotes for 0.
+    fn number_class(&self, span: Span, takes_zero: bool) -> Class {
+        let is_zero = self.bytes(span).trim_ascii().is_empty();
+        if is_zero && takes_zero { Class::Silent } else { Class::General }
     }
 
     fn in_range(&mut self, span: Span, value: u64, range: RangeInclusive<u64>) -> Option<u64> {
@@ -135,6 +168,7 @@ impl<'s> Reader<'s> {
         let Some(timer) = timer(text) else {
             let message = format!("`{}` is not a time in seconds", self.text(span));
             let mut found = Diagnostic::new(Code::BadTimer, message).at(span, "");
+            found = found.class(self.number_class(span, range.contains(&0)));
             let number =
                 text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
             if number > 0 && text[number..].iter().all(u8::is_ascii_alphabetic) {

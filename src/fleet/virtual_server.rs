@@ -10,7 +10,7 @@ use super::lower::Lowering;
 use super::model::{Protocol, Service, VirtualServer};
 use super::settings::{Settings, keep};
 use crate::conf::blocks::BlockKind;
-use crate::conf::{Code, Diagnostic, Directive, Span};
+use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 use crate::id::VirtualServerId;
 
 /// Seconds: 31 days.
@@ -151,6 +151,7 @@ impl Lowering<'_> {
             effective: None,
             family: vs.family,
             has_protocol: vs.has_protocol,
+            is_persistent: vs.is_persistent,
         });
         let mut effective = None;
         if is_kept {
@@ -316,7 +317,7 @@ impl Lowering<'_> {
                 }
             }
             b"virtualhost" => self.name(child, LEVEL, &mut vs.model.virtualhost),
-            b"snmp_name" => self.name(child, LEVEL, &mut vs.model.snmp_name),
+            b"snmp_name" => self.snmp_name(child, LEVEL, &mut vs.model.snmp_name),
             b"sorry_server" => {
                 if let Some(first) = reader.argument(child, "an address") {
                     let address = reader.address(first);
@@ -344,6 +345,23 @@ impl Lowering<'_> {
         }
     }
 
+    /// `snmp_name`: exactly one word, or keepalived does without.
+    pub(super) fn snmp_name(
+        &mut self,
+        child: Directive<'_>,
+        level: Level,
+        place: &mut Setting<Option<Arc<str>>>,
+    ) {
+        match child.arguments() {
+            [_, first, .., last] | [_, first @ last] => self.reader.report(
+                Diagnostic::new(Code::BadChoice, "`snmp_name` has one word")
+                    .at(first.to(*last), "and not these as well")
+                    .help("put a name with blanks in double quotes"),
+            ),
+            _ => self.name(child, level, place),
+        }
+    }
+
     /// A keyword with one name.
     pub(super) fn name(
         &mut self,
@@ -360,7 +378,8 @@ impl Lowering<'_> {
 
     /// Warns of a keyword that keepalived reports and then does without.
     pub(super) fn no_effect(&mut self, child: Directive<'_>, message: &str) {
-        self.reader.report(Diagnostic::new(Code::NoEffect, message).at(child.header(), ""));
+        let found = Diagnostic::new(Code::NoEffect, message).class(Class::General);
+        self.reader.report(found.at(child.header(), ""));
     }
 
     fn read_protocol(&mut self, child: Directive<'_>) -> Option<Protocol> {

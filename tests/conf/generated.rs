@@ -5,7 +5,8 @@ use ringprobe::fleet::{LoadOptions, analyse_text};
 use ringprobe::sink::dump;
 use serde_json::Value;
 
-use super::generate::{Dialect, configuration};
+use super::disguise::{CONFIG_ID, disguise};
+use super::generate::{Dialect, Random, configuration};
 
 const SEEDS: u64 = 300;
 
@@ -27,9 +28,11 @@ fn generated_configurations_are_without_errors_and_warnings() {
         let analysis = analyse_text("generated.conf", text.into(), &LoadOptions::default());
         let analysis = analysis.expect("small enough");
         let problems = Problems::new(analysis.diagnostics, &analysis.sources);
-        // A few of them have only checkers that are not probed.
+        // A few of them have only checkers that are not probed, or options without effect.
         let is_clean = problems.iter().all(|problem| {
-            problem.code.severity() == Severity::Note || problem.code == Code::NothingToProbe
+            let code = problem.code;
+            code.severity() == Severity::Note
+                || [Code::NothingToProbe, Code::NoEffect].contains(&code)
         });
         assert!(is_clean, "seed {seed}:\n{}\n{shown}", problems.render(false));
     }
@@ -77,8 +80,8 @@ const KEYWORDS: &str = "
 
 /// The records of a text, and the text of its flattened form.
 fn dumped(seed: u64, text: Vec<u8>) -> (Vec<Value>, Vec<u8>) {
-    let analysis = analyse_text("generated.conf", text, &LoadOptions::default());
-    let analysis = analysis.expect("small enough");
+    let options = LoadOptions { config_id: Some(CONFIG_ID.into()), ..LoadOptions::default() };
+    let analysis = analyse_text("generated.conf", text, &options).expect("small enough");
     let flat: Vec<u8> = dump::conf(&analysis.effective).flatten().collect();
     let records = dump::json(&analysis.effective, &analysis.sources).map(|record| {
         let mut value = serde_json::from_str(&record)
@@ -105,7 +108,8 @@ fn without_from(value: &mut Value) {
 fn the_flattened_form_has_the_same_dump() {
     let first = first_seed();
     for seed in first..first + SEEDS {
-        let text = configuration(seed, 8, Dialect::Keepalived22).into_bytes();
+        let dialect = if seed % 3 == 0 { Dialect::Ringprobe } else { Dialect::Keepalived22 };
+        let text = configuration(seed, 8, dialect).into_bytes();
         let (records, flat) = dumped(seed, text);
         let (again, flat_again) = dumped(seed, flat.clone());
         let shown = String::from_utf8_lossy(&flat);
@@ -115,4 +119,23 @@ fn the_flattened_form_has_the_same_dump() {
         assert_eq!(records.len(), again.len(), "seed {seed}:\n{shown}");
         assert_eq!(flat, flat_again, "seed {seed}: flattening twice");
     }
+}
+
+#[test]
+fn parameters_repetitions_and_conditions_change_nothing() {
+    let first = first_seed();
+    let mut changed = 0;
+    for seed in first..first + SEEDS {
+        let plain = configuration(seed, 8, Dialect::Ringprobe);
+        let disguised = disguise(&plain, &mut Random(seed));
+        changed += usize::from(plain != disguised);
+        let (records, flat) = dumped(seed, plain.clone().into_bytes());
+        let (again, flat_again) = dumped(seed, disguised.clone().into_bytes());
+        for (one, other) in records.iter().zip(&again) {
+            assert_eq!(one, other, "seed {seed}:\n{plain}\n----\n{disguised}");
+        }
+        assert_eq!(records.len(), again.len(), "seed {seed}:\n{plain}\n----\n{disguised}");
+        assert_eq!(flat, flat_again, "seed {seed}: flattened");
+    }
+    assert!(changed > 290, "{changed} were disguised");
 }

@@ -16,16 +16,16 @@ pub(super) fn own(reviews: &[Review], deny_warnings: bool) -> u8 {
     }
 }
 
-/// That of `keepalived -t`. A keyword without its value ends it at once, and a failed include beats the rest;
-/// of the others the highest class counts.
+/// That of `keepalived -t`. A failed include is found by the process that begins, and a
+/// keyword without its value then ends the one that reads checkers; of the others the highest class counts.
 pub(super) fn keepalived(classes: impl Iterator<Item = Class>) -> u8 {
     let rank = |class: &Class| match class {
         Class::Silent => 0,
         Class::Fatal => 1,
         Class::General => 2,
         Class::Security => 3,
-        Class::Include => 4,
-        Class::Parameter => 5,
+        Class::Parameter => 4,
+        Class::Include => 5,
     };
     classes.max_by_key(rank).map_or(exit::OK, Class::exit_code)
 }

@@ -21,7 +21,7 @@ use super::checker::Common;
 use super::effective::{Check, Level, Setting};
 use super::lower::Lowering;
 use super::real_server::Server;
-use crate::conf::{Code, Diagnostic, Directive};
+use crate::conf::{Class, Code, Diagnostic, Directive};
 
 /// A text that may be written nowhere.
 type OptionalText = Setting<Option<Arc<str>>>;
@@ -78,13 +78,18 @@ impl Lowering<'_> {
         child: Directive<'_>,
         wants: &str,
     ) -> Option<Arc<str>> {
-        let span = self.reader.argument(child, wants)?;
+        // A checker of a session is dropped without its name.
+        let span = match self.reader.bytes(child.keyword()) {
+            b"name" => self.reader.argument_as(child, wants, Class::General)?,
+            _ => self.reader.argument(child, wants)?,
+        };
         self.reader.ignored_after(child, 1);
         let text = self.reader.utf8(span)?;
         if text.is_empty() {
             let message = format!("`{}` needs {wants}", self.reader.text(child.keyword()));
             self.reader.report(
                 Diagnostic::new(Code::MissingArgument, message)
+                    .class(Class::General)
                     .at(child.header(), "nothing between the quotes"),
             );
             return None;

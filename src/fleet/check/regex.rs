@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::pattern::compile;
-use crate::conf::{Code, Diagnostic, Directive, Span};
+use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 use crate::fleet::effective::{Level, Regex, Setting};
 use crate::fleet::keywords::nearest;
 use crate::fleet::lower::Lowering;
@@ -94,7 +94,9 @@ impl Lowering<'_> {
             }
             _ => {
                 // The largest number stands for one that 64 bits do not hold.
-                if let Some(offset) = self.reader.number(child, 0..=u64::MAX - 1) {
+                let range = 0..=u64::MAX - 1;
+                let offset = self.reader.only_logged(|reader| reader.number(child, range));
+                if let Some(offset) = offset {
                     let place = if keyword == b"regex_min_offset" {
                         &mut draft.min_offset
                     } else {
@@ -243,14 +245,17 @@ impl Lowering<'_> {
         let Some(max) = child.arguments().get(1).copied() else {
             self.reader.report(
                 Diagnostic::new(Code::MissingArgument, "`regex_stack` needs a second number")
+                    .class(Class::Silent)
                     .at(start, "`MAX` is missing behind this"),
             );
             return None;
         };
         self.reader.ignored_after(child, 2);
-        let start = self.reader.number_at(start, 0..=u64::MAX - 1);
-        let least = start.unwrap_or(0);
-        let max = self.reader.number_at(max, least..=u64::MAX - 1);
+        let (start, max) = self.reader.only_logged(|reader| {
+            let start = reader.number_at(start, 0..=u64::MAX - 1);
+            let least = start.unwrap_or(0);
+            (start, reader.number_at(max, least..=u64::MAX - 1))
+        });
         Some((start?, max?))
     }
 }

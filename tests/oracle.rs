@@ -1,0 +1,190 @@
+//! `lint --keepalived-exit-codes` against `keepalived -t`: the same exit code, for every file of the
+//! corpus and for generated ones, good and damaged, but for the differences that are listed.
+//!
+//! RINGPROBE_ORACLE_CASES sets how many are generated (default 300), RINGPROBE_SEED where they begin.
+
+#[path = "conf/disguise.rs"]
+mod disguise;
+#[path = "conf/generate.rs"]
+mod generate;
+#[path = "conf/mutate.rs"]
+mod mutate;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use generate::{Dialect, Random, configuration};
+use mutate::edit;
+
+/// What a program made of a file.
+#[derive(Debug)]
+struct Judgement {
+    /// `None` where it was ended, by a signal or because it did not end.
+    code: Option<i32>,
+    text: String,
+}
+
+/// Runs a program in a folder, for ten seconds at most.
+fn judge(folder: &Path, program: &str, arguments: &[&str]) -> Judgement {
+    let output = Command::new("timeout")
+        .args(["--signal=KILL", "10", program])
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .expect("timeout(1) is there");
+    let text = [output.stdout, output.stderr].concat();
+    let code = output.status.code().filter(|code| *code != 137 && *code != 124);
+    Judgement { code, text: String::from_utf8_lossy(&text).into_owned() }
+}
+
+fn keepalived(folder: &Path, name: &str) -> Option<Judgement> {
+    if !Path::new("/usr/sbin/keepalived").exists() {
+        return None;
+    }
+    Some(judge(folder, "/usr/sbin/keepalived", &["-t", "-i", disguise::CONFIG_ID, "-f", name]))
+}
+
+fn lint(folder: &Path, name: &str) -> Judgement {
+    let program = env!("CARGO_BIN_EXE_ringprobe");
+    let arguments = ["lint", "--keepalived-exit-codes", "--config-id", disguise::CONFIG_ID, name];
+    judge(folder, program, &arguments)
+}
+
+/// Why the two may differ; `None` where nothing explains it.
+fn explanation(text: &str, theirs: &Judgement, ours: &Judgement) -> Option<&'static str> {
+    let says = |code: &&str| ours.text.contains(&format!("[{code}]"));
+    match (theirs.code, ours.code) {
+        (one, other) if one == other => Some("the same"),
+        (None | Some(139 | 143), _) => Some("keepalived does not end, crashes, or ends itself"),
+        // keepalived goes on in another block, so it does or does not come to what is worse.
+        (Some(2 | 5 | 6), Some(2 | 5 | 6)) if STRUCTURE.iter().any(says) => {
+            Some("blocks out of step")
+        }
+        (Some(_), Some(0)) if is_foreign(text, &theirs.text) => {
+            Some("inside of a block that is no business of checkers")
+        }
+        (Some(5), Some(_)) if REPLACED.iter().any(|said| theirs.text.contains(said)) => {
+            Some("a value that a later line replaces")
+        }
+        (Some(0), Some(5)) if TAKEN.iter().any(|said| ours.text.contains(said)) => {
+            Some("a value that keepalived takes for something that nobody meant")
+        }
+        _ => None,
+    }
+}
+
+/// Codes of problems after which the two are in different blocks.
+const STRUCTURE: &[&str] = &["E003", "E004", "E005", "E006", "E007", "E010", "E011", "E044"];
+
+/// What keepalived says of a value although another one follows; here only what counts is judged.
+const REPLACED: &[&str] = &[
+    "does not match address family of",
+    "not found",
+    "Failed to set uid/gid for misc checker script",
+];
+
+/// What is refused here and silently taken there: nothing between quotes, times of thousands of years,
+/// a lone point, a digest with a sign in it.
+const TAKEN: &[&str] = &[
+    "`` is not",
+    "`.` is not a time",
+    "is outside 0 to 9223372036.854775 seconds",
+    "`file` needs a file",
+    "is no MD5 digest",
+];
+
+/// Whether all that keepalived says is of lines inside of a `bfd_instance`, which is not read here.
+fn is_foreign(text: &str, said: &str) -> bool {
+    let mut inside = false;
+    let mut foreign = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        inside |= line.starts_with("bfd_instance");
+        if inside {
+            foreign.push(index + 1);
+        }
+        inside &= line.trim_end() != "}";
+    }
+    let lines = said.split("Line ").skip(1).filter_map(|rest| rest.split(')').next());
+    let mut lines = lines.filter_map(|line| line.parse::<usize>().ok()).peekable();
+    lines.peek().is_some() && lines.all(|line| foreign.contains(&line))
+}
+
+fn cases() -> u64 {
+    match std::env::var("RINGPROBE_ORACLE_CASES") {
+        Ok(cases) => cases.parse().expect("RINGPROBE_ORACLE_CASES is a number"),
+        Err(_) => 300,
+    }
+}
+
+fn start() -> u64 {
+    match std::env::var("RINGPROBE_SEED") {
+        Ok(seed) => seed.parse().expect("RINGPROBE_SEED is a number"),
+        Err(_) => 1,
+    }
+}
+
+#[test]
+fn the_corpus_ends_with_the_exit_codes_of_keepalived() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conf/corpus");
+    let mut names: Vec<String> = std::fs::read_dir(&corpus)
+        .expect("a folder of this repository")
+        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".conf"))
+        .collect();
+    names.sort();
+    assert!(names.len() >= 15, "{names:?}");
+    let mut wrong = Vec::new();
+    for name in names {
+        let Some(theirs) = keepalived(&corpus, &name) else {
+            println!("keepalived is not installed: nothing to compare with");
+            return;
+        };
+        let ours = lint(&corpus, &name);
+        if theirs.code != ours.code {
+            wrong.push(format!("{name}: {theirs:#?} {ours:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn generated_files_end_with_the_exit_codes_of_keepalived() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut wrong = Vec::new();
+    let (mut same, mut explained, mut good) = (0, 0, 0);
+    let begin = std::time::Instant::now();
+    for seed in start()..start() + cases() {
+        let mut random = Random(seed);
+        let mut text = configuration(random.next(), 3, Dialect::Keepalived22);
+        if random.one_in(2) {
+            text = disguise::disguise(&text, &mut random);
+        }
+        // A third stays as it is.
+        for _ in 0..random.below(3) {
+            edit(&mut text, &mut random);
+        }
+        let name = format!("{seed}.conf");
+        std::fs::write(folder.path().join(&name), &text).expect("a temporary file");
+        let Some(theirs) = keepalived(folder.path(), &name) else {
+            println!("keepalived is not installed: nothing to compare with");
+            return;
+        };
+        let ours = lint(folder.path(), &name);
+        good += u32::from(theirs.code == Some(0));
+        match explanation(&text, &theirs, &ours) {
+            Some("the same") => same += 1,
+            Some(_) => explained += 1,
+            None => wrong.push(format!(
+                "RINGPROBE_SEED={seed} RINGPROBE_ORACLE_CASES=1: keepalived {:?}, ringprobe {:?}\n{}\n{}",
+                theirs.code, ours.code, theirs.text, ours.text
+            )),
+        }
+    }
+    let took = begin.elapsed().max(Duration::from_millis(1));
+    println!("{same} the same ({good} of them without a problem), {explained} explained, {took:?}");
+    assert!(wrong.is_empty(), "{} of {} differ\n{}", wrong.len(), cases(), wrong.join("\n"));
+    let is_enough = cases() < 100 || u64::from(good) > cases() / 10;
+    assert!(is_enough, "a comparison of broken files alone says little: {good} good ones");
+}
