@@ -68,6 +68,12 @@ fn explanation(text: &str, theirs: &Judgement, ours: &Judgement) -> Option<&'sta
         (Some(5), Some(_)) if REPLACED.iter().any(|said| theirs.text.contains(said)) => {
             Some("a value that a later line replaces")
         }
+        (Some(5), Some(0)) if USERS.iter().any(|said| theirs.text.contains(said)) => {
+            Some("a user as 2.2 does not take one")
+        }
+        (Some(5), Some(0)) if theirs.text.contains("outside sensible range") => {
+            Some("a value of a file that nothing can weigh")
+        }
         (Some(0), Some(5)) if TAKEN.iter().any(|said| ours.text.contains(said)) => {
             Some("a value that keepalived takes for something that nobody meant")
         }
@@ -85,6 +91,9 @@ const REPLACED: &[&str] = &[
     "Failed to set uid/gid for misc checker script",
 ];
 
+/// Users by their number, and groups with a colon: later versions know the one, none the other.
+const USERS: &[&str] = &["Error setting global script uid/gid", "Unable to set default user"];
+
 /// What is refused here and silently taken there: nothing between quotes, times of thousands of years,
 /// a lone point, a digest with a sign in it.
 const TAKEN: &[&str] = &[
@@ -93,6 +102,7 @@ const TAKEN: &[&str] = &[
     "is outside 0 to 9223372036.854775 seconds",
     "`file` needs a file",
     "is no MD5 digest",
+    "`regex` takes one word",
 ];
 
 /// Whether all that keepalived says is of lines inside of a `bfd_instance`, which is not read here.

@@ -64,6 +64,7 @@ impl Code {
             // It leaves the text as it is, which may or may not be noticed later.
             Code::ExpansionTooLong
             | Code::MultiLineUse
+            | Code::RegexOffsets
             | Code::OpenDefinition
             | Code::ConditionalDefinition => Class::Silent,
             Code::IncludeUnreadable | Code::IncludeMissing => Class::Include,

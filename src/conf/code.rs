@@ -135,6 +135,8 @@ codes! {
     ExpansionTooDeep = "E046" Error,
     /// A definition of several lines behind a condition that is not met.
     ConditionalDefinition = "E047" Error,
+    /// A backslash at the end of a line, as if the next one went on with it.
+    LineContinued = "E048" Error,
     /// A block without a keyword that it needs.
     MissingKeyword = "E060" Error,
     /// Not a status code of HTTP, nor a range of them.

@@ -491,6 +491,13 @@ fn text(code: Code) -> Text {
             "Reads the further lines as lines of the file.",
             "Put the condition where the parameter is used.",
         ),
+        Code::LineContinued => (
+            "a backslash at the end of a line",
+            "Lines are not continued; only the definition of a parameter may go on in the next line.",
+            "misc_path /bin/check \\\n    --all",
+            "Takes the backslash for a part of the last word, and the next line for a line of its own.",
+            "Write it all on one line; a long one may use parameters.",
+        ),
         Code::IncludeSkipped => (
             "an include that finds no file, or cannot read it, and need not",
             "What stands in it is not part of the configuration.",

@@ -7,7 +7,6 @@
 use memchr::memchr;
 
 use super::blocks::is_split_like_shell;
-use super::class::Class;
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::expand::{Expander, Line};
@@ -140,13 +139,28 @@ impl<'s> Lexer<'s> {
         self.line = line.number;
         self.quote_open = line.quote_open;
         self.is_doubtful = line.is_doubtful;
+        self.look_for_continuation(diagnostics);
         true
     }
 
-    fn report_quote(&self, quote: usize, diagnostics: &mut Diagnostics, class: Class) {
+    /// A backslash at the end is for definitions, and those do not come here.
+    fn look_for_continuation(&mut self, diagnostics: &mut Diagnostics) {
+        let line = &self.text[self.pos..self.content_end];
+        let slashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
+        if slashes % 2 == 1 && !self.quote_open && !self.is_doubtful {
+            let end = Span::new(self.file, self.content_end - 1, self.content_end);
+            diagnostics.push(
+                Diagnostic::new(Code::LineContinued, "lines are not continued")
+                    .at(end, "the next line is a line of its own")
+                    .help("only the definition of a parameter may go on in the next line"),
+            );
+            self.is_doubtful = true;
+        }
+    }
+
+    fn report_quote(&self, quote: usize, diagnostics: &mut Diagnostics) {
         diagnostics.push(
             Diagnostic::new(Code::UnterminatedQuote, "unterminated quote")
-                .class(class)
                 .at(Span::new(self.file, quote, self.content_end), "opened here, closed nowhere"),
         );
     }
@@ -163,8 +177,7 @@ impl<'s> Lexer<'s> {
             Err(quote) => {
                 doubtful = true;
                 if !self.quote_open {
-                    // keepalived only logs what it cannot split as a shell does.
-                    self.report_quote(quote, diagnostics, Class::Silent);
+                    self.report_quote(quote, diagnostics);
                 }
             }
         }

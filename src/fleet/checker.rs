@@ -334,6 +334,11 @@ impl Lowering<'_> {
                     Code::FamilyMismatch,
                     format!("{source} `bindto` for an {family} target"),
                 )
+                // keepalived compares it with a `connect_ip` only.
+                .class(match connect_ip.origin.is_written() {
+                    true => Class::General,
+                    false => Class::Silent,
+                })
                 .at(span, format!("this is {source}"))
                 .also(target_span, format!("this is {family}")),
             );

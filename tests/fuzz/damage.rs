@@ -9,7 +9,7 @@ pub(crate) fn damage(text: &mut Vec<u8>, random: &mut Random) {
         0 => text.truncate(at),
         1 => text.insert(at, 0),
         2 => text.insert(at, 0xff),
-        3 => text.insert(at, b"{}\"\\#!$~@(),\n\r\t "[random.below(17)]),
+        3 => text.insert(at, b"{}\"\\#!$~@(),\n\r\t "[random.below(16)]),
         4 if at < text.len() => text[at] = random.next() as u8,
         5 if at < text.len() => drop(text.remove(at)),
         6 => {

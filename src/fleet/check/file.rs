@@ -1,7 +1,7 @@
 //! `FILE_CHECK`: follows a `track_file`.
 
-use crate::conf::Directive;
 use crate::conf::blocks::BlockKind;
+use crate::conf::{Class, Directive};
 use crate::fleet::checker::Common;
 use crate::fleet::effective::{FileCheck, Level, Setting};
 use crate::fleet::lower::Lowering;
@@ -55,7 +55,7 @@ impl Lowering<'_> {
 
     /// `weight N [reverse|noreverse]`
     fn file_weight(&mut self, child: Directive<'_>) -> Option<(Setting<i64>, Setting<bool>)> {
-        let span = self.reader.argument(child, "a number")?;
+        let span = self.reader.argument_as(child, "a number", Class::General)?;
         self.reader.ignored_after(child, 2);
         let weight = self.reader.signed_at(span, -WEIGHT_MAX, WEIGHT_MAX);
         let reverse = match child.arguments().get(1) {

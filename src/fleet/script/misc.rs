@@ -84,7 +84,7 @@ impl Lowering<'_> {
         match self.reader.bytes(child.keyword()) {
             b"misc_path" => {
                 let command = self.command(child);
-                common.is_doubtful |= command.is_none();
+                common.is_doubtful |= command.is_none() && !child.arguments().is_empty();
                 if let Some((command, span)) = command {
                     block.command = Some((command, span, header));
                 }
