@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ringprobe::conf::Problems;
 use ringprobe::fleet::effective::{
     Check, Checker, Effective, Family, ForwardingMethod, HttpProtocol, Level, Origin, RealServer,
     VirtualServer,
@@ -403,4 +404,60 @@ fn group(name: &str, group: &ringprobe::fleet::effective::GroupMembers) -> Strin
     }
     let [v4, v6] = families.map(yes);
     format!("GROUP {name}, IPv4 = {v4}, IPv6 = {v6} : {}", parts.join("; "))
+}
+
+/// Lines that keepalived complains about, and that are not complained about here.
+fn lines_missed(name: &str) -> Vec<u32> {
+    let path = corpus().join(format!("{name}.recorded.txt"));
+    let text = fs::read_to_string(path).expect("a file of this repository");
+    let said = text.split("## Recorded: ").nth(1).expect("it has what is said");
+    let lines = said.split("Line ").skip(1).filter_map(|rest| rest.split(')').next()?.parse().ok());
+    let analysis = analysis(name);
+    let problems = Problems::new(analysis.diagnostics, &analysis.sources);
+    let found: BTreeSet<u32> = problems
+        .iter()
+        .flat_map(|problem| problem.primary.iter().chain(problem.further()))
+        .map(|excerpt| excerpt.line)
+        .collect();
+    lines.collect::<BTreeSet<u32>>().difference(&found).copied().collect()
+}
+
+#[test]
+fn what_is_wrong_is_said_where_keepalived_says_it() {
+    // Lines where it complains of nothing but that it is in another block than was meant, and closing braces
+    // where here the header is named.
+    let consequences: [(&str, &[u32]); 8] = [
+        ("i01-unknown-keyword", &[17, 19, 20]),
+        ("i02-missing-open-brace", &[11, 14, 15, 16, 17]),
+        ("i03-missing-close-brace", &[]),
+        ("i04-bad-address", &[27, 31]),
+        ("i05-bad-port", &[]),
+        ("i07-unterminated-quote", &[]),
+        ("i10-misplaced-checker", &[3, 4, 6, 7, 15, 16, 19, 20, 21, 22, 23, 24, 25, 26]),
+        ("i11-include-missing", &[]),
+    ];
+    for (name, lines) in consequences {
+        assert_eq!(lines_missed(name), lines, "{name}");
+    }
+}
+
+#[test]
+fn a_file_with_errors_is_understood_as_far_as_keepalived_understands_it() {
+    is_the_same("i02-missing-open-brace");
+    // Without a port, the port of the service, as in files without errors.
+    differs_in("i05-bad-port", &[("Dest=[127.0.20.54]:80", "Dest=[127.0.20.54]:0")]);
+    // The server whose brace is missing before it is not lost.
+    let (found, recorded) = differences("i03-missing-close-brace");
+    assert_eq!(recorded, [] as [&str; 0]);
+    assert!(found.iter().all(|line| line.contains("127.0.20.32")), "{found:#?}");
+}
+
+/// keepalived keeps it, without an address: it never runs, and its server stays up for ever.
+#[test]
+fn a_checker_with_a_bad_connect_ip_is_no_checker() {
+    let (found, recorded) = differences("i04-bad-address");
+    assert_eq!(found, [] as [&str; 0]);
+    // The other one is a checker of a real server that was refused, printed from freed memory.
+    assert_eq!(recorded.len(), 2, "{recorded:#?}");
+    assert!(recorded.iter().any(|line| line.contains("Bind to=[::1]:0")), "{recorded:#?}");
 }

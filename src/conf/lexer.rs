@@ -112,6 +112,14 @@ impl<'s> Lexer<'s> {
         })
     }
 
+    /// The line after this one, once [`Lexer::at_open`] looked at it; `None` where there is none or where
+    /// something is left of this one.
+    pub fn next_line(&self) -> Option<Span> {
+        let rest = &self.text[self.pos..self.content_end];
+        let line = self.peeked.filter(|_| rest.iter().all(|byte| is_blank(*byte)))?;
+        Some(Span::new(line.file, line.start as usize, line.end as usize))
+    }
+
     fn brace(&mut self) -> Span {
         self.pos += 1;
         Span::new(self.file, self.pos - 1, self.pos)

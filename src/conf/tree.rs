@@ -212,13 +212,13 @@ impl<'s> Parser<'s> {
             }
         }
         if kind.is_some() && !is_open {
-            diagnostics.push(
-                Diagnostic::new(
-                    Code::MissingOpenBrace,
-                    format!("missing `{{` after `{}`", self.sources.text(header)),
-                )
-                .at(header, "this opens a block"),
-            );
+            let message = format!("missing `{{` after `{}`", self.sources.text(header));
+            let found =
+                Diagnostic::new(Code::MissingOpenBrace, message).at(header, "this opens a block");
+            diagnostics.push(match self.lexer.next_line() {
+                Some(line) => found.also(line, "this is taken for the first line in it"),
+                None => found,
+            });
         }
         let index = tree.nodes.len() as u32;
         let has_block = kind.is_some() || is_open;

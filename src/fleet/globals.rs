@@ -118,8 +118,8 @@ impl Lowering<'_> {
         effective.bfd_instances = std::mem::take(&mut self.named.bfd);
         let globals = &effective.globals;
         let alert = match (globals.smtp_alert_checker.value, globals.smtp_alert.value) {
-            (Some(is_on), _) => Some(globals.smtp_alert_checker.clone().map(|_| is_on)),
-            (None, Some(is_on)) => Some(globals.smtp_alert.clone().map(|_| is_on)),
+            (Some(is_on), _) => Some(globals.smtp_alert_checker.map(|_| is_on)),
+            (None, Some(is_on)) => Some(globals.smtp_alert.map(|_| is_on)),
             (None, None) => None,
         };
         let default_user = globals.script_user.clone();

@@ -83,7 +83,7 @@ pub(super) fn command_text(command: &ScriptCommand) -> String {
     match command {
         ScriptCommand::Shell(text) => String::from_utf8_lossy(text).into_owned(),
         ScriptCommand::Argv(words) => {
-            let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            let words: Vec<String> = words.iter().map(quoted).collect();
             words.join(" ")
         }
     }

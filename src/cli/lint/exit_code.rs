@@ -44,7 +44,8 @@ mod tests {
             (&[General, Fatal], 5),
             (&[Security, General], 6),
             (&[General, Include], 6),
-            (&[Security, Parameter, Include, General], 2),
+            (&[Security, Parameter, General], 2),
+            (&[Security, Parameter, Include, General], 6),
         ] {
             assert_eq!(keepalived(classes.iter().copied()), code, "{classes:?}");
         }

@@ -41,7 +41,6 @@ fn words_quotes_comments_and_braces() {
         ("a \"\" b", "(a||b)"),
         ("a 'b c'", "(a|'b|c')"),
         ("a # \"unbalanced", "(a)"),
-        ("protocol TCP \\", "(protocol|TCP|\\)"),
         ("a { b } c", "(a){(b)}(c)"),
         ("a{b}c", "(a){(b)}(c)"),
         ("a \"{\" }", "(a|{)}"),
@@ -56,6 +55,17 @@ fn words_quotes_comments_and_braces() {
         ("caf\u{e9} \u{1f600}", "(caf\u{e9}|\u{1f600})"),
     ] {
         assert_eq!(lex(text.as_bytes()), (segments.to_owned(), vec![]), "{text:?}");
+    }
+}
+
+#[test]
+fn lines_are_not_continued() {
+    for (text, segments, codes) in [
+        ("protocol TCP \\", "(protocol|TCP|\\)?", &["E048"][..]),
+        ("protocol TCP\\\na", "(protocol|TCP\\)?(a)", &["E048"]),
+        ("misc_path /x\\\\", "(misc_path|/x\\\\)", &[]),
+    ] {
+        assert_eq!(lex(text.as_bytes()), (segments.to_owned(), codes.to_vec()), "{text:?}");
     }
 }
 

@@ -194,7 +194,7 @@ mod tests {
                 // Latin-1, so that every byte is one character.
                 let text =
                     |argument: &[u8]| argument.iter().map(|byte| char::from(*byte)).collect();
-                Ok(arguments.iter().map(|argument| text(argument)).collect())
+                Ok(arguments.iter().map(text).collect())
             }
             ScriptCommand::Shell(text) => panic!("for the shell: {text:?}"),
         }

@@ -255,7 +255,7 @@ pub(super) fn user_name(user: &UserName) -> String {
 /// The arguments; for a shell one text.
 pub(super) fn command(command: &ScriptCommand) -> String {
     match command {
-        ScriptCommand::Argv(words) => list(words.iter().map(|word| bytes(word))),
+        ScriptCommand::Argv(words) => list(words.iter().map(bytes)),
         ScriptCommand::Shell(command) => bytes(command),
     }
 }
