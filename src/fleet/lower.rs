@@ -123,7 +123,9 @@ impl<'s> Lowering<'s> {
             self.fleet.not_probed.insert(keyword, count);
         }
         let errors = self.reader.diagnostics.count(Severity::Error);
-        if self.fleet.checkers.is_empty() && errors == 0 {
+        // Who reads everything is told what is not probed, and that is all there is to say of it.
+        let has_checkers = self.effective.as_ref().is_some_and(Effective::has_checkers);
+        if self.fleet.checkers.is_empty() && errors == 0 && !has_checkers {
             self.reader.report(Diagnostic::new(
                 Code::NothingToProbe,
                 "the configuration has no checker that can be probed",

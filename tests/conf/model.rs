@@ -491,3 +491,29 @@ fn ipv4_mapped_addresses_are_ipv4() {
     assert_eq!(bindto, Some("127.0.0.9".parse().expect("an address")));
     assert_eq!(fleet.virtual_server_label(VirtualServerId(0)).to_string(), "127.0.10.1:80/tcp");
 }
+
+/// keepalived takes a first label of one letter for an empty one.
+#[test]
+fn names_with_labels_of_one_letter_are_names() {
+    let fleet = tcp("real_server 10.0.0.2 53 {
+            DNS_CHECK { name a.root-servers.net }
+            DNS_CHECK { name x }
+        }");
+    let names = [0, 1].map(|checker| match spec(&fleet, checker) {
+        ProbeSpec::Dns(spec) => spec.name.to_string(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(names, ["a.root-servers.net.", "x."]);
+}
+
+/// keepalived makes the quorum 0 then, and the hysteresis wraps.
+#[test]
+fn a_quorum_of_servers_without_weight_is_never_reached() {
+    let fleet = tcp("quorum 1
+        hysteresis 0
+        real_server 10.0.0.2 80 {
+            weight 0
+            TCP_CHECK { }
+        }");
+    assert_eq!((fleet.virtual_servers[0].quorum, fleet.virtual_servers[0].hysteresis), (1, 0));
+}

@@ -39,3 +39,11 @@ pub struct Effective {
     /// Blocks that are no business of a health checker, by keyword: the first one and how many.
     pub foreign: BTreeMap<String, (crate::conf::Span, u32)>,
 }
+
+impl Effective {
+    /// Whether anything is checked at all.
+    pub fn has_checkers(&self) -> bool {
+        let mut servers = self.virtual_servers.iter().flat_map(|service| &service.real_servers);
+        servers.any(|server| !server.checkers.is_empty())
+    }
+}
