@@ -8,7 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use ringprobe::fleet::{LoadOptions, TargetList, load};
+use ringprobe::conf::{Problems, Severity};
+use ringprobe::fleet::{LoadOptions, TargetList, analyse, load};
+use ringprobe::lint;
 
 /// Processor time of this process: what others do at the same time does not count.
 fn cpu() -> Duration {
@@ -73,7 +75,7 @@ fn a_large_fleet_is_cheap() {
         ("dns", 20, 1, 400, &|_| DNS.to_owned()),
         ("dns", servers, 1, 400, &|_| DNS.to_owned()),
         ("one script", 20, 1, 400, &|_| script("")),
-        ("scripts", 20, servers, 650, &|server| script(&format!(" {server}"))),
+        ("scripts", 20, servers, 550, &|server| script(&format!(" {server}"))),
     ];
     for (name, per_service, specs, bar, checker) in cases {
         let path = directory.path().join(format!("{name}.{per_service}.conf"));
@@ -97,6 +99,7 @@ fn a_large_fleet_is_cheap() {
         assert!(took < Duration::from_secs(1) * (servers / 50_000).max(1), "{took:?}");
     }
     repeated(directory.path(), servers);
+    a_known_shape(directory.path());
     lists(directory.path(), servers);
 }
 
@@ -126,6 +129,64 @@ fn repeated(directory: &Path, servers: u32) {
     assert_eq!(made, u64::from(servers / 10_000 * 10_000));
     assert!(made == 0 || peak <= 700, "{peak} B of memory for each real server");
     assert!(took < Duration::from_secs(3) * (servers / 50_000).max(1), "{took:?}");
+}
+
+/// A fleet of the size of a known one, with checkers of several types: for a sweep, and for a linter.
+fn a_known_shape(directory: &Path) {
+    const SERVICES: u32 = 2_277;
+    const SERVERS: u32 = 37_205;
+    const CHECKERS: [&str; 4] = [
+        "TCP_CHECK {\n            connect_timeout 3\n        }",
+        "HTTP_GET {\n            url {\n                path /status\n                status_code 200\n            }\n        }",
+        DNS,
+        "SMTP_CHECK {\n        }",
+    ];
+    let path = directory.join("shape.conf");
+    let mut file = BufWriter::new(fs::File::create(&path).expect("a temporary file"));
+    let mut server = 0_u32;
+    for service in 0..SERVICES {
+        let [_, _, c, d] = service.to_be_bytes();
+        writeln!(
+            file,
+            "virtual_server 192.168.{c}.{d} 80 {{\n    protocol TCP\n    lvs_sched wlc\n    lvs_method NAT\n    delay_loop 10"
+        )
+        .expect("written");
+        let last = (u64::from(service + 1) * u64::from(SERVERS) / u64::from(SERVICES)) as u32;
+        while server < last {
+            let [_, b, c, d] = server.to_be_bytes();
+            let checker = CHECKERS[server as usize % CHECKERS.len()];
+            writeln!(file, "    real_server 10.{b}.{c}.{d} 80 {{\n        {checker}\n    }}")
+                .expect("written");
+            server += 1;
+        }
+        writeln!(file, "}}").expect("written");
+    }
+    file.flush().expect("written");
+    let start = cpu();
+    let loaded = load(&path, &LoadOptions::default()).expect("valid");
+    let loading = cpu() - start;
+    assert_eq!(loaded.fleet.real_servers.len(), SERVERS as usize);
+    assert_eq!(loaded.fleet.virtual_servers.len(), SERVICES as usize);
+    drop(loaded);
+    let start = cpu();
+    let mut analysis = analyse(&path, &LoadOptions::default()).expect("valid");
+    lint::check(&analysis.effective, &mut analysis.diagnostics);
+    let problems = Problems::new(analysis.diagnostics, &analysis.sources);
+    let linting = cpu() - start;
+    println!(
+        "{SERVERS} real servers in {SERVICES} services: {loading:?}; with everything and linted: {linting:?}, {} warnings",
+        problems.count(Severity::Warning)
+    );
+    let checkers: usize = analysis
+        .effective
+        .virtual_servers
+        .iter()
+        .flat_map(|service| &service.real_servers)
+        .map(|server| server.checkers.len())
+        .sum();
+    assert_eq!(checkers, SERVERS as usize);
+    assert!(loading < Duration::from_secs(1), "{loading:?}");
+    assert!(linting < Duration::from_secs(5), "{linting:?}");
 }
 
 /// Networks and lines, and that memory does not grow with them.
