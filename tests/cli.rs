@@ -463,3 +463,31 @@ fn the_demo_is_as_the_fleet_was_built() {
     assert!(summary.starts_with("FAILED: 10,000 probed in "), "{summary}");
     assert!(summary.ends_with("All 10,000 verdicts are as the fleet was built.\n"), "{summary}");
 }
+
+/// Nothing listens there, so every probe is refused at once: what counts is how many there are.
+#[test]
+fn a_sweep_reads_includes_repetitions_and_conditions() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("keepalived.conf");
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text);
+    write("servers.inc", "~SEQ(I, 1, 3) real_server 127.91.7.${I} 9 { TCP_CHECK { } }\n")
+        .expect("room");
+    write(
+        "keepalived.conf",
+        "$PORT=9\nvirtual_server 127.91.0.1 9 {\n protocol TCP\n lvs_sched rr\n lvs_method NAT\n \
+         include servers.inc\n @here real_server 127.91.7.10 $PORT\n @here { TCP_CHECK { } }\n}\n",
+    )
+    .expect("room");
+    let path = path.display().to_string();
+    for (id, count) in [("here", 4), ("there", 3)] {
+        let output =
+            run(&["sweep", "-f", &path, "-o", "ndjson", "--retries", "0", "--config-id", id]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        let probes =
+            text(&output.stdout).lines().filter(|line| line.contains("\"type\":\"probe\""));
+        assert_eq!(probes.count(), count, "{id}: {}", text(&output.stderr));
+    }
+    let output = run(&["sweep", "--demo", "--config-id", "here"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("only with -f"), "{}", text(&output.stderr));
+}

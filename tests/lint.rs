@@ -163,3 +163,37 @@ fn a_dump_is_records_and_its_problems_stand_on_standard_error() {
     assert!(text(&output.stdout).starts_with(r#"{"type":"globals","#));
     assert!(text(&output.stderr).contains("warning[W031]"));
 }
+
+#[test]
+fn lines_of_another_host_are_left_out() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("hosts.conf").display().to_string();
+    let lines = "@one protocol TCP\n@two protocol UDP\n";
+    fs::write(&path, CLEAN.replace("    protocol TCP\n", lines)).expect("room");
+    for (id, protocol) in [("one", "tcp"), ("two", "udp")] {
+        let output = lint(&["--dump", "--config-id", id, &path]);
+        assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+        let service = text(&output.stdout)
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+            .find(|record| record["type"] == "virtual_server")
+            .expect("a virtual server");
+        assert!(service.to_string().to_lowercase().contains(protocol), "{service}");
+    }
+}
+
+#[test]
+fn scripts_of_another_machine_need_not_be_here() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("scripts.conf").display().to_string();
+    let script = "MISC_CHECK {\n misc_path /no/such/script\n user no-such-user\n }";
+    fs::write(&path, CLEAN.replace("TCP_CHECK {\n        }", script)).expect("room");
+    let output = lint(&[&path]);
+    assert_eq!(output.status.code(), Some(2), "{}", text_of(&output));
+    let output = lint(&["--no-scripts", &path]);
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+}
+
+fn text_of(output: &Output) -> String {
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
+}

@@ -1,5 +1,6 @@
 //! The command line: flags as typed, what they ask for, the exit code.
 
+mod language;
 mod lint;
 mod process;
 mod respond;

@@ -128,11 +128,11 @@ fn open(args: &LintArgs) -> Result<Output, SinkError> {
 }
 
 fn read(file: &Path, args: &LintArgs) -> Result<Analysis, Rejected> {
-    let options = LoadOptions {
-        config_id: args.config_id.clone(),
-        all_config: args.all_config,
+    let options = args.language.apply(LoadOptions {
+        no_scripts: args.no_scripts,
+        script_user: args.script_user.clone(),
         ..LoadOptions::default()
-    };
+    });
     if file.as_os_str() != "-" {
         return analyse(file, &options);
     }

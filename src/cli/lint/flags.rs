@@ -6,7 +6,9 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
+use crate::cli::language::LanguageArgs;
 use crate::conf::Code;
+use crate::fleet::UserName;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,12 +62,15 @@ pub(crate) struct LintArgs {
     #[arg(long, help_heading = "Instead of problems")]
     pub(crate) flatten: bool,
 
-    /// What lines that begin with @ are compared with [default: the host name up to its first dot]
-    #[arg(long, value_name = "ID", help_heading = "Reading")]
-    pub(crate) config_id: Option<String>,
-    /// Every check of includes is an error, as with keepalived --all-config
-    #[arg(long, help_heading = "Reading")]
-    pub(crate) all_config: bool,
+    #[command(flatten)]
+    pub(crate) language: LanguageArgs,
+    /// Leave scripts unlooked at: their users and files may be on another machine
+    #[arg(long, help_heading = "Configuration")]
+    pub(crate) no_scripts: bool,
+    /// Whom scripts run as where neither their checker nor script_user says so
+    /// [default: keepalived_script]
+    #[arg(long, value_name = "USER[:GROUP]", help_heading = "Configuration")]
+    pub(crate) script_user: Option<UserName>,
 
     /// Form of the result
     #[arg(

@@ -10,6 +10,7 @@ use hickory_proto::rr::{Name, RecordType};
 
 use super::scripts::ScriptArgs;
 use super::value;
+use crate::cli::language::LanguageArgs;
 use crate::fleet::{Connection, DnsRequire, DnsSpec, Handshake, ProbeSpec, TcpSpec};
 use crate::shard::WINDOW_MAX;
 use crate::sweep::{ListSpecs, Part};
@@ -172,6 +173,9 @@ pub(crate) struct SweepArgs {
     pub(crate) seed: Option<u64>,
 
     #[command(flatten)]
+    pub(crate) language: LanguageArgs,
+
+    #[command(flatten)]
     pub(crate) scripts: ScriptArgs,
 
     /// Form of the result
@@ -269,6 +273,11 @@ impl SweepArgs {
             if is_given && self.targets.is_none() {
                 return conflict(&format!("{flag} has a meaning only with --targets"));
             }
+        }
+        if self.language.is_given() && self.use_file.is_none() {
+            return conflict(
+                "--config-id, --all-config and --random-seed have a meaning only with -f",
+            );
         }
         if self.check == Some(Check::Tcp) {
             for (is_given, flag) in [

@@ -45,13 +45,13 @@ pub(crate) fn fleet_of_text(
 }
 
 fn options(args: &SweepArgs) -> LoadOptions {
-    LoadOptions {
+    args.language.apply(LoadOptions {
         dns_require: args.dns_require(),
         handshake: args.handshake(),
         script_user: args.scripts.script_user.clone(),
         no_scripts: args.scripts.no_scripts,
         ..LoadOptions::default()
-    }
+    })
 }
 
 fn judged(

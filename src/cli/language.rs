@@ -1,0 +1,39 @@
+//! Flags of every subcommand that reads a keepalived.conf: what its language depends on beside its text.
+
+use clap::Args;
+
+use crate::fleet::LoadOptions;
+
+/// How a configuration is read.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct LanguageArgs {
+    /// Whose conditional lines (@ID) of the configuration are read [default: the host name up to its
+    /// first dot]
+    #[arg(long, value_name = "ID", help_heading = "Configuration")]
+    pub(crate) config_id: Option<String>,
+    /// An include that finds nothing, or what cannot be read, is always an error, as with
+    /// keepalived --all-config
+    #[arg(long, help_heading = "Configuration")]
+    pub(crate) all_config: bool,
+    /// Seed of ${_RANDOM}, so that two readings take the same numbers [default: the configuration's
+    /// random_seed, else other numbers each time]
+    #[arg(long, value_name = "N", help_heading = "Configuration")]
+    pub(crate) random_seed: Option<u64>,
+}
+
+impl LanguageArgs {
+    /// The same options with what these flags say.
+    pub(crate) fn apply(&self, options: LoadOptions) -> LoadOptions {
+        LoadOptions {
+            config_id: self.config_id.clone(),
+            all_config: self.all_config,
+            random_seed: self.random_seed,
+            ..options
+        }
+    }
+
+    /// Whether one of them is given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.config_id.is_some() || self.all_config || self.random_seed.is_some()
+    }
+}
