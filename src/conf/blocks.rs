@@ -52,6 +52,7 @@ pub enum BlockKind {
 pub const ROOT_OPAQUE: &[&str] = &[
     "garp_group",
     "interface_up_down_delays",
+    "linkbeat_interfaces",
     "static_ipaddress",
     "static_routes",
     "static_rules",

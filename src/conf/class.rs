@@ -57,19 +57,16 @@ impl Code {
             // It has no limits of its own, and hangs or runs out of memory.
             Code::NestedTooDeep
             | Code::TooManyFiles
-            | Code::IncludeCycle
-            | Code::ParameterCycle
             | Code::ExpansionTooDeep
             | Code::TooManyLines => Class::Silent,
             // It leaves the text as it is, which may or may not be noticed later.
             Code::ExpansionTooLong
-            | Code::MultiLineUse
             | Code::RegexOffsets
             | Code::OpenDefinition
             | Code::ConditionalDefinition => Class::Silent,
             Code::IncludeUnreadable | Code::IncludeMissing => Class::Include,
-            // It probes port 0, takes any bytes, and leaves scopes to the kernel.
-            Code::NoPort | Code::LinkLocal | Code::NotUtf8 => Class::Silent,
+            // It probes port 0, and takes any bytes.
+            Code::NoPort | Code::NotUtf8 => Class::Silent,
             // Only logged: the virtual server is dropped.
             Code::UnknownGroup => Class::Silent,
             Code::MissingArgument => Class::Parameter,
@@ -89,7 +86,7 @@ impl Code {
             | Code::UnknownScheduler
             | Code::Deprecated
             | Code::Repeated
-            | Code::ReversedRandom => Class::General,
+            | Code::ReplyLengths => Class::General,
             _ if self.severity() == Severity::Error => Class::General,
             _ => Class::Silent,
         }
@@ -104,8 +101,12 @@ const SELF_CHECKING: &[&[u8]] = &[
     b"helo_name",
     b"http_protocol",
     b"key",
+    b"lvs_sync_daemon",
+    b"lvs_timeouts",
+    b"notification_email_from",
     b"password",
     b"payload",
+    b"router_id",
     b"script_user",
     b"snmp_name",
     b"user",

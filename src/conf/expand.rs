@@ -45,7 +45,7 @@ const INCLUDES_MAX: usize = 32;
 /// Parameters and repetitions in one another.
 const EXPANSIONS_MAX: usize = 64;
 /// Lines that parameters and repetitions may make, and turns of repetitions.
-const LINES_MAX: u64 = 10_000_000;
+const LINES_MAX: u64 = 3_000_000;
 /// Bytes of such lines, of values that parameters bring in, and of included files.
 const BYTES_MAX: u64 = 1 << 30;
 

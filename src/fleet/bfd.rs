@@ -1,5 +1,7 @@
 //! `bfd_instance`: its name, which a BFD_CHECK follows. What is in its block is keepalived's matter.
 
+use std::sync::Arc;
+
 use super::lower::Lowering;
 use crate::conf::{Code, Diagnostic, Directive};
 
@@ -18,7 +20,11 @@ impl Lowering<'_> {
                     .at(header, "this one is ignored")
                     .also(*first, "first defined here"),
             ),
-            None => drop(self.named.bfd.insert(name, header)),
+            None => {
+                let block = self.verbatim(directive);
+                self.named.bfd_blocks.insert(Arc::clone(&name), block);
+                self.named.bfd.insert(name, header);
+            }
         }
     }
 }

@@ -155,7 +155,11 @@ impl Lowering<'_> {
             checkers.push(effective::Checker {
                 header: directive.keyword(),
                 timers: defaults.map(|defaults| settings.timers(defaults)),
-                alpha: settings.alpha(),
+                // What a file says is known at once.
+                alpha: match check {
+                    Check::File(_) => Setting::default(),
+                    _ => settings.alpha(),
+                },
                 log_all_failures: common.log_all_failures,
                 network,
                 check,

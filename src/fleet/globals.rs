@@ -1,6 +1,6 @@
 //! `global_defs`: what changes what checkers do; the rest is checked and not kept.
 
-use super::effective::{Check, Level, Setting, VirtualServer};
+use super::effective::{Check, Level, Setting, Verbatim, VirtualServer};
 use super::lower::Lowering;
 use crate::conf::blocks::BlockKind;
 use crate::conf::{Code, Diagnostic, Directive, Span};
@@ -14,10 +14,29 @@ impl Lowering<'_> {
         for child in directive.children() {
             if self.reader.bytes(child.keyword()) == b"notification_email" {
                 self.reader.ignored_after(child, 0);
-            } else if !self.value(child, BlockKind::GlobalDefs) {
+                self.keep_global(child);
+            } else if self.value(child, BlockKind::GlobalDefs) {
+                self.keep_global(child);
+            } else {
                 self.global_option(child);
             }
         }
+    }
+
+    /// Keeps a keyword that no code here acts on.
+    fn keep_global(&mut self, child: Directive<'_>) {
+        if self.effective.is_some() && !child.is_doubtful() {
+            let verbatim = self.verbatim(child);
+            self.globals.others.push(verbatim);
+        }
+    }
+
+    /// A directive with all that is in it, as it is written.
+    pub(super) fn verbatim(&self, directive: Directive<'_>) -> Verbatim {
+        let words = directive.words().iter().map(|word| self.reader.bytes(*word).into());
+        let block =
+            directive.block().map(|block| block.map(|child| self.verbatim(child)).collect());
+        Verbatim { words: words.collect(), block }
     }
 
     fn global_option(&mut self, child: Directive<'_>) {
@@ -115,7 +134,7 @@ impl Lowering<'_> {
         effective.globals = self.globals.clone();
         effective.ssl = self.named.ssl.take().map(|(_, ssl)| ssl).unwrap_or_default();
         effective.track_files = std::mem::take(&mut self.named.track_files);
-        effective.bfd_instances = std::mem::take(&mut self.named.bfd);
+        effective.bfd_instances = std::mem::take(&mut self.named.bfd_blocks);
         let globals = &effective.globals;
         let alert = match (globals.smtp_alert_checker.value, globals.smtp_alert.value) {
             (Some(is_on), _) => Some(globals.smtp_alert_checker.map(|_| is_on)),

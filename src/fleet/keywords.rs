@@ -36,7 +36,6 @@ const U32: u64 = u32::MAX as u64;
 const ROOT: &[(&str, Shape)] = &[
     ("child_wait_time", Timer(0, MICROS_MAX)),
     ("instance", Text),
-    ("linkbeat_interfaces", Any),
     ("net_namespace", Text),
     ("net_namespace_ipvs", OptionalText),
     ("use_pid_dir", Flag),

@@ -91,7 +91,14 @@ impl<'s> Lowering<'s> {
                 self.foreign(keyword, directive.keyword());
                 self.skip(directive);
             }
-            _ => drop(self.value(directive, BlockKind::Root)),
+            _ => {
+                let is_known = known(BlockKind::Root).any(|known| known.as_bytes() == keyword);
+                self.value(directive, BlockKind::Root);
+                if is_known && self.effective.is_some() && !directive.is_doubtful() {
+                    let verbatim = self.verbatim(directive);
+                    self.effective.iter_mut().for_each(|all| all.top_level.push(verbatim.clone()));
+                }
+            }
         }
     }
 

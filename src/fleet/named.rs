@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::effective::{Ssl, TrackFile};
+use super::effective::{Ssl, TrackFile, Verbatim};
 use super::keywords::nearest;
 use super::lower::Lowering;
 use crate::conf::{Code, Diagnostic, Span};
@@ -19,6 +19,8 @@ pub(super) struct Named {
     pub(super) track_files: BTreeMap<Arc<str>, TrackFile>,
     /// Of two with the same name the first; where it is.
     pub(super) bfd: BTreeMap<Arc<str>, Span>,
+    /// The same, as they are written.
+    pub(super) bfd_blocks: BTreeMap<Arc<str>, Verbatim>,
     /// Names that nothing had when a checker wanted them.
     unknown: Vec<(Kind, Arc<str>, Span)>,
     /// The sessions that checkers of `follower` follow.

@@ -1,6 +1,6 @@
 //! What a virtual server needs all of its block for: duplicates, defaults that keepalived fills in, quorum.
 
-use super::effective::{Level, Origin, Setting};
+use super::effective::{Family, ForwardingMethod, Level, Origin, Setting};
 use super::lower::Lowering;
 use super::model::{Protocol, RealServer, Service};
 use super::virtual_server::{Draft, PERSISTENCE_TIMEOUT_DEFAULT};
@@ -84,6 +84,37 @@ impl Lowering<'_> {
                 None => false,
             }
         });
+    }
+
+    /// A sorry server takes the place of the real servers, so it is of their family and on their port.
+    pub(super) fn check_sorry_server(&mut self, vs: &mut Draft) {
+        let Some((address, span)) = vs.sorry_server else { return };
+        let method = vs.sorry_method.unwrap_or(vs.model.method.value);
+        let family = Family::of(address.ip());
+        if let Some((known, says)) = vs.family
+            && known != family
+            && !matches!(method, ForwardingMethod::Tun(_))
+        {
+            vs.sorry_server = None;
+            self.reader.report(
+                Diagnostic::new(
+                    Code::FamilyMismatch,
+                    format!("{family} sorry server in an {known} virtual server"),
+                )
+                .at(span, format!("this is {family}"))
+                .also(says, format!("this says {known}")),
+            );
+            return;
+        }
+        let port = vs.port();
+        if method != ForwardingMethod::Nat && port != 0 && address.port() != port {
+            let message = format!("without NAT port {} cannot be reached", address.port());
+            self.reader.report(
+                Diagnostic::new(Code::PortNotTranslated, message)
+                    .at(span, format!("keepalived takes port {port}"))
+                    .also(vs.header, "the port of the virtual server"),
+            );
+        }
     }
 
     /// Warns of what keepalived fills in or takes back.

@@ -218,10 +218,10 @@ impl<'s> Reader<'s> {
     }
 
     /// A numeric address; an IPv4-mapped one is the IPv4 address it stands for. keepalived ignores what
-    /// follows `/`, so that is a warning only.
+    /// follows `/` or `-`, so that is a warning only.
     pub(super) fn address(&mut self, span: Span) -> Option<IpAddr> {
         let bytes = self.bytes(span);
-        let slash = memchr::memchr(b'/', bytes).unwrap_or(bytes.len());
+        let slash = memchr::memchr2(b'/', b'-', bytes).unwrap_or(bytes.len());
         let address =
             std::str::from_utf8(&bytes[..slash]).ok().and_then(|text| text.parse::<IpAddr>().ok());
         match address {

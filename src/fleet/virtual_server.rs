@@ -155,6 +155,7 @@ impl Lowering<'_> {
         });
         let mut effective = None;
         if is_kept {
+            self.check_sorry_server(&mut vs);
             self.check_service(&mut vs);
             let (quorum, hysteresis) = self.quorum(first_server, &mut vs);
             let protocol = self.protocol(&mut vs);
@@ -187,8 +188,11 @@ impl Lowering<'_> {
         model.alpha = settings.alpha();
         model.family = vs.family.map(|(family, _)| family);
         model.real_servers = servers.into_iter().flatten().collect();
-        if let Some((address, span)) = vs.sorry_server {
+        if let Some((mut address, span)) = vs.sorry_server {
             let method = vs.sorry_method.unwrap_or(model.method.value);
+            if method != effective::ForwardingMethod::Nat && vs.port() != 0 {
+                address.set_port(vs.port());
+            }
             let same = model.real_servers.iter().find(|server| server.address == address);
             // keepalived lets the real server of the same address decide.
             let inhibit = same.map_or(vs.sorry_inhibit, |server| server.inhibit_on_failure.value);

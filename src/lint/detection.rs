@@ -15,9 +15,9 @@
 //! | FTP_CHECK | 3 x connect_timeout: connection, greeting, reply to QUIT; 2 more with a login |
 //! | MISC_CHECK | misc_timeout, and 2 s from SIGTERM to SIGKILL |
 //!
-//! HTTP_GET and SSL_GET ask for one url at each probe, so that a page that breaks just after its turn has to
-//! wait for all others: `urls x delay_loop + (urls - 1) x attempt` instead of `delay_loop`. (keepalived's
-//! HTTP_GET waits anew at every read, so a server that sends a byte now and then is never found there.)
+//! HTTP_GET and SSL_GET ask for one url at each probe, and a dead server fails whichever it is. (A single page
+//! that breaks waits for its turn. keepalived's HTTP_GET waits anew at every read, so a server that sends a
+//! byte now and then is never found there.)
 //! Runs of a script are `delay_before_retry` apart from start to start, or follow each other at once where a
 //! run takes longer.
 //!
@@ -81,7 +81,7 @@ fn worst(checker: &Checker) -> (Option<Duration>, String) {
             return (None, "silence passes without require_reply".to_owned());
         }
         Check::Misc(misc) => return worst_of_script(timers, misc.timeout.value),
-        Check::Http(http) => return worst_of_urls(timers, connect_timeout, http.urls.len()),
+        Check::Http(_) => 3,
         Check::Smtp(_) => 4,
         Check::Ftp(ftp) if ftp.user.value.is_some() => 5,
         Check::Ftp(_) => 3,
@@ -106,25 +106,6 @@ fn failing(timers: &Timers, attempt: Duration) -> (Duration, String) {
     (attempts.saturating_add(times(pause, retry)), how)
 }
 
-fn worst_of_urls(
-    timers: &Timers,
-    connect_timeout: Duration,
-    urls: usize,
-) -> (Option<Duration>, String) {
-    let attempt = times(connect_timeout, 3);
-    let (failing, how) = failing(timers, attempt);
-    let interval = timers.delay_loop.value;
-    let urls = u32::try_from(urls).unwrap_or(u32::MAX).max(1);
-    let waiting = times(interval, urls).saturating_add(times(attempt, urls - 1));
-    let why = match urls {
-        1 => format!("{} + {how}", seconds(interval)),
-        _ => {
-            format!("{urls} x {} + {} x {} + {how}", seconds(interval), urls - 1, seconds(attempt))
-        }
-    };
-    (Some(waiting.saturating_add(failing)), why)
-}
-
 fn worst_of_script(timers: &Timers, timeout: Duration) -> (Option<Duration>, String) {
     let run = timeout.saturating_add(GRACE);
     let retry = timers.retry.value;
@@ -145,8 +126,8 @@ fn times(time: Duration, count: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::ScriptCommand;
     use crate::fleet::effective::{BfdCheck, FtpCheck, MiscCheck, Setting, SmtpCheck, TcpCheck};
+    use crate::fleet::{LoadOptions, ScriptCommand, analyse_text};
     use crate::lint::testing::{Build, server, service};
 
     fn timed(check: Check, interval: u64, retry: u32, pause: u64) -> (Option<u64>, String) {
@@ -197,13 +178,20 @@ mod tests {
     }
 
     #[test]
-    fn every_url_waits_for_its_turn() {
-        let mut build = Build::default();
-        let server = server(&mut build, 10);
-        let timers = build.tcp(&server).timers.expect("TCP");
-        let (worst, why) = worst_of_urls(&timers, Duration::from_secs(5), 3);
-        assert_eq!(worst, Some(Duration::from_secs(3 * 60 + 2 * 15 + 2 * 15 + 1)));
-        assert_eq!(why, "3 x 60 s + 2 x 15 s + 2 x 15 s + 1 x 1 s");
+    fn a_dead_server_fails_whichever_page_is_asked_for() {
+        let check = |urls| {
+            let text = format!(
+                "virtual_server 10.0.0.1 80 {{\n real_server 10.0.0.2 80 {{\n HTTP_GET {{\n {urls} }}\n }}\n}}\n"
+            );
+            let analysis = analyse_text("x", text.into(), &LoadOptions::default());
+            let effective = analysis.expect("small").effective;
+            let found = detection(&effective);
+            (found[0].worst, found[0].why.clone())
+        };
+        // Connection, first byte, the rest: 5 s each.
+        let expected = (Some(Duration::from_secs(93)), "60 s + 2 x 15 s + 1 x 3 s".to_owned());
+        assert_eq!(check("url { path / }\n"), expected);
+        assert_eq!(check("url { path / }\n url { path /a }\n url { path /b }\n"), expected);
     }
 
     #[test]

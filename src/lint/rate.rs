@@ -3,8 +3,8 @@
 //! Probes count as instantaneous, so each figure is the most that can be asked for:
 //!
 //! - healthy: the sum of `1 / delay_loop`;
-//! - failing: in the interval in which everything fails at once, `retry + 1` attempts within
-//!   `delay_loop + retry x delay_before_retry`;
+//! - failing: while everything is tried again after it was refused at once, an attempt every
+//!   `delay_before_retry`; without such a pause all `retry + 1` attempts in one second;
 //! - down: as healthy, but SMTP_CHECK tries `retry + 1` times in every interval also then, and HTTP_GET and
 //!   SSL_GET ask for the failing url no more often than every `delay_before_retry`.
 //!
@@ -41,12 +41,14 @@ pub fn rate(effective: &Effective) -> Rate {
         }
         let pause = timers.delay_before_retry.value.as_secs_f64();
         let retry = f64::from(timers.retry.value);
-        let failing = (retry + 1.0) / (interval + retry * pause);
+        let average = (retry + 1.0) / (interval + retry * pause);
+        let again = if pause > 0.0 { 1.0 / pause } else { retry + 1.0 };
+        let failing = if retry > 0.0 { again.max(1.0 / interval) } else { 1.0 / interval };
         by.0 += 1.0 / interval;
         rate.healthy += 1.0 / interval;
         rate.failing += failing;
         rate.down += match checker.check {
-            Check::Smtp(_) => failing,
+            Check::Smtp(_) => average,
             Check::Http(_) => 1.0 / interval.max(pause),
             _ => 1.0 / interval,
         };
@@ -74,7 +76,7 @@ mod tests {
         let rate = rate(&build.with(vec![service]));
         let is = |found: f64, expected: f64| (found - expected).abs() < 1e-12;
         assert!(is(rate.healthy, 3.0 / 9.0), "{rate:?}");
-        assert!(is(rate.failing, 3.0 * 2.0 / 10.0), "{rate:?}");
+        assert!(is(rate.failing, 3.0 / 1.0), "{rate:?}");
         assert!(is(rate.down, 2.0 / 9.0 + 2.0 / 10.0), "{rate:?}");
         assert_eq!(rate.by_checker["TCP_CHECK"].1, 2);
     }

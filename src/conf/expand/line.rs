@@ -43,6 +43,25 @@ pub(super) struct Work<'s> {
     pub(super) is_doubtful: bool,
 }
 
+impl<'s> Work<'s> {
+    /// Cuts it in two: it keeps what stands before `at`.
+    fn split_off(&mut self, at: usize) -> Work<'s> {
+        let rest = match &mut self.text {
+            Cow::Borrowed(text) => {
+                let (head, rest) = text.split_at(at);
+                *text = &head[..trimmed_end(head, at)];
+                Cow::Borrowed(rest)
+            }
+            Cow::Owned(text) => {
+                let rest = text.split_off(at);
+                text.truncate(trimmed_end(text, at));
+                Cow::Owned(rest)
+            }
+        };
+        Work { text: rest, start: self.start + at, ..*self }
+    }
+}
+
 impl Work<'_> {
     pub(super) fn made(text: Vec<u8>, made: Made) -> Work<'static> {
         Work {
@@ -138,7 +157,10 @@ impl<'s> Expander<'s> {
             let at = Span::new(file, start + blanks, start + scan.end);
             return self.go_on_defining(&text, at);
         }
-        let is_plain = !scan.has_dollar && !is_special(&text) && matches!(text, Cow::Borrowed(_));
+        let is_plain = !scan.has_dollar
+            && !is_special(&text)
+            && matches!(text, Cow::Borrowed(_))
+            && behind_brace(&text).is_none();
         if is_plain {
             self.ahead.push_back(Line {
                 file,
@@ -206,6 +228,16 @@ impl<'s> Expander<'s> {
                     }
                 }
                 _ => {}
+            }
+            if include::parse(&work.text).is_none()
+                && work.quote.is_none()
+                && work.comment.is_none()
+                && let Some(at) = behind_brace(&work.text)
+            {
+                // What follows a brace is read as a line of its own.
+                let rest = work.split_off(at);
+                self.work(work, diagnostics);
+                return self.work(rest, diagnostics);
             }
             if memchr(b'$', &work.text).is_none() || !self.replace(&mut work, diagnostics) {
                 if let Some((checks, pattern)) = include::parse(&work.text) {
@@ -433,6 +465,44 @@ impl<'s> Expander<'s> {
 }
 
 /// Whether a line without parameters may be one for the macro layer.
+/// Where something of the macro layer begins behind a brace outside quotes; the braces of `${NAME}` are none.
+fn behind_brace(text: &[u8]) -> Option<usize> {
+    // Most lines have no brace but one at their end.
+    let first = memchr2(b'{', b'}', text)?;
+    if first + 1 == text.len() {
+        return None;
+    }
+    let mut quoted = false;
+    let mut pos = 0;
+    while let Some(byte) = text.get(pos) {
+        match byte {
+            b'\\' => pos += 1,
+            b'"' => quoted = !quoted,
+            b'$' if text.get(pos + 1) == Some(&b'{') => {
+                pos += memchr(b'}', &text[pos..]).unwrap_or(1);
+            }
+            b'{' | b'}' if !quoted => {
+                let rest = &text[pos + 1..];
+                let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+                let line = &rest[blanks..];
+                let is_line = match line.first() {
+                    Some(b'@') => true,
+                    Some(b'$') => definition(line).is_some(),
+                    Some(b'~') => repeat::keyword(line).is_some(),
+                    Some(b'i') => include::parse(line).is_some(),
+                    _ => false,
+                };
+                if is_line {
+                    return Some(pos + 1 + blanks);
+                }
+            }
+            _ => {}
+        }
+        pos += 1;
+    }
+    None
+}
+
 fn is_special(text: &[u8]) -> bool {
     match text[0] {
         b'@' | b'~' => true,

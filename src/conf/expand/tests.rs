@@ -218,6 +218,46 @@ fn include(files: &[(&str, &str)], options: &LanguageOptions) -> (String, Vec<&'
 }
 
 #[test]
+fn what_follows_a_brace_is_read_as_a_line() {
+    for (text, lines) in [
+        ("x { $A=3\nweight $A", "1 x { | 2 weight 3"),
+        ("} } $A=3\ny $A", "1 } } | 2 y 3"),
+        ("x { @you weight 3", "1 x {"),
+        ("x { @^you weight 3 }", "1 x { | 1 weight 3 }"),
+        ("} ~SEQ(I, 1, 2) x $I { }", "1 } | 1 x 1 { } | 1 x 2 { }"),
+        ("x { $A=a \\\nb\n$A", "1 x { | 3 a | 3 b"),
+        ("x { include no*", "1 x {"),
+        // Neither in quotes nor in a parameter's braces.
+        ("x \"{ $A=3\"", "1 x \"{ $A=3\""),
+        ("$A=1\nx ${A} @y", "2 x 1 @y"),
+        ("x { y $A { z }", "1 x { y $A { z }"),
+    ] {
+        assert_eq!(expand(text), (lines.to_owned(), vec![]), "{text:?}");
+    }
+}
+
+/// The glob crate panics at such names.
+#[test]
+fn names_of_files_need_not_be_utf_8() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = tempfile::tempdir().expect("a directory for temporary files");
+    let folder = place.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    std::fs::create_dir(&folder).expect("made");
+    for (name, text) in
+        [(&b"a.conf"[..], "a"), (b"b\xff.conf", "b"), (b"\xff", "c"), (b".d.conf", "d")]
+    {
+        std::fs::write(folder.join(std::ffi::OsStr::from_bytes(name)), text).expect("written");
+    }
+    std::fs::write(folder.join("main"), "include *.conf\ninclude .?.conf\n").expect("written");
+    let sources = Sources::default();
+    let path = folder.join("main");
+    let text = std::fs::read(&path).expect("just written");
+    let root = sources.add(Source::of_file(&path, text).expect("small")).expect("the first");
+    let (lines, codes) = read(&sources, &[root], &options());
+    assert_eq!((lines.join(" | "), codes), ("1 a | 1 b | 1 d".to_owned(), vec![]));
+}
+
+#[test]
 fn included_files_are_read_in_their_place() {
     for (files, lines) in [
         (vec![("main", "a\ninclude b\nd"), ("b", "b\nc\n")], "1 a | 1 b | 2 c | 3 d"),

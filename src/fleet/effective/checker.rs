@@ -142,6 +142,19 @@ pub struct DnsCheck {
     pub name: Setting<Name>,
 }
 
+impl DnsCheck {
+    /// The name as a configuration writes it: labels between dots, nothing escaped, which is why a label
+    /// with a dot in it cannot be written.
+    pub fn written_name(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for label in self.name.value.iter() {
+            text.extend_from_slice(label);
+            text.push(b'.');
+        }
+        if text.is_empty() { b".".to_vec() } else { text }
+    }
+}
+
 /// MISC_CHECK.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MiscCheck {

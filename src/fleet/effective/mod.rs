@@ -12,7 +12,7 @@ pub use checker::{
     BfdCheck, Check, Checker, DnsCheck, FileCheck, FtpCheck, HttpCheck, HttpProtocol, MiscCheck,
     Network, PingCheck, Regex, SmtpCheck, StatusCodes, TcpCheck, Timers, TlsCheck, UdpCheck, Url,
 };
-pub use origin::{Level, Origin, Setting};
+pub use origin::{Level, Origin, Setting, Verbatim};
 pub use service::{
     Family, ForwardingMethod, Globals, GroupMember, GroupMembers, Notify, RealServer, SorryServer,
     Ssl, Thresholds, TrackFile, Tunnel, VirtualServer,
@@ -30,8 +30,10 @@ pub struct Effective {
     pub ssl: Ssl,
     /// `track_file` blocks by name.
     pub track_files: BTreeMap<Arc<str>, TrackFile>,
-    /// Names of `bfd_instance` blocks.
-    pub bfd_instances: BTreeMap<Arc<str>, crate::conf::Span>,
+    /// `bfd_instance` blocks by name: what stands in them is keepalived's matter.
+    pub bfd_instances: BTreeMap<Arc<str>, Verbatim>,
+    /// Keywords of the top level that have no block: `net_namespace`, `instance`, ...
+    pub top_level: Vec<Verbatim>,
     /// `virtual_server_group` blocks by name.
     pub groups: BTreeMap<Arc<str>, GroupMembers>,
     /// In file order. What keepalived drops is not in here.

@@ -1,5 +1,7 @@
 //! Where a value comes from.
 
+use std::sync::Arc;
+
 use crate::conf::Span;
 
 /// The block that sets a value.
@@ -40,6 +42,15 @@ impl Origin {
     pub fn is_written(self) -> bool {
         self != Origin::Default
     }
+}
+
+/// A keyword that no code acts on, as it is written, so that nothing is lost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verbatim {
+    /// All words, the keyword first. Those of commands have their quotes still.
+    pub words: Vec<Arc<[u8]>>,
+    /// What stands in its block; `None` where it has none.
+    pub block: Option<Vec<Verbatim>>,
 }
 
 /// A value and where it comes from.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checker::Checker;
-use super::origin::Setting;
+use super::origin::{Setting, Verbatim};
 use crate::conf::Span;
 use crate::fleet::model::{Protocol, Service};
 use crate::fleet::range::AddressRange;
 use crate::fleet::script::user::UserName;
 
-/// `global_defs`, as far as it changes what checkers do. The rest is checked and not kept.
+/// `global_defs`: what changes what checkers do, and the rest as it is written.
 #[derive(Clone, Debug, Default)]
 pub struct Globals {
     /// `script_user`.
@@ -36,6 +36,8 @@ pub struct Globals {
     pub lvs_flush: Setting<bool>,
     /// `lvs_flush_on_stop`; `Some(true)` for `VS`.
     pub lvs_flush_on_stop: Setting<Option<bool>>,
+    /// All other keywords, in file order.
+    pub others: Vec<Verbatim>,
 }
 
 /// The root block `SSL`: a client certificate for SSL_GET.

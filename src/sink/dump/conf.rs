@@ -4,8 +4,7 @@
 //! What is inherited stays inherited: a value is written in the block where it was written, as what counts
 //! of it. So the sweep still sees which `retry` somebody chose, and another reader what belongs together.
 //!
-//! Left out are the keywords of `global_defs` that do not change what checkers do, the inside of
-//! `bfd_instance`, and the blocks that are no business of a health checker; comments say so.
+//! Left out are the blocks that are no business of a health checker; comments say so.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -13,9 +12,10 @@ use std::sync::Arc;
 use super::conf_checks::checker;
 use super::quote;
 use super::record::time;
+use crate::conf::blocks;
 use crate::fleet::effective::{
     Effective, Family, ForwardingMethod, Globals, GroupMember, GroupMembers, Level, Notify, Origin,
-    RealServer, Setting, SorryServer, Ssl, TrackFile, VirtualServer,
+    RealServer, Setting, SorryServer, Ssl, TrackFile, Verbatim, VirtualServer,
 };
 use crate::fleet::{Protocol, Service};
 
@@ -30,13 +30,14 @@ pub(super) struct Lines {
 pub fn conf(effective: &Effective) -> impl Iterator<Item = Vec<u8>> {
     let head = [globals(&effective.globals), ssl(&effective.ssl)];
     let track_files = effective.track_files.iter().map(|(name, file)| track_file(name, file));
-    let bfd = effective.bfd_instances.keys().map(|name| bfd_instance(name));
+    let top_level = effective.top_level.iter().map(verbatim);
+    let bfd = effective.bfd_instances.values().map(verbatim);
     let groups = effective.groups.iter().map(|(name, members)| group(name, members));
     let services = effective.virtual_servers.iter().map(virtual_server);
     let foreign = effective.foreign.iter().map(|(keyword, (_, count))| {
         format!("# left out, no business of health checks: {count} x {keyword}\n").into_bytes()
     });
-    head.into_iter().chain(track_files).chain(bfd).chain(groups).chain(services).chain(foreign)
+    top_level.chain(head).chain(track_files).chain(bfd).chain(groups).chain(services).chain(foreign)
 }
 
 impl Lines {
@@ -49,6 +50,34 @@ impl Lines {
         write(&mut self.text);
         if self.text.len() == before + 1 {
             self.text.truncate(before);
+        }
+        self.text.push(b'\n');
+    }
+
+    /// A keyword as it was written, with all that is in its block.
+    fn verbatim(&mut self, kept: &Verbatim) {
+        let Some((keyword, values)) = kept.words.split_first() else { return };
+        let is_command = blocks::is_split_like_shell(keyword);
+        let mut header = Vec::new();
+        quote::word(&mut header, keyword);
+        for value in values {
+            header.push(b' ');
+            if is_command {
+                header.extend_from_slice(value);
+            } else {
+                quote::word(&mut header, value);
+            }
+        }
+        let indent = std::iter::repeat_n(b' ', 4 * self.depth);
+        self.text.extend(indent.clone());
+        self.text.extend_from_slice(&header);
+        if let Some(block) = &kept.block {
+            self.text.extend_from_slice(b" {\n");
+            self.depth += 1;
+            block.iter().for_each(|child| self.verbatim(child));
+            self.depth -= 1;
+            self.text.extend(indent);
+            self.text.push(b'}');
         }
         self.text.push(b'\n');
     }
@@ -182,6 +211,7 @@ fn globals(globals: &Globals) -> Vec<u8> {
     lines.own_if(LEVEL, &globals.lvs_flush_on_stop, |lines, is_vs| {
         lines.value("lvs_flush_on_stop", if *is_vs { "VS" } else { "" });
     });
+    globals.others.iter().for_each(|kept| lines.verbatim(kept));
     in_block("global_defs", inside)
 }
 
@@ -233,10 +263,10 @@ pub(super) fn weight(weight: i64, is_reverse: bool) -> String {
     format!("{weight}{}", if is_reverse { " reverse" } else { "" })
 }
 
-fn bfd_instance(name: &str) -> Vec<u8> {
+/// A keyword of the top level that no code acts on.
+fn verbatim(kept: &Verbatim) -> Vec<u8> {
     let mut lines = Lines::default();
-    lines.flag("# what stands in it is no business of health checks, and left out");
-    lines.block(&header("bfd_instance", name), |_| {});
+    lines.verbatim(kept);
     lines.finish()
 }
 

@@ -31,7 +31,7 @@ pub(super) fn checker(lines: &mut Lines, checker: &Checker) {
             }),
             Check::Dns(check) => {
                 lines.own_number(LEVEL, "type", &check.record_type);
-                lines.own_number(LEVEL, "name", &check.name);
+                lines.own(LEVEL, &check.name, |lines, _| lines.word("name", &check.written_name()));
             }
             Check::Misc(check) => {
                 lines.line("misc_path", |out| quote::command(out, &check.command.value, None));

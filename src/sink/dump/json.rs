@@ -11,7 +11,7 @@ use super::record::{Record, bytes, list, optional, plain, shown, text, time};
 use crate::conf::Sources;
 use crate::fleet::effective::{
     Effective, Family, ForwardingMethod, Globals, GroupMember, GroupMembers, Level, Notify,
-    RealServer, Setting, SorryServer, Ssl, TrackFile, VirtualServer,
+    RealServer, Setting, SorryServer, Ssl, TrackFile, Verbatim, VirtualServer,
 };
 use crate::fleet::{Protocol, ScriptCommand, Service, UserName};
 
@@ -20,9 +20,15 @@ pub fn json<'e>(effective: &'e Effective, sources: &'e Sources) -> impl Iterator
     let head = [globals(&effective.globals, sources), ssl(&effective.ssl, sources)];
     let track_files =
         effective.track_files.iter().map(|(name, file)| track_file(name, file, sources));
-    let bfd = effective.bfd_instances.keys().map(|name| {
+    let top_level = effective.top_level.iter().map(move |kept| {
+        let mut record = Record::of(sources, "top_level");
+        record.put("words", verbatim(kept));
+        record.finish_plain()
+    });
+    let bfd = effective.bfd_instances.iter().map(move |(name, kept)| {
         let mut record = Record::of(sources, "bfd_instance");
         record.put("name", text(name));
+        record.put("words", verbatim(kept));
         record.finish_plain()
     });
     let groups = effective.groups.iter().map(|(name, members)| group(name, members, sources));
@@ -42,7 +48,14 @@ pub fn json<'e>(effective: &'e Effective, sources: &'e Sources) -> impl Iterator
         record.put("count", plain(count));
         record.finish_plain()
     });
-    head.into_iter().chain(track_files).chain(bfd).chain(groups).chain(services).chain(foreign)
+    top_level.chain(head).chain(track_files).chain(bfd).chain(groups).chain(services).chain(foreign)
+}
+
+/// The words of a keyword, and behind them a list for its block: `["keyword","value",[["in","it"]]]`.
+fn verbatim(kept: &Verbatim) -> String {
+    let words = kept.words.iter().map(|word| bytes(word));
+    let block = kept.block.iter().map(|block| list(block.iter().map(verbatim)));
+    list(words.chain(block))
 }
 
 pub(super) fn string(value: &std::sync::Arc<str>) -> String {
@@ -61,6 +74,9 @@ fn globals(globals: &Globals, sources: &Sources) -> String {
         ("lvs_flush", &globals.lvs_flush),
     ] {
         record.setting(name, setting, plain);
+    }
+    if !globals.others.is_empty() {
+        record.put("others", list(globals.others.iter().map(verbatim)));
     }
     for (name, setting) in
         [("smtp_alert", &globals.smtp_alert), ("smtp_alert_checker", &globals.smtp_alert_checker)]
