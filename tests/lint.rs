@@ -197,3 +197,18 @@ fn scripts_of_another_machine_need_not_be_here() {
 fn text_of(output: &Output) -> String {
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
+
+#[test]
+fn a_report_of_a_file_that_cannot_be_read_is_not_clean() {
+    let output = lint(&["-o", "json", "/no/such/file.conf"]);
+    assert_eq!(output.status.code(), Some(2));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["problems"][0]["code"], "E049", "{report}");
+    assert!(!text(&output.stdout).contains("-0.0"), "{report}");
+    let output = lint(&["-o", "junit", "/no/such/file.conf"]);
+    assert!(text(&output.stdout).contains("failures=\"1\""), "{}", text_of(&output));
+    let output = lint(&["--keepalived-exit-codes", "-o", "sarif", "/no/such/file.conf"]);
+    assert_eq!(output.status.code(), Some(4));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["runs"][0]["results"][0]["ruleId"], "E049", "{report}");
+}

@@ -70,6 +70,7 @@ impl Code {
             // Only logged: the virtual server is dropped.
             Code::UnknownGroup => Class::Silent,
             Code::MissingArgument => Class::Parameter,
+            Code::Unreadable => Class::Fatal,
             Code::ScriptAsRoot | Code::ScriptInsecure | Code::NoScriptSecurity => Class::Security,
             Code::NoScheduler
             | Code::NoMethod

@@ -137,6 +137,8 @@ codes! {
     ConditionalDefinition = "E047" Error,
     /// A backslash at the end of a line, as if the next one went on with it.
     LineContinued = "E048" Error,
+    /// A file of the command line that cannot be read.
+    Unreadable = "E049" Error,
     /// A block without a keyword that it needs.
     MissingKeyword = "E060" Error,
     /// Not a status code of HTTP, nor a range of them.

@@ -498,6 +498,13 @@ fn text(code: Code) -> Text {
             "Takes the backslash for a part of the last word, and the next line for a line of its own.",
             "Write it all on one line; a long one may use parameters.",
         ),
+        Code::Unreadable => (
+            "a file that cannot be read",
+            "Nothing is known of what stands in it, so nothing can be said of it.",
+            "ringprobe lint no-such-file.conf",
+            "Ends with exit code 0 in a test of a file that is not there.",
+            "Correct the name, or the permissions of the file.",
+        ),
         Code::IncludeSkipped => (
             "an include that finds no file, or cannot read it, and need not",
             "What stands in it is not part of the configuration.",

@@ -265,7 +265,7 @@ impl Excerpt {
         let after = String::from_utf8_lossy(&line[end..]);
         let place = sources.place(label.span);
         Excerpt {
-            file: place.file.to_owned(),
+            file: place.file.replace(char::is_control, "\u{fffd}"),
             line: place.line,
             column: place.column,
             marked: before.len()..before.len() + marked.len(),

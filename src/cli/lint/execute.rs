@@ -7,7 +7,7 @@ use super::exit_code;
 use super::flags::{Explain, Form, LintArgs};
 use crate::cli::sweep::is_same;
 use crate::cli::{Terminal, exit, say};
-use crate::conf::{Class, Code, Problems};
+use crate::conf::{Class, Code, Diagnostic, Diagnostics, Problems, Sources};
 use crate::fleet::{Analysis, LoadOptions, Rejected, analyse, analyse_text};
 use crate::lint;
 use crate::sink::problems::{self, Placed, Review};
@@ -57,6 +57,10 @@ fn reviewed(args: &LintArgs, terminal: Terminal) -> Result<u8, SinkError> {
             Err(rejected) => {
                 say(format_args!("ringprobe: {rejected}"));
                 is_unread = true;
+                // A report that others read must not look as if all were well.
+                if args.output != Form::Text {
+                    reviews.push(unread(file, &rejected));
+                }
             }
         }
     }
@@ -150,6 +154,18 @@ fn review(mut analysis: Analysis) -> Review {
     let detection = detection.into_iter().map(|one| Placed::new(one, &analysis.sources)).collect();
     let rate = lint::rate(&analysis.effective);
     Review { detection, rate, ..review_of_language(analysis) }
+}
+
+/// What is to be said of a file that could not be read.
+fn unread(file: &Path, rejected: &Rejected) -> Review {
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.push(Diagnostic::new(Code::Unreadable, rejected.to_string()));
+    Review {
+        problems: Problems::new(diagnostics, &Sources::default()),
+        name: file.display().to_string(),
+        detection: Vec::new(),
+        rate: lint::Rate::default(),
+    }
 }
 
 /// What reading it has found, and no more.

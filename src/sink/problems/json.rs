@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Placed, Review, counts};
 use crate::conf::{Excerpt, Problem};
+use crate::lint::Rate;
 
 #[derive(Serialize)]
 struct Document<'r> {
@@ -149,11 +150,16 @@ fn rate(reviews: &[Review]) -> RateJson<'_> {
         sum.checkers += checkers;
     }
     RateJson {
-        healthy_per_s: reviews.iter().map(|review| review.rate.healthy).sum(),
-        failing_per_s: reviews.iter().map(|review| review.rate.failing).sum(),
-        down_per_s: reviews.iter().map(|review| review.rate.down).sum(),
+        healthy_per_s: total(reviews, |rate| rate.healthy),
+        failing_per_s: total(reviews, |rate| rate.failing),
+        down_per_s: total(reviews, |rate| rate.down),
         by_checker,
     }
+}
+
+/// The sum over all files; `Sum` of no numbers at all is -0.
+fn total(reviews: &[Review], figure: impl Fn(&Rate) -> f64) -> f64 {
+    reviews.iter().fold(0.0, |sum, review| sum + figure(&review.rate))
 }
 
 #[cfg(test)]
