@@ -28,6 +28,8 @@ struct Scripts {
 /// What came of them, in the order of the scripts.
 struct Ended {
     runs: Vec<(Record, ScriptRun)>,
+    /// Strays that were killed when nobody knew any more whose they are.
+    unowned: u64,
     result: Result<(), ReaperError>,
 }
 
@@ -139,11 +141,11 @@ impl Scripts {
             scope.spawn(move || reaper::run(fleet, config, links));
             scope.spawn(|| meanwhile(&stop));
         });
-        let mut ended = Ended { runs: Vec::new(), result: Ok(()) };
+        let mut ended = Ended { runs: Vec::new(), unowned: 0, result: Ok(()) };
         for report in reports {
             match report {
                 ReaperReport::Run(run) => ended.runs.push(*run),
-                ReaperReport::Unowned(count) => panic!("{count} strays nobody left"),
+                ReaperReport::Unowned(count) => ended.unowned = count,
                 ReaperReport::Ended(result) => ended.result = result,
             }
         }
@@ -234,7 +236,9 @@ fn what_a_script_leaves_behind_is_killed_and_told() {
         ]
     );
     let left: Vec<bool> = ended.runs.iter().map(|(_, script)| script.left_processes).collect();
-    assert_eq!(left, [true, true, true, false, true, false]);
+    assert_eq!((left[0], left[3..].to_vec()), (true, vec![false, true, false]));
+    // What is still on its way to another session when its script is reported is nobody's, but counted.
+    assert!(ended.unowned > 0 || (left[1] && left[2]), "{left:?}");
 }
 
 #[test]
@@ -243,7 +247,7 @@ fn the_end_of_the_output_is_kept() {
     scripts.sh("echo out; head -c 10485760 /dev/zero >&2; echo last >&2", 60_000);
     scripts.sh("exec 0<&- 1>&- 2>&-; exit 0", 60_000);
     let ended = scripts.run();
-    assert_eq!(ended.outcomes(), [Outcome::Pass, Outcome::Pass]);
+    assert_eq!((ended.outcomes(), ended.unowned), (vec![Outcome::Pass, Outcome::Pass], 0));
     let script = &ended.runs[0].1;
     assert_eq!((script.stdout.bytes.as_slice(), script.stdout.total), (&b"out\n"[..], 4));
     assert_eq!((script.stderr.bytes.len(), script.stderr.total), (4096, 10_485_765));
