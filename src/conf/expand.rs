@@ -218,7 +218,11 @@ impl<'s> Expander<'s> {
                 self.stack.push(Frame::File(reader));
             }
             Some(Frame::File(reader)) => match reader.next_line() {
-                Some(raw) => self.raw_line(raw, diagnostics),
+                Some(raw) => {
+                    let at = Span::new(raw.file, raw.start, raw.end);
+                    self.raw_line(raw, diagnostics);
+                    self.limit_bytes(at, diagnostics);
+                }
                 None => self.close_file(diagnostics),
             },
             Some(Frame::Files { paths, checks, at }) => match paths.pop_front() {
@@ -267,13 +271,15 @@ impl<'s> Expander<'s> {
             );
         }
         self.work(line::Work::made(text, made), diagnostics);
+        self.limit_bytes(made.origin.at, diagnostics);
+    }
+
+    /// Stops where what was made so far is more than a configuration may be.
+    fn limit_bytes(&mut self, at: Span, diagnostics: &mut Diagnostics) {
         let bytes = self.bytes_read + self.parameters.bytes;
         if bytes > BYTES_MAX && !self.is_cut_off {
             let message = "parameters, repetitions and includes make more than 1 GiB of text: the rest is not read";
-            self.cut_off(
-                Diagnostic::new(Code::TooManyLines, message).at(made.origin.at, ""),
-                diagnostics,
-            );
+            self.cut_off(Diagnostic::new(Code::TooManyLines, message).at(at, ""), diagnostics);
         }
     }
 

@@ -2,9 +2,11 @@
 //!
 //! Lines: `ADDR [PORT]`, `ADDR-N [PORT]`, `ADDR-ADDR [PORT]`, `ADDR/PREFIX [PORT]`, `fwmark N [inet|inet6]`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::effective::{Family, GroupMember, GroupMembers, Level, Origin, Setting};
+use super::keywords::SUGGESTIONS_MAX;
 use super::lower::Lowering;
 use super::model::Protocol;
 use super::range::AddressRange;
@@ -174,13 +176,17 @@ impl Lowering<'_> {
     /// Checks every use of a group, now that all are known.
     pub(super) fn settle_groups(&mut self) {
         // Those whose group keepalived does not find or take.
-        let mut dropped = Vec::new();
+        let mut dropped = BTreeSet::new();
+        let mut suggestions = 0;
         for used in std::mem::take(&mut self.group_uses) {
             let Some(group) = self.groups.get(&used.name) else {
                 let message = format!("no group `{}` is defined", used.name);
                 let mut found = Diagnostic::new(Code::UnknownGroup, message).at(used.span, "");
+                suggestions += 1;
                 let names = self.groups.keys().map(|name| &**name);
-                if let Some(nearest) = super::keywords::nearest(&used.name, names) {
+                if suggestions <= SUGGESTIONS_MAX
+                    && let Some(nearest) = super::keywords::nearest(&used.name, names)
+                {
                     found = found.help(format!("did you mean `{nearest}`?"));
                 }
                 self.reader.report(found);
@@ -243,9 +249,10 @@ impl Lowering<'_> {
             }
         }
         if let Some(effective) = &mut self.effective {
-            for place in dropped.into_iter().rev() {
-                effective.virtual_servers.remove(place);
-            }
+            let mut places = 0..;
+            effective
+                .virtual_servers
+                .retain(|_| places.next().is_none_or(|place| !dropped.contains(&place)));
         }
     }
 }

@@ -399,6 +399,9 @@ pub(super) fn homes(keyword: &str) -> Vec<&'static str> {
 const COMPARED_LETTERS_MAX: usize = 40;
 const COMPARED_WORDS_MAX: usize = 1000;
 
+/// Names of a configuration that are each compared with all others of their kind, of those that are unknown.
+pub(super) const SUGGESTIONS_MAX: usize = 100;
+
 /// The known word that `word` was probably meant to be.
 pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if word.len() > COMPARED_LETTERS_MAX {

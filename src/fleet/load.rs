@@ -1,7 +1,8 @@
 //! A configuration file -> the fleet and what is to be said about it, or why nothing can be probed.
 
+use std::fs::File;
 use std::hash::Hasher;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use thiserror::Error;
@@ -14,6 +15,9 @@ use crate::conf::{
     Code, Diagnostic, Diagnostics, FileId, IncludeChecks, LanguageOptions, Parser, Problems,
     Severity, Source, SourceTooLarge, Sources, Tree, find_roots,
 };
+
+/// Bytes of a file that a configuration begins with: as many as an included one may have.
+const ROOT_BYTES_MAX: u64 = 1 << 30;
 
 /// What the command line says about every checker.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -154,7 +158,7 @@ impl Files {
         let sources = Sources::default();
         let mut roots = Vec::with_capacity(paths.len());
         for path in &paths {
-            let text = std::fs::read(path).map_err(unreadable(path))?;
+            let text = read_root(path).map_err(unreadable(path))?;
             roots.extend(sources.add(Source::of_file(path, text)?));
         }
         let known = (paths.len() > 1).then(|| {
@@ -193,6 +197,18 @@ impl Files {
         let effective = effective.unwrap_or_default();
         Analysis { name, sources, fleet, effective, diagnostics }
     }
+}
+
+/// Reads a file, or a pipe, as far as a configuration may be long.
+fn read_root(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut text = Vec::new();
+    file.take(ROOT_BYTES_MAX + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > ROOT_BYTES_MAX {
+        let message = format!("more than {ROOT_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(text)
 }
 
 impl Analysis {

@@ -1,11 +1,11 @@
 //! What checkers go by beside their own block: `SSL`, and the `track_file` and `bfd_instance` blocks they
 //! name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::effective::{Ssl, TrackFile, Verbatim};
-use super::keywords::nearest;
+use super::keywords::{SUGGESTIONS_MAX, nearest};
 use super::lower::Lowering;
 use crate::conf::{Code, Diagnostic, Span};
 use crate::id::RealServerId;
@@ -24,7 +24,7 @@ pub(super) struct Named {
     /// Names that nothing had when a checker wanted them.
     unknown: Vec<(Kind, Arc<str>, Span)>,
     /// The sessions that checkers of `follower` follow.
-    followed: Vec<(Arc<str>, Span)>,
+    followed: HashMap<Arc<str>, Span>,
     /// The real server that was read last of those with a BFD_CHECK.
     follower: Option<RealServerId>,
 }
@@ -56,9 +56,9 @@ impl Named {
         if self.follower.replace(server) != Some(server) {
             self.followed.clear();
         }
-        let first = self.followed.iter().find(|(known, _)| known == name).map(|(_, span)| *span);
+        let first = self.followed.get(name).copied();
         if first.is_none() {
-            self.followed.push((Arc::clone(name), at));
+            self.followed.insert(Arc::clone(name), at);
         }
         first
     }
@@ -72,7 +72,9 @@ impl Lowering<'_> {
 
     /// Reports names that nothing had, now that all blocks are known.
     pub(super) fn settle_names(&mut self) {
-        for (kind, name, span) in std::mem::take(&mut self.named.unknown) {
+        for (place, (kind, name, span)) in
+            std::mem::take(&mut self.named.unknown).into_iter().enumerate()
+        {
             let keyword = kind.keyword();
             let later = match kind {
                 Kind::TrackFile => self.named.track_files.get(&name).map(|file| file.header),
@@ -90,7 +92,7 @@ impl Lowering<'_> {
                     let message = format!("there is no `{keyword} {name}`");
                     let found = Diagnostic::new(Code::UnknownName, message).at(span, "");
                     let nearest = match kind {
-                        _ if self.reader.diagnostics.is_full() => None,
+                        _ if place >= SUGGESTIONS_MAX => None,
                         Kind::TrackFile => {
                             nearest(&name, self.named.track_files.keys().map(|known| &**known))
                         }

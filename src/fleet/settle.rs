@@ -67,23 +67,21 @@ impl Lowering<'_> {
                 next += 1;
             }
         }
-        let mut place = 0;
-        self.fleet.real_servers.retain(|_| {
-            place += 1;
-            place <= first_server || moved[place - 1 - first_server].is_some()
-        });
-        self.fleet.checkers.retain_mut(|checker| {
-            let Some(place) = checker.real_server.index().checked_sub(first_server) else {
-                return true;
-            };
-            match moved[place] {
-                Some(index) => {
-                    checker.real_server = RealServerId(index);
-                    true
-                }
-                None => false,
+        // Those of this block are the last, so that others need not be looked at again.
+        let mut places = moved.iter();
+        let kept = self.fleet.real_servers.split_off(first_server);
+        let is_kept = |_: &RealServer| places.next().is_some_and(Option::is_some);
+        self.fleet.real_servers.extend(kept.into_iter().filter(is_kept));
+        let first = self
+            .fleet
+            .checkers
+            .partition_point(|checker| checker.real_server.index() < first_server);
+        for mut checker in self.fleet.checkers.split_off(first) {
+            if let Some(index) = moved[checker.real_server.index() - first_server] {
+                checker.real_server = RealServerId(index);
+                self.fleet.checkers.push(checker);
             }
-        });
+        }
     }
 
     /// A sorry server takes the place of the real servers, so it is of their family and on their port.

@@ -1,7 +1,9 @@
 //! Seeded damage: whatever happens to a file, it ends in a model or in diagnostics.
 
+use nix::sys::resource::{UsageWho, getrusage};
 use ringprobe::conf::Severity;
-use ringprobe::fleet::{LoadOptions, Rejected, load_text};
+use ringprobe::fleet::{LoadOptions, Rejected, analyse_text, load_text};
+use ringprobe::lint;
 
 use super::model::{spec, timing};
 
@@ -239,4 +241,59 @@ fn hostile_files_end_quickly() {
         println!("{name}: {took:?}");
         assert!(took.as_secs() < 20, "{name}: {took:?}");
     }
+}
+
+/// What was quadratic once, in everything that a linter does; each took many seconds.
+#[test]
+fn what_is_wrong_many_times_takes_its_time_once() {
+    let service = |place: usize, body: &str| {
+        format!(
+            "virtual_server 10.{}.{}.1 80 {{ protocol TCP\nlvs_sched rr\nlvs_method NAT\n{body} }}\n",
+            place / 200,
+            place % 200
+        )
+    };
+    let doubling = (0..40).map(|n| format!("$V{n}=${{V{}}}${{V{}}}\n", n + 1, n + 1));
+    let chain = (0..9_990).map(|n| format!("$C{n}=${{C{}}}\n", n + 1));
+    let long = "g".repeat(33);
+    for (name, text) in [
+        ("doubling", doubling.collect::<String>() + "$V40=\n" + &"router_id x $V0\n".repeat(8_000)),
+        ("chain", chain.collect::<String>() + "$C9990=\n" + &"router_id x$C0\n".repeat(8)),
+        ("unknown groups", {
+            let groups =
+                (0..1_000).map(|n| format!("virtual_server_group {long}{n} {{\n10.0.0.1 80\n}}\n"));
+            let uses = (0..10_000).map(|n| {
+                format!("virtual_server group {long}x{n} {{ real_server 10.0.0.1 80 {{ }} }}\n")
+            });
+            groups.chain(uses).collect()
+        }),
+        ("dropped services", {
+            let dropped = (0..20_000).map(|n| {
+                format!("virtual_server group no{n} {{ real_server 10.0.0.1 80 {{ }} }}\n")
+            });
+            let kept = (0..20_000).map(|n| service(n, "real_server 10.0.0.2 80 { }"));
+            dropped.chain(kept).collect()
+        }),
+        ("duplicates", {
+            let twice = "real_server 10.0.0.2 80 { TCP_CHECK { } } real_server 10.0.0.2 80 { }";
+            (0..30_000).map(|n| service(n, twice)).collect()
+        }),
+    ] {
+        let before = cpu();
+        let mut analysis =
+            analyse_text(name, text.into_bytes(), &LoadOptions::default()).expect("small enough");
+        lint::check(&analysis.effective, &mut analysis.diagnostics);
+        let took = cpu() - before;
+        println!("{name}: {took:?}");
+        assert!(took.as_secs() < 5, "{name}: {took:?}");
+    }
+}
+
+/// Processor time of this thread: what others do at the same time does not count.
+fn cpu() -> std::time::Duration {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("one's own usage can be read");
+    let time = |time: nix::sys::time::TimeVal| {
+        std::time::Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1000)
+    };
+    time(usage.user_time()) + time(usage.system_time())
 }

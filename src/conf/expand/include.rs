@@ -12,6 +12,9 @@ use crate::conf::options::IncludeChecks;
 /// Names that braces may stand for.
 const ALTERNATIVES_MAX: usize = 10_000;
 
+/// Names that one pattern may match, in each of its parts.
+const FILES_MAX: usize = 10_000;
+
 /// The keywords, each with the checks of its own.
 const KEYWORDS: [(&[u8], IncludeChecks); 6] = [
     (b"include", IncludeChecks::NONE),
@@ -166,6 +169,10 @@ pub(super) fn matches(
         } else {
             let part = unescaped(part);
             next.extend(found.iter().map(|place| place.join(OsStr::from_bytes(&part))));
+        }
+        if next.len() > FILES_MAX {
+            let shown = String::from_utf8_lossy(name);
+            return Err(format!("`{shown}` matches more than {FILES_MAX} names"));
         }
         next.retain(|path| if is_last { path.symlink_metadata().is_ok() } else { path.is_dir() });
         found = next;

@@ -229,20 +229,18 @@ impl<'s> Expander<'s> {
                 }
                 _ => {}
             }
-            if include::parse(&work.text).is_none()
-                && work.quote.is_none()
-                && work.comment.is_none()
-                && let Some(at) = behind_brace(&work.text)
-            {
-                // What follows a brace is read as a line of its own.
-                let rest = work.split_off(at);
-                self.work(work, diagnostics);
-                return self.work(rest, diagnostics);
-            }
             if memchr(b'$', &work.text).is_none() || !self.replace(&mut work, diagnostics) {
                 if let Some((checks, pattern)) = include::parse(&work.text) {
                     let pattern = pattern.to_vec();
                     return self.include_line(&work, checks, &pattern, replaced, diagnostics);
+                }
+                let is_whole = work.is_doubtful || work.quote.is_some() || work.comment.is_some();
+                if let (false, Some(at)) = (is_whole, behind_brace(&work.text)) {
+                    // What follows a brace is read as a line of its own, now that nothing before it is to be
+                    // replaced any more.
+                    let rest = work.split_off(at);
+                    self.hand_out(work, diagnostics);
+                    return self.work(rest, diagnostics);
                 }
                 return self.hand_out(work, diagnostics);
             }
@@ -464,7 +462,6 @@ impl<'s> Expander<'s> {
     }
 }
 
-/// Whether a line without parameters may be one for the macro layer.
 /// Where something of the macro layer begins behind a brace outside quotes; the braces of `${NAME}` are none.
 fn behind_brace(text: &[u8]) -> Option<usize> {
     // Most lines have no brace but one at their end.
@@ -503,6 +500,7 @@ fn behind_brace(text: &[u8]) -> Option<usize> {
     None
 }
 
+/// Whether a line without parameters may be one for the macro layer.
 fn is_special(text: &[u8]) -> bool {
     match text[0] {
         b'@' | b'~' => true,

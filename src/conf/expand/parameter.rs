@@ -22,7 +22,10 @@ use crate::conf::source::Span;
 pub(super) const EXPANDED_BYTES_MAX: usize = 1023;
 
 /// Parameters in one line, those in values counted too. Only what is made to be slow has more.
-const REPLACED_MAX: u32 = 10_000;
+const REPLACED_MAX: u32 = 1_000;
+
+/// What a replacement counts beside its bytes: many of nothing cost time as well.
+const REPLACEMENT_BYTES: u64 = 64;
 
 /// A line of a definition.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -259,7 +262,12 @@ impl Parameters {
                 },
             };
             count += 1;
-            self.bytes += value.len() as u64 + 16;
+            self.bytes += value.len() as u64 + REPLACEMENT_BYTES;
+            if active.len() >= super::EXPANSIONS_MAX {
+                let most = super::EXPANSIONS_MAX;
+                let message = format!("parameters in parameters more than {most} deep");
+                return fault(Code::ExpansionTooDeep, message, "", at.into_iter().collect());
+            }
             let length = text.len() - (used.end - pos) + value.len();
             if length > EXPANDED_BYTES_MAX {
                 let message = format!(
@@ -443,7 +451,7 @@ mod tests {
                 "${T}$T",
                 "E038 $T: line of 1200 bytes with its parameters replaced: 1023 are the limit",
             ),
-            ("$E3", "E038 $E3: more than 10000 parameters in one line"),
+            ("$E3", "E038 $E3: more than 1000 parameters in one line"),
             (
                 "${_RANDOM x}",
                 "E043 ${_RANDOM x}: `x` is not a bound of a random number: 0 to 4294967295",

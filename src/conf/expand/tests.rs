@@ -230,6 +230,8 @@ fn what_follows_a_brace_is_read_as_a_line() {
         // Neither in quotes nor in a parameter's braces.
         ("x \"{ $A=3\"", "1 x \"{ $A=3\""),
         ("$A=1\nx ${A} @y", "2 x 1 @y"),
+        // What a parameter brings in takes all of its line.
+        ("$S=~SEQ(N, 2, 3) x $N\n$S { @you y }", "2 x 2 { | 2 x 3 {"),
         ("x { y $A { z }", "1 x { y $A { z }"),
     ] {
         assert_eq!(expand(text), (lines.to_owned(), vec![]), "{text:?}");
