@@ -338,10 +338,10 @@ impl Lowering<'_> {
                     Code::FamilyMismatch,
                     format!("{source} `bindto` for an {family} target"),
                 )
-                // keepalived compares it with a `connect_ip` only.
-                .class(match connect_ip.origin.is_written() {
-                    true => Class::General,
-                    false => Class::Silent,
+                // keepalived's SMTP_CHECK compares it with a `connect_ip` only.
+                .class(match (check, connect_ip.origin.is_written()) {
+                    (Check::Smtp(_), false) => Class::Silent,
+                    _ => Class::General,
                 })
                 .at(span, format!("this is {source}"))
                 .also(target_span, format!("this is {family}")),

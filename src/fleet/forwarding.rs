@@ -77,13 +77,15 @@ impl Lowering<'_> {
         }
     }
 
-    /// `[type ipip|gue port N|gre] [nocsum|csum|remcsum]`, after `TUN`.
+    /// `[type ipip|gue port N|gre] [nocsum|csum|remcsum]`, after `TUN`, in any order.
     fn tunnel(&mut self, child: Directive<'_>) -> Tunnel {
         let mut tunnel = Tunnel { kind: "ipip", port: None, checksum: None };
+        let mut port_word = None;
+        let mut checksum_word = child.header();
         let mut words = child.arguments()[1..].iter();
         while let Some(word) = words.next() {
             let known = &["type", "port", "nocsum", "csum", "remcsum"];
-            let problem = match self.reader.choice(*word, known) {
+            let missing = match self.reader.choice(*word, known) {
                 Some("type") => match words.next() {
                     Some(word) => {
                         let kind = self.reader.choice(*word, &["ipip", "gue", "gre"]);
@@ -92,35 +94,48 @@ impl Lowering<'_> {
                     }
                     None => Some("`type` needs `ipip`, `gue` or `gre`"),
                 },
-                Some("port") => match words.next() {
-                    Some(word) => {
-                        tunnel.port = self.reader.port(*word);
-                        None
+                Some("port") => {
+                    port_word = Some(*word);
+                    match words.next() {
+                        Some(word) => {
+                            tunnel.port = self.reader.port(*word);
+                            None
+                        }
+                        None => Some("`port` needs a number"),
                     }
-                    None => Some("`port` needs a number"),
-                },
-                Some("csum") if tunnel.kind == "ipip" => Some("`csum` does not go with `ipip`"),
-                Some("remcsum") if tunnel.kind == "gre" => Some("`remcsum` does not go with `gre`"),
-                Some("nocsum") => {
-                    tunnel.checksum = None;
+                }
+                Some(checksum) => {
+                    checksum_word = *word;
+                    tunnel.checksum = Some(checksum).filter(|word| *word != "nocsum");
                     None
                 }
-                checksum => {
-                    tunnel.checksum = checksum.or(tunnel.checksum);
-                    None
-                }
+                None => None,
             };
-            if let Some(problem) = problem {
-                self.reader.report(Diagnostic::new(Code::BadChoice, problem).at(*word, ""));
+            if let Some(missing) = missing {
+                self.reader.report(Diagnostic::new(Code::BadChoice, missing).at(*word, ""));
             }
         }
-        let has_port = child.arguments().iter().any(|word| self.reader.bytes(*word) == b"port");
-        if tunnel.kind == "gue" && !has_port {
-            self.reader.report(
+        let wrong = match (tunnel.kind, tunnel.checksum) {
+            ("ipip", Some(checksum)) => Some(format!("`{checksum}` does not go with `ipip`")),
+            ("gre", Some("remcsum")) => Some("`remcsum` does not go with `gre`".to_owned()),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            tunnel.checksum = None;
+            self.reader.report(Diagnostic::new(Code::BadChoice, wrong).at(checksum_word, ""));
+        }
+        match (tunnel.kind, port_word) {
+            ("gue", None) => self.reader.report(
                 Diagnostic::new(Code::MissingArgument, "`gue` needs a `port`")
                     .class(Class::General)
                     .at(child.header(), ""),
-            );
+            ),
+            ("gue", Some(_)) | (_, None) => {}
+            (kind, Some(word)) => {
+                tunnel.port = None;
+                let message = format!("`port` does not go with `{kind}`");
+                self.reader.report(Diagnostic::new(Code::BadChoice, message).at(word, ""));
+            }
         }
         tunnel
     }

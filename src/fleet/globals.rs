@@ -1,4 +1,4 @@
-//! `global_defs`: what changes what checkers do; the rest is checked and not kept.
+//! `global_defs`: what changes what checkers do, and the rest as it is written.
 
 use super::effective::{Check, Level, Setting, Verbatim, VirtualServer};
 use super::lower::Lowering;

@@ -11,7 +11,7 @@ use super::lower::Lowering;
 use super::model::Protocol;
 use super::range::AddressRange;
 use super::virtual_server::PERSISTENCE_TIMEOUT_DEFAULT;
-use crate::conf::{Code, Diagnostic, Directive, Severity, Span};
+use crate::conf::{Class, Code, Diagnostic, Directive, Severity, Span};
 use crate::id::VirtualServerId;
 
 /// A group that was defined.
@@ -94,6 +94,7 @@ impl Lowering<'_> {
             let message = format!("group `{name}` is defined twice");
             self.reader.report(
                 Diagnostic::new(Code::OddGroup, message)
+                    .class(Class::Silent)
                     .at(span, "this one is ignored")
                     .also(first.header, "first defined here"),
             );
@@ -144,6 +145,19 @@ impl Lowering<'_> {
                 return;
             }
         };
+        let is_short =
+            self.reader.text(words[0]).split_once('-').is_some_and(|(_, last)| {
+                !last.contains([':', '.']) && range.first() == range.last()
+            });
+        if is_short {
+            let message = format!("`{}` ends where it begins", self.reader.text(words[0]));
+            self.reader.report(
+                Diagnostic::new(Code::BadGroupMember, message)
+                    .at(words[0], "keepalived wants an end behind the beginning")
+                    .help(format!("write `{}`", range.first())),
+            );
+            return;
+        }
         if range.has_host_bits() || range.prefix_len() == Some(0) {
             let message = match range.prefix_len() {
                 Some(0) => "a network needs a prefix of at least 1".to_owned(),

@@ -94,9 +94,11 @@ impl<'s> Lowering<'s> {
             _ => {
                 let is_known = known(BlockKind::Root).any(|known| known.as_bytes() == keyword);
                 self.value(directive, BlockKind::Root);
-                if is_known && self.effective.is_some() && !directive.is_doubtful() {
-                    let verbatim = self.verbatim(directive);
-                    self.effective.iter_mut().for_each(|all| all.top_level.push(verbatim.clone()));
+                if is_known && !directive.is_doubtful() {
+                    let kept = self.effective.is_some().then(|| self.verbatim(directive));
+                    if let (Some(effective), Some(kept)) = (&mut self.effective, kept) {
+                        effective.top_level.push(kept);
+                    }
                 }
             }
         }

@@ -330,6 +330,9 @@ impl Lowering<'_> {
                     if let (Some(address), Some(port)) = (address, port) {
                         let port = if port == 0 { vs.port() } else { port };
                         vs.sorry_server = Some((SocketAddr::new(address, port), header));
+                        // Those before it were of another one.
+                        vs.sorry_inhibit = false;
+                        vs.sorry_method = None;
                     }
                     vs.has_sorry_server = true;
                 }

@@ -90,37 +90,15 @@ pub(crate) fn server(build: &mut Build, last: u8) -> RealServer {
 
 /// `virtual_server 10.0.0.1 80`, all else by default.
 pub(crate) fn service(build: &mut Build, real_servers: Vec<RealServer>) -> VirtualServer {
+    let address = Service::Address(SocketAddr::from(([10, 0, 0, 1], 80)));
     VirtualServer {
-        header: build.span(),
-        service: Service::Address(SocketAddr::from(([10, 0, 0, 1], 80))),
-        family: None,
         protocol: build.written(Level::VirtualServer, Some(crate::fleet::Protocol::Tcp)),
         scheduler: build.written(Level::VirtualServer, "rr".into()),
-        scheduler_flags: Vec::new(),
         method: build.written(Level::VirtualServer, ForwardingMethod::Nat),
         delay_loop: Setting::default_of(Duration::from_secs(60)),
-        delay_before_retry: Setting::default(),
-        retry: Setting::default(),
-        warmup: Setting::default(),
         connect_timeout: Setting::default_of(Duration::from_secs(5)),
-        alpha: Setting::default(),
-        omega: Setting::default(),
-        inhibit_on_failure: Setting::default(),
-        weight: Setting::default_of(1),
-        quorum: Setting::default_of(1),
-        hysteresis: Setting::default_of(0),
-        quorum_up: Setting::default(),
-        quorum_down: Setting::default(),
-        sorry_server: Setting::default(),
-        ha_suspend: Setting::default(),
-        virtualhost: Setting::default(),
-        ops: Setting::default(),
-        persistence_timeout: Setting::default(),
-        persistence_granularity: Setting::default(),
-        persistence_engine: Setting::default(),
-        smtp_alert: Setting::default(),
-        snmp_name: Setting::default(),
         real_servers,
+        ..VirtualServer::new(build.span(), address)
     }
 }
 

@@ -5,6 +5,7 @@ use ringprobe::conf::Severity;
 use ringprobe::fleet::{LoadOptions, Rejected, analyse_text, load_text};
 use ringprobe::lint;
 
+use super::generate::Random;
 use super::model::{spec, timing};
 
 #[test]
@@ -81,23 +82,6 @@ fn damaged_files_end_in_diagnostics() {
     }
     println!("slowest: {slowest:?}");
     assert!(rejected > 3_000, "damage must show: {rejected}");
-}
-
-/// SplitMix64: tests need no better.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
 }
 
 fn damage(text: &mut Vec<u8>, random: &mut Random) {

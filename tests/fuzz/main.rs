@@ -23,6 +23,8 @@ use mutate::edit;
 use nix::sys::resource::{UsageWho, getrusage};
 use ringprobe::conf::{Problems, Severity};
 use ringprobe::fleet::{LoadOptions, analyse_text};
+use ringprobe::lint;
+use ringprobe::sink::dump;
 
 /// Processor time that one case may take.
 const CASE_MAX: Duration = Duration::from_secs(1);
@@ -41,6 +43,16 @@ enum Verdict {
 fn read(text: &[u8]) {
     let options = LoadOptions { config_id: Some("id".into()), ..LoadOptions::default() };
     let Ok(analysis) = analyse_text("fuzz.conf", text.to_vec(), &options) else { return };
+    let mut analysis = analysis;
+    lint::check(&analysis.effective, &mut analysis.diagnostics);
+    lint::detection(&analysis.effective);
+    lint::rate(&analysis.effective);
+    let records = dump::json(&analysis.effective, &analysis.sources).count();
+    let flat: Vec<u8> = dump::conf(&analysis.effective).flatten().collect();
+    if let Ok(again) = analyse_text("flat.conf", flat, &options) {
+        // What is written may be refused (a name that cannot be spelled), and is no worse than that.
+        assert!(dump::json(&again.effective, &again.sources).count() <= 2 * records);
+    }
     let problems = Problems::new(analysis.diagnostics, &analysis.sources);
     let errors = problems.count(Severity::Error);
     let rendered = problems.render(false);

@@ -109,7 +109,7 @@ impl Lowering<'_> {
     }
 
     /// All of a url's regex; `None` without a pattern that can be compiled.
-    pub(super) fn regex(&mut self, draft: Draft, is_doubtful: bool) -> Option<Regex> {
+    pub(super) fn regex(&mut self, mut draft: Draft, is_doubtful: bool) -> Option<Regex> {
         let Some(Pattern { bytes, word, header }) = draft.pattern else {
             if let (Some(first), false, false) = (draft.first, draft.is_written, is_doubtful) {
                 self.reader.report(
@@ -130,6 +130,8 @@ impl Lowering<'_> {
                 found = found.at(min, "keepalived ignores both").also(max, "the other limit");
             }
             self.reader.report(found);
+            draft.min_offset = Setting::default();
+            draft.max_offset = Setting::default();
         }
         if let Err((offset, reason)) = compile(&bytes, &draft.options.value) {
             self.bad_pattern(&bytes, word, offset, &reason);

@@ -12,7 +12,9 @@ use crate::fleet::{ScriptCommand, UserName};
 pub(super) fn word(out: &mut Vec<u8>, value: &[u8]) {
     let is_special =
         |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'#' | b'!' | b'{' | b'}' | 0x0b);
-    let is_quoted = value.is_empty() || value.iter().any(is_special);
+    // At the beginning of a line or behind a brace these begin a condition, a repetition, a definition.
+    let begins_macro = matches!(value.first(), Some(b'@' | b'~' | b'$'));
+    let is_quoted = value.is_empty() || begins_macro || value.iter().any(is_special);
     let quotes: &[u8] = if is_quoted { b"\"" } else { b"" };
     out.extend_from_slice(quotes);
     out.extend_from_slice(value);
