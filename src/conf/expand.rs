@@ -22,6 +22,7 @@ mod parameter;
 mod reader;
 mod repeat;
 mod roots;
+mod work;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -270,7 +271,7 @@ impl<'s> Expander<'s> {
                 diagnostics,
             );
         }
-        self.work(line::Work::made(text, made), diagnostics);
+        self.work(work::Work::made(text, made), diagnostics);
         self.limit_bytes(made.origin.at, diagnostics);
     }
 

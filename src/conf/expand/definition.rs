@@ -1,8 +1,8 @@
 //! Definitions of parameters: on one line, or on several that end in a backslash.
 
 use super::comment::trimmed_end;
-use super::line::Work;
 use super::parameter::{DefinedLine, Value, identifier};
+use super::work::Work;
 use super::{Expander, OpenDefinition};
 use crate::conf::source::Span;
 

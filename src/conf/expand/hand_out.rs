@@ -2,8 +2,9 @@
 
 use memchr::{memchr, memchr2};
 
-use super::line::{Work, has_open_quote};
+use super::line::has_open_quote;
 use super::parameter::in_bare_braces;
+use super::work::Work;
 use super::{Expander, Line};
 use crate::conf::class::of_open_quote;
 use crate::conf::code::Code;
