@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod tick;
 
 pub mod aggregate;
+pub mod bench;
 pub mod checker;
 pub mod cli;
 pub mod conf;

@@ -36,6 +36,7 @@ use self::scripts::Scripts;
 use crate::aggregate::{Catalog, Summary};
 use crate::fleet::ProbeSpec;
 use crate::id::ShardId;
+use crate::schedule::pace::Pace;
 use crate::shard;
 use crate::shard::link::{Links, ShardConfig};
 use crate::sink::{RunInfo, Sink, rfc3339};
@@ -139,6 +140,9 @@ pub fn run_with(
     // Nobody sends: it ends when every shard has its ring, or has failed to get one.
     drop(ready_in);
     let _ = ready.recv();
+    if let Some(span) = &request.span {
+        span.begin(monotonic_now());
+    }
 
     let feeder = FeederThread::start(request, catalog.specs(), assignments, scripts_in, &halt);
     let feeder = match feeder {
@@ -174,6 +178,18 @@ pub fn run_with(
     collector.conclude(&tally, interrupted, bad_target, shards)
 }
 
+/// The pace of one shard, so that all together keep it: due moments lie evenly between each other's.
+fn part_of(pace: Pace, shard: usize, shards: usize) -> Pace {
+    let shards = shards as f64;
+    match pace {
+        Pace::Free => Pace::Free,
+        Pace::AtMost(per_second) => Pace::AtMost(per_second / shards),
+        Pace::Due { per_second, phase } => {
+            Pace::Due { per_second: per_second / shards, phase: (shard as f64 + phase) / shards }
+        }
+    }
+}
+
 fn shard_configs(request: &SweepRequest, shards: usize) -> Vec<ShardConfig> {
     let cpus = available_cpus();
     let sockets_max = backend::descriptors_left() / shards.max(1) as u32;
@@ -183,7 +199,8 @@ fn shard_configs(request: &SweepRequest, shards: usize) -> Vec<ShardConfig> {
             // Two shards pinned to one core would take turns; they had better float.
             cpu: if shards <= cpus.len() { cpus.get(shard).copied() } else { None },
             window: request.window,
-            rate: request.rate.map(|rate| rate / shards as f64),
+            pace: part_of(request.pace, shard, shards),
+            span: request.span.clone(),
             sockets_per_lane: request.sockets_per_lane,
             receive_buffer: request.receive_buffer,
             // Every shard gets at least one, and its own error where even that is too many.

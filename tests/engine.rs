@@ -13,6 +13,7 @@ use ringprobe::id::{ShardId, SpecId};
 use ringprobe::outcome::{Assignment, Record};
 use ringprobe::respond;
 use ringprobe::ring::uring::{RingConfig, UringRing};
+use ringprobe::schedule::pace::Pace;
 use ringprobe::shard::link::{Links, Report, ShardConfig, ShardStats};
 
 const ALL_FAULTS: &str = "refuse=1%,silent=1%,servfail=1%,empty=1%,slow=1%:80ms,wrong_id=1%,\
@@ -42,7 +43,8 @@ fn sweep(assignments: Vec<Assignment>, window: u32) -> (Vec<Record>, ShardStats)
             id: ShardId(0),
             cpu: Some(0),
             window,
-            rate: None,
+            pace: Pace::Free,
+            span: None,
             sockets_per_lane: 4,
             receive_buffer: None,
             sockets_max: 10_000,

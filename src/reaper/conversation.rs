@@ -2,8 +2,11 @@
 
 use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, ppoll};
 
 use super::protocol::{self, Inbox, Reply, Request};
 use super::spawn::POLL;
@@ -57,6 +60,21 @@ impl Conversation {
     /// The process is gone, or does not listen.
     pub(super) fn say(&mut self, request: &Request) -> io::Result<()> {
         protocol::write(&mut self.stream, request)
+    }
+
+    /// What the process says until then, and at most within [`POLL`].
+    pub(super) fn receive_until(&mut self, until: Tick) -> Heard {
+        let wait = until.since(monotonic_now()).min(POLL);
+        if wait < POLL {
+            let mut polled = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
+            // Finer than a socket's own timeout, which is in the kernel's jiffies. What goes wrong here is
+            // met again by the read.
+            match ppoll(&mut polled, Some(wait.into()), None) {
+                Ok(0) => return Heard::Nothing,
+                Ok(_) | Err(_) => {}
+            }
+        }
+        self.receive()
     }
 
     /// What the process says within [`POLL`].

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::ScriptRun;
 use crate::outcome::{Assignment, Record};
+use crate::schedule::pace::{Pace, Span};
 
 /// Settings of the reaper.
 #[derive(Clone, Debug)]
@@ -19,6 +20,11 @@ pub struct ReaperConfig {
     pub program: Option<PathBuf>,
     /// Most scripts at once, at least 1.
     pub jobs: usize,
+    /// How fast scripts start.
+    pub pace: Pace,
+    /// When they do; `None` for as long as there is input. What has not begun when it ends is dropped, the feeder
+    /// is taken from only as scripts begin, and latencies count from when a script was due.
+    pub span: Option<Span>,
     /// From SIGTERM to SIGKILL.
     pub grace: Duration,
     /// Soft and hard RLIMIT_NOFILE of scripts: what the engine was started with, before it raised its
@@ -50,6 +56,8 @@ impl Default for ReaperConfig {
         ReaperConfig {
             program: None,
             jobs: 4 * std::thread::available_parallelism().map_or(1, usize::from),
+            pace: Pace::Free,
+            span: None,
             grace: Duration::from_secs(2),
             nofile: None,
             environment: Vec::new(),

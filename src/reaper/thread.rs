@@ -24,6 +24,7 @@ use super::{cgroup, strays};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::outcome::{Assignment, Failure, LocalFault, Outcome, Record, ScriptFault};
 use crate::schedule::attempt::{Attempts, Next};
+use crate::schedule::pace::{Pacer, Span};
 use crate::tick::{Tick, monotonic_now, pause};
 
 /// Attempts of one script that our lateness may spoil: it takes longer than a packet does.
@@ -56,7 +57,9 @@ pub fn run(fleet: Arc<Fleet>, config: ReaperConfig, links: ReaperLinks) {
 struct Pending {
     assignment: Assignment,
     attempts: Attempts,
-    /// Since when it could have run.
+    /// Since when its first attempt could have run; in a span, `None` before that began.
+    due_first: Option<Tick>,
+    /// Since when this attempt could have run.
     due: Tick,
     /// When it was handed to the process.
     begun: Tick,
@@ -70,6 +73,10 @@ struct Reaper<'l> {
     fleet: Arc<Fleet>,
     links: &'l ReaperLinks,
     jobs: usize,
+    pacer: Pacer,
+    span: Option<Span>,
+    /// When the next script is due, where the pace holds it back.
+    next_due: Tick,
     grace: Duration,
     mark: String,
     /// Variables that scripts get beside the documented ones.
@@ -128,6 +135,9 @@ impl<'l> Reaper<'l> {
             fleet,
             links,
             jobs,
+            pacer: Pacer::new(config.pace),
+            span: config.span,
+            next_due: Tick::NEVER,
             mark,
             process,
             conversation,
@@ -170,19 +180,20 @@ impl<'l> Reaper<'l> {
     /// with the next of them, or at the next look. A thread that waits for both would have to be woken
     /// by yet another.
     fn wait(&mut self) -> bool {
-        if self.running.is_empty() && !self.is_input_at_end {
+        if self.running.is_empty() && !self.is_input_at_end && self.has_room() {
             match self.links.assignments.recv_timeout(POLL) {
                 Ok(batch) => self.take(&batch),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.is_input_at_end = true,
             }
         } else {
-            match self.conversation.receive() {
+            match self.conversation.receive_until(self.next_due) {
                 Heard::Replies(replies) => {
                     self.silence = Duration::ZERO;
                     replies.into_iter().for_each(|reply| self.answered(reply));
                 }
                 Heard::Nothing if self.running.is_empty() => {}
+                Heard::Nothing if self.next_due <= monotonic_now() => {}
                 Heard::Nothing => {
                     self.silence += POLL;
                     if self.silence.subsec_millis() == 0 {
@@ -195,7 +206,7 @@ impl<'l> Reaper<'l> {
                 Heard::End => return false,
             }
         }
-        while !self.is_input_at_end {
+        while !self.is_input_at_end && self.has_room() {
             match self.links.assignments.try_recv() {
                 Ok(batch) => self.take(&batch),
                 Err(TryRecvError::Empty) => break,
@@ -223,6 +234,7 @@ impl<'l> Reaper<'l> {
         self.queue.extend(batch.iter().map(|assignment| Pending {
             assignment: *assignment,
             attempts: Attempts::new(assignment.retries),
+            due_first: self.span.is_none().then_some(due),
             due,
             begun: due,
             late: 0,
@@ -236,9 +248,20 @@ impl<'l> Reaper<'l> {
         while self.later.front().is_some_and(|pending| pending.due <= now) {
             self.queue.extend(self.later.pop_front());
         }
+        self.next_due = Tick::NEVER;
+        if self.span.as_ref().is_some_and(|span| span.is_over(now)) {
+            self.queue.retain(|pending| pending.due_first.is_some());
+        }
         while self.running.len() < self.jobs {
             let Some(mut pending) = self.queue.pop_front() else { break };
             pending.begun = monotonic_now();
+            if pending.attempts.made == 0
+                && let Err(next_due) = self.pace(&mut pending)
+            {
+                self.next_due = next_due;
+                self.queue.push_front(pending);
+                break;
+            }
             let run = RunId(self.next_run);
             self.next_run += 1;
             let order = self.order(run, &pending.assignment);
@@ -249,6 +272,28 @@ impl<'l> Reaper<'l> {
             }
         }
         true
+    }
+
+    /// Leave for a script that has not run yet.
+    ///
+    /// # Errors
+    /// When it will be had.
+    fn pace(&mut self, pending: &mut Pending) -> Result<(), Tick> {
+        let start = self.span.as_ref().and_then(Span::start).unwrap_or(pending.due);
+        let due = self.pacer.take(pending.begun, start)?;
+        if self.span.is_some() {
+            pending.due_first = Some(due);
+            pending.due = due;
+        }
+        Ok(())
+    }
+
+    /// Whether more is wanted from the feeder now.
+    fn has_room(&self) -> bool {
+        match &self.span {
+            None => true,
+            Some(span) => self.queue.len() < self.jobs || span.is_over(monotonic_now()),
+        }
     }
 
     fn order(&self, run: RunId, assignment: &Assignment) -> Order {
@@ -316,7 +361,9 @@ impl<'l> Reaper<'l> {
             outcome,
             Outcome::Pass | Outcome::Fail(Failure::ExitStatus(_) | Failure::Signal(_))
         );
+        let since_due = pending.due_first.map(|due| at.since(due).as_nanos() as u64);
         let latency_ns = match (script.startup_ns, script.run_ns) {
+            _ if self.span.is_some() && !matches!(outcome, Outcome::Unknown(_)) => since_due,
             (Some(startup), Some(run)) if ended_by_itself => Some(startup.saturating_add(run)),
             _ => None,
         };

@@ -1,4 +1,5 @@
-//! Stage 3: when an attempt ends, and whether another follows.
+//! Stage 3: when a probe starts, when an attempt ends, and whether another follows.
 
 pub mod attempt;
+pub mod pace;
 pub mod wheel;

@@ -16,6 +16,10 @@ const STARTS_PER_TURN: u32 = 512;
 impl Core {
     /// Starts what may be started. What held it back, and when to look again because of that.
     pub(super) fn admit<R: Ring>(&mut self, ring: &mut R) -> (Limit, Tick) {
+        let end = self.end_of_span();
+        if self.now >= end {
+            self.inbox.refuse_new();
+        }
         loop {
             if self.outbox.is_backed_up() {
                 return (Limit::Output, self.now + WAIT_SHORT);
@@ -26,7 +30,7 @@ impl Core {
             if self.slots.in_use() >= self.window.now() {
                 return (self.window.limit(), Tick::NEVER);
             }
-            let Some(pending) = self.inbox.next(self.now) else {
+            let Some(mut pending) = self.inbox.next(self.now) else {
                 let retry_at = self.inbox.next_retry_at().unwrap_or(Tick::NEVER);
                 return if self.inbox.is_open() {
                     (Limit::Input, retry_at.min(self.now + WAIT_SHORT))
@@ -34,21 +38,42 @@ impl Core {
                     (Limit::Tail, retry_at)
                 };
             };
-            if let Some(rate) = &mut self.rate
-                && let Err(due) = rate.take(self.now)
-            {
-                self.inbox.hold(pending);
-                return (Limit::Rate, due);
-            }
-            if let Err((pending, limit, again)) = self.start(ring, pending) {
-                self.inbox.hold(pending);
-                if let Some(rate) = &mut self.rate {
-                    rate.give_back();
+            let needs_leave = pending.due.is_none() || self.pacer.counts_retries();
+            if needs_leave {
+                match self.pacer.take(self.now, self.begun_at) {
+                    Ok(due) => {
+                        pending.due.get_or_insert(due);
+                    }
+                    Err(due) => {
+                        self.inbox.hold(pending);
+                        return (Limit::Rate, due.min(end));
+                    }
                 }
+            }
+            if let Err((mut pending, limit, again)) = self.start(ring, pending) {
+                if needs_leave {
+                    self.pacer.give_back();
+                    if pending.attempts.made == 0 {
+                        pending.due = None;
+                    }
+                }
+                self.inbox.hold(pending);
                 return (limit, again);
             }
             self.started += 1;
         }
+    }
+
+    /// From when on no probe begins.
+    fn end_of_span(&mut self) -> Tick {
+        if self.span_end == Tick::NEVER
+            && let Some(span) = &self.config.span
+            && let (Some(start), Some(end)) = (span.start(), span.end())
+        {
+            self.begun_at = start;
+            self.span_end = end;
+        }
+        self.span_end
     }
 
     /// Starts one attempt; where there is no room for it just now, gives it back and says what is

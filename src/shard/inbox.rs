@@ -22,6 +22,8 @@ pub(super) struct Inbox {
     assignments: Receiver<Vec<Assignment>>,
     batch: std::vec::IntoIter<Assignment>,
     is_ended: bool,
+    /// Only retries begin any more.
+    refuses_new: bool,
     retries: VecDeque<Pending>,
     /// Taken out and put back: the next to start.
     held: Option<Pending>,
@@ -33,6 +35,7 @@ impl Inbox {
             assignments,
             batch: Vec::new().into_iter(),
             is_ended: false,
+            refuses_new: false,
             retries: VecDeque::new(),
             held: None,
         }
@@ -53,6 +56,7 @@ impl Inbox {
                 return Some(Pending::new(assignment));
             }
             match self.assignments.try_recv() {
+                Ok(_) if self.refuses_new => {}
                 Ok(batch) => self.batch = batch.into_iter(),
                 Err(error) => {
                     self.is_ended |= error == TryRecvError::Disconnected;
@@ -60,6 +64,14 @@ impl Inbox {
                 }
             }
         }
+    }
+
+    /// From now on, what has not begun never will: it is taken, so that the feeder comes to its end, and
+    /// dropped.
+    pub(super) fn refuse_new(&mut self) {
+        self.refuses_new = true;
+        self.batch = Vec::new().into_iter();
+        self.held = self.held.take().filter(|held| held.due.is_some());
     }
 
     /// Puts a probe back that could not be started now.
@@ -93,6 +105,7 @@ impl Inbox {
     /// Waits for the feeder; only when there is nothing else to do.
     pub(super) fn wait(&mut self, patience: Duration) {
         match self.assignments.recv_timeout(patience) {
+            Ok(_) if self.refuses_new => {}
             Ok(batch) => self.batch = batch.into_iter(),
             Err(RecvTimeoutError::Timeout) => (),
             Err(RecvTimeoutError::Disconnected) => self.is_ended = true,

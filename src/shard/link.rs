@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use crate::id::ShardId;
 use crate::outcome::{Assignment, Record, Strange};
 use crate::ring::RingError;
+use crate::schedule::pace::{Pace, Span};
 
 /// Settings of one shard.
 #[derive(Clone, Debug)]
@@ -19,8 +20,11 @@ pub struct ShardConfig {
     pub cpu: Option<usize>,
     /// Most attempts in flight, 1 to [`WINDOW_MAX`](super::WINDOW_MAX).
     pub window: u32,
-    /// Most attempts per second of this shard; `None` for no limit.
-    pub rate: Option<f64>,
+    /// How fast probes of this shard start.
+    pub pace: Pace,
+    /// When they do; `None` for as long as there is input. What is assigned and has not begun when it ends
+    /// is dropped, and latencies count from when a probe was due, timeouts included.
+    pub span: Option<Span>,
     /// UDP sockets per lane, 1 to 64; 1 where the source port is fixed.
     pub sockets_per_lane: u32,
     /// SO_RCVBUF of UDP sockets in bytes; `None` for as much as the kernel gives.
@@ -99,7 +103,7 @@ pub enum Limit {
     Input,
     /// The input was at its end: the last answers, timeouts and retries.
     Tail,
-    /// `--rate`.
+    /// The pace that was asked for.
     Rate,
     /// The window was full and the shard waited: the targets' round trips.
     Window,

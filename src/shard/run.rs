@@ -8,6 +8,7 @@ use crate::checker::Prepared;
 use crate::fleet::ProbeSpec;
 use crate::outcome::{Outcome, Strange};
 use crate::ring::{Ring, RingError, Token};
+use crate::schedule::pace::Pacer;
 use crate::schedule::wheel::Wheel;
 use crate::tick::Tick;
 use crate::wire::dns::QueryError;
@@ -21,7 +22,7 @@ use super::link::{Limit, Links, Report, ShardConfig, ShardStats};
 use super::outbox::Outbox;
 use super::recorder;
 use super::slot::{Phase, Slots};
-use super::window::{Rate, Window};
+use super::window::Window;
 
 /// Longest wait in the ring, so that a stop of this thread inside a wait cannot hide for longer.
 pub(super) const WAIT_MAX: Duration = Duration::from_millis(10);
@@ -87,7 +88,10 @@ pub(super) struct Core {
     pub(super) lane_of: Vec<[Option<LaneId>; 2]>,
     pub(super) wheel: Wheel,
     pub(super) window: Window,
-    pub(super) rate: Option<Rate>,
+    pub(super) pacer: Pacer,
+    /// When the span began, and when it ends; never without one.
+    pub(super) begun_at: Tick,
+    pub(super) span_end: Tick,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
     pub(super) stats: ShardStats,
@@ -144,7 +148,9 @@ impl<R: Ring> Shard<R> {
             lane_of: vec![[None; 2]; specs.len()],
             wheel: Wheel::new(window, now),
             window: Window::new(window),
-            rate: config.rate.map(Rate::new),
+            pacer: Pacer::new(config.pace),
+            begun_at: now,
+            span_end: Tick::NEVER,
             inbox: Inbox::new(links.assignments),
             outbox: Outbox::new(config.id, links.reports, links.empties),
             stats: recorder::new_stats(window),

@@ -15,6 +15,8 @@ const GENERATIONS: u32 = 1 << 24;
 pub(super) struct Pending {
     pub(super) assignment: Assignment,
     pub(super) attempts: Attempts,
+    /// Since when the probe could have begun; `None` before its first attempt.
+    pub(super) due: Option<Tick>,
     /// Not started before this.
     pub(super) not_before: Tick,
     /// The last packet of an earlier attempt that did not count.
@@ -26,6 +28,7 @@ impl Pending {
         Pending {
             assignment,
             attempts: Attempts::new(assignment.retries),
+            due: None,
             not_before: Tick::default(),
             strange: None,
         }

@@ -104,8 +104,14 @@ impl Core {
         &mut self,
         mut pending: Pending,
         outcome: Outcome,
-        latency_ns: Option<u64>,
+        mut latency_ns: Option<u64>,
     ) {
+        if self.config.span.is_some()
+            && !matches!(outcome, Outcome::Unknown(_))
+            && let Some(due) = pending.due
+        {
+            latency_ns = Some(self.now.since(due).as_nanos() as u64);
+        }
         match pending.attempts.after(outcome) {
             Next::Report => self.outbox.push(Record {
                 seq: pending.assignment.seq,

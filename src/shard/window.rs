@@ -1,7 +1,7 @@
-//! How many attempts may be in flight, and how fast they may start.
+//! How many attempts may be in flight.
 //!
 //! The window is what the operator gave until our own receive buffers drop or this thread is late;
-//! then it halves, and grows back by a sixteenth in each quiet interval. The rate is a token bucket.
+//! then it halves, and grows back by a sixteenth in each quiet interval.
 
 use std::time::Duration;
 
@@ -11,8 +11,6 @@ use super::link::Limit;
 
 /// Between two looks at the drop counters, and two steps of the window.
 pub(super) const INTERVAL: Duration = Duration::from_millis(10);
-/// The bucket holds what this much time fills.
-const BURST: Duration = Duration::from_millis(2);
 
 /// See the module.
 #[derive(Debug)]
@@ -75,46 +73,6 @@ impl Window {
     }
 }
 
-/// `--rate`: attempts per second.
-#[derive(Debug)]
-pub(super) struct Rate {
-    ns_per_attempt: f64,
-    /// When the next attempt may start; in the past by at most the burst.
-    due_ns: f64,
-    burst_ns: f64,
-}
-
-impl Rate {
-    pub(super) fn new(per_second: f64) -> Rate {
-        let ns_per_attempt = 1e9 / per_second;
-        Rate {
-            ns_per_attempt,
-            due_ns: 0.0,
-            burst_ns: (BURST.as_nanos() as f64).max(ns_per_attempt),
-        }
-    }
-
-    /// Gives leave back that could not be used.
-    pub(super) fn give_back(&mut self) {
-        self.due_ns -= self.ns_per_attempt;
-    }
-
-    /// Takes leave for one attempt now.
-    ///
-    /// # Errors
-    /// When the next may start.
-    pub(super) fn take(&mut self, now: Tick) -> Result<(), Tick> {
-        let now_ns = now.as_ns() as f64;
-        // What was not used is lost beyond the burst: a stall is not followed by a flood.
-        self.due_ns = self.due_ns.max(now_ns - self.burst_ns);
-        if self.due_ns > now_ns {
-            return Err(Tick::from_ns(self.due_ns.ceil() as u64));
-        }
-        self.due_ns += self.ns_per_attempt;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,28 +107,5 @@ mod tests {
             window.step(at_ms(interval * 10));
             assert!(window.now() >= 1);
         }
-    }
-
-    #[test]
-    fn the_rate_holds_over_a_second_and_a_stall_is_not_made_up_for() {
-        let mut rate = Rate::new(10_000.0);
-        let mut taken = 0;
-        for us in 0..1_000_000_u64 {
-            let now = Tick::from_ns(5_000_000_000 + us * 1000);
-            while rate.take(now).is_ok() {
-                taken += 1;
-            }
-        }
-        assert!((10_000..=10_021).contains(&taken), "{taken}");
-        let after_a_stall = at_ms(20_000);
-        let mut burst = 0;
-        let due = loop {
-            match rate.take(after_a_stall) {
-                Ok(()) => burst += 1,
-                Err(due) => break due,
-            }
-        };
-        assert!(burst <= 21, "{burst}");
-        assert!(due > after_a_stall && due <= after_a_stall + Duration::from_micros(100));
     }
 }

@@ -17,6 +17,8 @@ use crate::aggregate::FeedCounts;
 use crate::fleet::{Fleet, ProbeSpec, RETRIES_DEFAULT};
 use crate::id::SpecId;
 use crate::outcome::Assignment;
+use crate::schedule::pace::Span;
+use crate::tick::monotonic_now;
 
 /// Targets in a batch.
 const BATCH: usize = 256;
@@ -92,6 +94,8 @@ pub(super) struct Feeder {
     pub(super) exclude: Option<Exclude>,
     pub(super) skip_bad: bool,
     pub(super) retries: Option<u16>,
+    /// Until it is over, a configuration begins anew when it is at its end.
+    pub(super) span: Option<Span>,
     /// To the reaper; unbounded, so that scripts never keep the shards waiting. Scripts that find nobody
     /// here are dealt all the same: they come out as unfinished, not as if they had never been.
     pub(super) scripts: Option<Sender<Vec<Assignment>>>,
@@ -121,6 +125,7 @@ impl Feeder {
             exclude: None,
             skip_bad: false,
             retries: None,
+            span: None,
             scripts: None,
             script_batch: Vec::new(),
             is_script: specs.iter().map(|spec| matches!(spec, ProbeSpec::Misc(_))).collect(),
@@ -157,10 +162,15 @@ impl Feeder {
     }
 
     fn feed_fleet(&mut self, fleet: &Fleet) -> Result<(), Closed> {
-        for (seq, checker) in (0_u64..).zip(&fleet.checkers) {
-            self.take(seq, checker.target, checker.spec, |given| fleet.retries(seq, given))?;
+        loop {
+            for (seq, checker) in (0_u64..).zip(&fleet.checkers) {
+                self.take(seq, checker.target, checker.spec, |given| fleet.retries(seq, given))?;
+            }
+            let goes_on = self.span.as_ref().is_some_and(|span| !span.is_over(monotonic_now()));
+            if !goes_on || fleet.checkers.is_empty() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn feed_list(

@@ -44,6 +44,7 @@ impl FeederThread {
         feeder.exclude = request.exclude;
         feeder.skip_bad = request.skip_bad;
         feeder.retries = request.retries;
+        feeder.span = request.span;
         let input = request.input;
         let halt = Arc::clone(halt);
         let thread = Builder::new().name("feeder".to_owned()).spawn(move || {

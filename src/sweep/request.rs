@@ -11,6 +11,7 @@ use crate::aggregate::{Counts, ShardFailure, Summary};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::id::SpecId;
 use crate::reaper::link::ReaperConfig;
+use crate::schedule::pace::{Pace, Span};
 use crate::sink::SinkError;
 use crate::wire::dns::QueryError;
 
@@ -32,8 +33,10 @@ pub struct SweepRequest {
     pub shards: usize,
     /// Most attempts in flight per shard.
     pub window: u32,
-    /// Most attempts per second of all shards together.
-    pub rate: Option<f64>,
+    /// How fast probes of all shards together start.
+    pub pace: Pace,
+    /// When they do; `None` for as long as there is input. A configuration is gone through again and again in it.
+    pub span: Option<Span>,
     /// UDP sockets per lane.
     pub sockets_per_lane: u32,
     /// SO_RCVBUF of UDP sockets in bytes.
@@ -55,7 +58,8 @@ impl SweepRequest {
             retries: None,
             shards: available_cpus().len().max(1),
             window: 4096,
-            rate: None,
+            pace: Pace::Free,
+            span: None,
             sockets_per_lane: 8,
             receive_buffer: None,
             seed: None,

@@ -15,6 +15,9 @@ use crate::reaper::link::{ReaperConfig, ReaperLinks, ReaperReport};
 /// Reports on their way to the aggregator: each may have the end of two streams with it.
 const REPORTS_IN_FLIGHT: usize = 256;
 
+/// Batches of scripts on their way to a reaper that takes only what it starts.
+const BATCHES_IN_FLIGHT: usize = 4;
+
 /// A reaper at work.
 pub(super) struct Scripts {
     thread: JoinHandle<()>,
@@ -37,7 +40,11 @@ pub(super) fn start(
     };
     // A queue with an end would make the feeder wait for slow scripts, and the shards for the feeder. Its
     // entries are far smaller than the checkers they come from.
-    let (assignments_in, assignments) = unbounded();
+    // In a span it is gone through without end, so there it has to wait.
+    let (assignments_in, assignments) = match config.span {
+        None => unbounded(),
+        Some(_) => bounded(BATCHES_IN_FLIGHT),
+    };
     let (reports_in, reports) = bounded(REPORTS_IN_FLIGHT);
     let links = ReaperLinks { assignments, reports: reports_in, stop: Arc::clone(halt) };
     let (fleet, config) = (Arc::clone(fleet), config.clone());

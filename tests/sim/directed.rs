@@ -5,6 +5,7 @@ use std::time::Duration;
 use ringprobe::fleet::Handshake;
 use ringprobe::outcome::{Failure, LocalFault, Outcome, Strange};
 use ringprobe::schedule::attempt::FREE_RETRIES;
+use ringprobe::schedule::pace::Pace;
 use ringprobe::shard::link::Limit;
 use ringprobe::sim::{DnsPeer, DnsReply, Noise, Peer, Quote};
 
@@ -323,7 +324,7 @@ fn a_timeout_beyond_the_wheel_is_waited_for_asleep() {
     for _ in 0..300 {
         scenario.add(0, Peer::default());
     }
-    scenario.config.rate = Some(1_000.0);
+    scenario.config.pace = Pace::AtMost(1_000.0);
     let run = run(&scenario);
     assert_eq!(count(&run, |outcome| outcome == TIMEOUT), 300);
 }

@@ -6,6 +6,7 @@ use ringprobe::fleet::{DnsRequire, Handshake, ProbeSpec};
 use ringprobe::outcome::{Assignment, Failure, LocalFault, Outcome, Record, Strange};
 use ringprobe::ring::{SocketKind, SocketSpec};
 use ringprobe::schedule::attempt::FREE_RETRIES;
+use ringprobe::schedule::pace::Pace;
 use ringprobe::sim::{DnsReply, Peer, Quote};
 
 use crate::drive::Run;
@@ -277,7 +278,7 @@ fn check_times(
     }
     // With room for all at once, a probe never waits for another.
     let has_room = scenario.config.window as usize >= scenario.assignments.len()
-        && scenario.config.rate.is_none();
+        && scenario.config.pace == Pace::Free;
     let most = (timeout + SLACK) * u32::from(record.attempts);
     if has_room && is_prompt_weather && record.at > trace.first + most {
         return Err(format!("took longer than its attempts, asked first at {:?}", trace.first));

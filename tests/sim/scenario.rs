@@ -9,6 +9,7 @@ use hickory_proto::rr::{Name, RecordType};
 use ringprobe::fleet::{Connection, DnsRequire, DnsSpec, Handshake, ProbeSpec, TcpSpec};
 use ringprobe::id::{ShardId, SpecId};
 use ringprobe::outcome::Assignment;
+use ringprobe::schedule::pace::Pace;
 use ringprobe::shard::link::ShardConfig;
 use ringprobe::sim::{DnsPeer, DnsReply, Faults, Noise, Peer, Prng, Quote, TcpPeer};
 
@@ -46,7 +47,8 @@ impl Scenario {
                 id: ShardId(0),
                 cpu: None,
                 window,
-                rate: None,
+                pace: Pace::Free,
+                span: None,
                 sockets_per_lane: 1,
                 receive_buffer: None,
                 sockets_max: 100_000,
@@ -162,7 +164,12 @@ pub(crate) fn make_with(seed: u64, change: impl FnOnce(&mut Faults)) -> Scenario
         id: ShardId(0),
         cpu: None,
         window,
-        rate: prng.chance(0.15).then(|| 500.0 + prng.below(20_000) as f64),
+        pace: if prng.chance(0.15) {
+            Pace::AtMost(500.0 + prng.below(20_000) as f64)
+        } else {
+            Pace::Free
+        },
+        span: None,
         sockets_per_lane: 1 + prng.below(4) as u32,
         receive_buffer: None,
         sockets_max: 100_000,

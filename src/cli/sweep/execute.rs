@@ -11,6 +11,7 @@ use super::{files, input, progress};
 use crate::aggregate::{ShardFailure, Summary};
 use crate::cli::{Terminal, exit, process, say};
 use crate::fleet::Fleet;
+use crate::schedule::pace::Pace;
 use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
 use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest};
 
@@ -205,7 +206,7 @@ fn request(args: &SweepArgs, input: Input, exclude: Option<Exclude>) -> SweepReq
     request.skip_bad = args.skip_bad;
     request.retries = args.retries;
     request.window = args.window;
-    request.rate = args.rate;
+    request.pace = args.rate.map_or(Pace::Free, Pace::AtMost);
     request.sockets_per_lane = args.sockets_per_lane;
     request.receive_buffer = args.receive_buffer.map(|bytes| bytes as usize);
     request.seed = args.seed;

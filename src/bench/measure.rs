@@ -1,0 +1,239 @@
+//! The sink of a run: every record into the interval in which its probe was due.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::aggregate::Summary;
+use crate::outcome::{Failure, Outcome, Record};
+use crate::schedule::pace::Span;
+use crate::sink::{Context, RunInfo, Sink, SinkError};
+use crate::tick::Tick;
+
+/// Digits of a latency that count: 1 in 1,000.
+const DIGITS: u8 = 3;
+const NS_PER_SECOND: f64 = 1e9;
+
+/// What became of the probes that were due in one interval.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    /// Since the measurement began.
+    pub(super) start: Duration,
+    pub(super) length: Duration,
+    pub(super) passed: u64,
+    /// Failed by a word of the server or the network.
+    pub(super) failed: u64,
+    pub(super) timeouts: u64,
+    pub(super) unknown: u64,
+    /// Due, and not begun when the run ended.
+    pub(super) unsent: u64,
+    /// Probes that ended in this interval, whenever they were due; `Unknown` is not among them.
+    pub(super) ended: u64,
+    /// Nanoseconds from due to end, of all but `unknown`.
+    pub(super) latency: Histogram<u64>,
+}
+
+impl Counted {
+    fn new(start: Duration, length: Duration) -> Counted {
+        Counted {
+            start,
+            length,
+            passed: 0,
+            failed: 0,
+            timeouts: 0,
+            unknown: 0,
+            unsent: 0,
+            ended: 0,
+            // Cannot fail: 1 to 5 digits are allowed. It grows as it needs to.
+            latency: Histogram::new(DIGITS).expect("a number of digits that hdrhistogram accepts"),
+        }
+    }
+
+    /// Probes that were due.
+    pub(super) fn due(&self) -> u64 {
+        self.passed + self.failed + self.timeouts + self.unknown + self.unsent
+    }
+
+    /// Adds another interval's probes to this one's.
+    pub(super) fn add(&mut self, other: &Counted) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.timeouts += other.timeouts;
+        self.unknown += other.unknown;
+        self.unsent += other.unsent;
+        self.ended += other.ended;
+        // Cannot fail: it resizes itself to whatever is added.
+        let _ = self.latency.add(&other.latency);
+    }
+}
+
+/// Counts a run.
+pub(super) struct Measure {
+    span: Span,
+    warm_up: Duration,
+    length: Duration,
+    interval: Duration,
+    intervals: Vec<Counted>,
+    /// Of the whole run, warm-up and end included.
+    pub(super) probed: u64,
+}
+
+impl Measure {
+    /// Of the part of `span` behind the warm-up, which is `length` long.
+    pub(super) fn new(
+        span: Span,
+        warm_up: Duration,
+        length: Duration,
+        interval: Duration,
+    ) -> Measure {
+        let count = length.as_nanos().div_ceil(interval.as_nanos().max(1)).max(1) as u32;
+        let intervals = (0..count)
+            .map(|number| {
+                let start = interval * number;
+                Counted::new(start, interval.min(length - start))
+            })
+            .collect();
+        Measure { span, warm_up, length, interval, intervals, probed: 0 }
+    }
+
+    /// The interval a moment is in; `None` outside what is measured.
+    fn place(&self, moment: Tick) -> Option<usize> {
+        let begin = self.span.start()? + self.warm_up;
+        if moment < begin || moment >= begin + self.length {
+            return None;
+        }
+        Some((moment.since(begin).as_nanos() / self.interval.as_nanos()) as usize)
+    }
+
+    fn count(&mut self, record: &Record) {
+        self.probed += 1;
+        let is_known = !matches!(record.outcome, Outcome::Unknown(_));
+        if is_known && let Some(place) = self.place(record.at) {
+            self.intervals[place].ended += 1;
+        }
+        let due = record.at - Duration::from_nanos(record.latency_ns.unwrap_or(0));
+        let place = match self.place(due) {
+            // It was due before, and nobody can say when.
+            None if !is_known && self.span.is_over(record.at) => self.intervals.len() - 1,
+            None => return,
+            Some(place) => place,
+        };
+        let counted = &mut self.intervals[place];
+        match record.outcome {
+            Outcome::Pass => counted.passed += 1,
+            Outcome::Fail(Failure::Timeout) => counted.timeouts += 1,
+            Outcome::Fail(_) => counted.failed += 1,
+            Outcome::Unknown(_) => counted.unknown += 1,
+        }
+        if let Some(latency_ns) = record.latency_ns {
+            counted.latency.saturating_record(latency_ns);
+        }
+    }
+
+    /// The intervals of a run that has ended. `per_second` is the rate of an open loop: whatever was
+    /// due and is missing was never begun, and has waited until the end at least.
+    pub(super) fn conclude(mut self, per_second: Option<f64>) -> Vec<Counted> {
+        let Some(per_second) = per_second else { return self.intervals };
+        let due = (per_second * self.length.as_secs_f64()).floor() as u64;
+        let seen: u64 = self.intervals.iter().map(Counted::due).sum();
+        // A probe at either end may be in or out by a rounding.
+        for number in 0..due.saturating_sub(seen + 1) {
+            let waited_ns = (number as f64 + 0.5) * (NS_PER_SECOND / per_second);
+            let waited = Duration::from_nanos(waited_ns as u64).min(self.length);
+            let place = (self.length - waited).as_nanos() / self.interval.as_nanos();
+            let place = (place as usize).min(self.intervals.len() - 1);
+            self.intervals[place].unsent += 1;
+            self.intervals[place].latency.saturating_record(waited.as_nanos() as u64);
+        }
+        self.intervals
+    }
+}
+
+impl Sink for Measure {
+    fn begin(&mut self, _run: &RunInfo) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn records(&mut self, batch: &[Record], _context: &Context<'_>) -> Result<(), SinkError> {
+        for record in batch {
+            self.count(record);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _summary: &Summary, _context: &Context<'_>) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SpecId;
+    use crate::outcome::LocalFault;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn record(at_ms: u64, outcome: Outcome, latency_ms: Option<u64>) -> Record {
+        Record {
+            seq: 0,
+            target: "127.0.0.1:53".parse().expect("an address"),
+            spec: SpecId(0),
+            outcome,
+            attempts: 1,
+            latency_ns: latency_ms.map(|ms| ms * 1_000_000),
+            at: Tick::from_ns(at_ms * 1_000_000),
+            strange: None,
+        }
+    }
+
+    /// From 1,000 ms on: 100 ms warm-up, then 200 ms in intervals of 100 ms.
+    fn measure(records: &[Record]) -> Measure {
+        let span = Span::new(ms(300));
+        span.begin(Tick::from_ns(1_000_000_000));
+        let mut measure = Measure::new(span, ms(100), ms(200), ms(100));
+        records.iter().for_each(|record| measure.count(record));
+        measure
+    }
+
+    #[test]
+    fn a_probe_belongs_to_the_interval_in_which_it_was_due() {
+        let timeout = Outcome::Fail(Failure::Timeout);
+        let intervals = measure(&[
+            record(1110, Outcome::Pass, Some(20)), // due in the warm-up
+            record(1120, Outcome::Pass, Some(20)), // due at the first moment
+            record(1250, timeout, Some(100)),      // due in the first, ended in the second
+            record(1310, Outcome::Pass, Some(20)), // due in the second, ended after all
+            record(1320, Outcome::Pass, Some(20)), // due after all
+            record(1310, Outcome::Unknown(LocalFault::Late), None),
+        ])
+        .conclude(None);
+        let [first, second] = &intervals[..] else { panic!("two intervals") };
+        assert_eq!((first.passed, first.timeouts, first.due(), first.ended), (1, 1, 2, 2));
+        assert_eq!((second.passed, second.unknown, second.due(), second.ended), (1, 1, 2, 1));
+        assert_eq!(first.latency.max() / 1_000_000, 100, "a timeout is in the distribution");
+        assert_eq!(second.latency.len(), 1, "of what nothing can be said, nothing is");
+    }
+
+    #[test]
+    fn what_was_due_and_never_begun_has_waited_until_the_end() {
+        // 100 a second for 200 ms: 20 were due, 10 ended, one is forgiven.
+        let records: Vec<Record> =
+            (0..10).map(|number| record(1101 + 10 * number, Outcome::Pass, Some(1))).collect();
+        let intervals = measure(&records).conclude(Some(100.0));
+        let unsent: Vec<u64> = intervals.iter().map(|interval| interval.unsent).collect();
+        assert_eq!(unsent, [0, 9]);
+        let longest = intervals[1].latency.max() / 1_000_000;
+        assert!((84..=86).contains(&longest), "8.5 intervals of 10 ms: {longest}");
+    }
+
+    #[test]
+    fn the_last_interval_is_what_is_left() {
+        let measure = Measure::new(Span::new(ms(250)), ms(0), ms(250), ms(100));
+        let lengths: Vec<Duration> =
+            measure.intervals.iter().map(|interval| interval.length).collect();
+        assert_eq!(lengths, [ms(100), ms(100), ms(50)]);
+    }
+}

@@ -1,0 +1,173 @@
+//! What is to be measured, and how.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fleet::Fleet;
+use crate::reaper::link::ReaperConfig;
+use crate::schedule::pace::Span;
+use crate::sweep::{BadTarget, Input, ListSpecs};
+use crate::tick::monotonic_now;
+
+/// A measurement.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Whom to probe.
+    pub subject: Subject,
+    /// How hard.
+    pub load: Load,
+    /// Most probes in flight, of all shards together; scripts at once.
+    pub window: u32,
+    /// Before each run is measured.
+    pub warm_up: Duration,
+    /// How long each run is measured.
+    pub duration: Duration,
+    /// How often a load is measured; a ramp's steps are measured once each.
+    pub repetitions: u32,
+    /// Shards, at least 1.
+    pub shards: usize,
+    /// UDP sockets per lane.
+    pub sockets_per_lane: u32,
+    /// SO_RCVBUF of UDP sockets in bytes.
+    pub receive_buffer: Option<usize>,
+    /// Seed of transaction ids.
+    pub seed: Option<u64>,
+    /// How scripts are run.
+    pub scripts: ReaperConfig,
+}
+
+/// Whom to probe, again and again in the same order.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// In words, for the report.
+    pub name: String,
+    /// Keyword of the checker, or `several`.
+    pub check: &'static str,
+    /// Timeout of one probe; the longest where there are several.
+    pub timeout: Duration,
+    /// The targets.
+    pub targets: Targets,
+}
+
+/// Targets and how to probe them.
+#[derive(Clone, Debug)]
+pub enum Targets {
+    /// Addresses.
+    List(Arc<[SocketAddr]>, ListSpecs),
+    /// The checkers of a configuration.
+    Fleet(Arc<Fleet>, PathBuf),
+}
+
+/// How hard to probe.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub enum Load {
+    /// Closed loop: the next probe begins when one ends.
+    Closed,
+    /// Open loop: so many probes a second, whatever becomes of them.
+    Open(f64),
+    /// Open loop at one rate after the other.
+    Ramp(Ramp),
+}
+
+/// Rates of a ramp, in probes a second.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub struct Ramp {
+    /// The first.
+    pub from: f64,
+    /// No step is above it.
+    pub to: f64,
+    /// From one to the next.
+    pub step: f64,
+}
+
+impl Ramp {
+    /// Most steps: each takes seconds.
+    pub const STEPS_MAX: usize = 1000;
+
+    /// All rates, at least one. The number of each step is rounded up, so that `to` is among them where it is a
+    /// whole number of steps away.
+    pub fn rates(self) -> Vec<f64> {
+        // A billionth forgives what decimals lose in binary.
+        let steps = ((self.to - self.from) / self.step + 1e-9).floor().max(0.0) as usize;
+        (0..=steps).map(|step| self.from + step as f64 * self.step).collect()
+    }
+}
+
+impl Targets {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Targets::List(list, _) => list.len(),
+            Targets::Fleet(fleet, _) => fleet.checkers.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The input of a sweep that lasts as long as `span`.
+    pub(super) fn input(&self, span: &Span) -> Input {
+        match self {
+            Targets::Fleet(fleet, path) => {
+                Input::Fleet { fleet: Arc::clone(fleet), path: path.clone() }
+            }
+            Targets::List(list, specs) => Input::Targets {
+                addresses: Box::new(Round { list: Arc::clone(list), next: 0, span: span.clone() }),
+                specs: Box::new(specs.clone()),
+            },
+        }
+    }
+}
+
+/// The addresses of a list over and over, until the span is over.
+struct Round {
+    list: Arc<[SocketAddr]>,
+    next: usize,
+    span: Span,
+}
+
+/// Addresses between two looks at the clock.
+const LOOK_EVERY: usize = 64;
+
+impl Iterator for Round {
+    type Item = Result<Option<SocketAddr>, BadTarget>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next.is_multiple_of(LOOK_EVERY) && self.span.is_over(monotonic_now()) {
+            return None;
+        }
+        let target = *self.list.get(self.next % self.list.len().max(1))?;
+        self.next += 1;
+        Some(Ok(Some(target)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ramp_has_its_ends_where_they_are_whole_steps_apart() {
+        let rates = |from, to, step| Ramp { from, to, step }.rates();
+        assert_eq!(rates(1000.0, 3000.0, 1000.0), [1000.0, 2000.0, 3000.0]);
+        assert_eq!(rates(1000.0, 3500.0, 1000.0), [1000.0, 2000.0, 3000.0]);
+        assert_eq!(rates(0.1, 0.5, 0.1).len(), 5);
+        assert_eq!(rates(7.0, 7.0, 1.0), [7.0]);
+    }
+
+    #[test]
+    fn a_list_goes_round_until_the_span_is_over() {
+        let list: Arc<[SocketAddr]> =
+            ["127.0.0.1:53", "127.0.0.2:53"].map(|text| text.parse().expect("good")).into();
+        let span = Span::new(Duration::ZERO);
+        let mut round = Round { list: Arc::clone(&list), next: 0, span: span.clone() };
+        let targets = (0..5).map(|_| round.next().expect("goes on").expect("good"));
+        assert_eq!(targets.collect::<Vec<_>>(), [0, 1, 0, 1, 0].map(|at| Some(list[at])));
+        span.begin(monotonic_now());
+        assert!(round.take(LOOK_EVERY).count() < LOOK_EVERY);
+    }
+}

@@ -1,0 +1,309 @@
+//! What came out, as plain data. Its serde form is the JSON output, and what the HTML page draws.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::knee::Knee;
+use super::limit::LimitedBy;
+
+/// A whole measurement.
+#[derive(Clone, Debug, Serialize)]
+pub struct BenchResult {
+    /// `bench`, so that a reader knows what it has.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Version of this program.
+    pub version: &'static str,
+    /// RFC 3339, microseconds, UTC.
+    pub started_at: String,
+    /// Whether Ctrl-C or SIGTERM ended it early; only whole runs are in it.
+    pub interrupted: bool,
+    /// Where it was measured.
+    pub machine: Machine,
+    /// Whom and how hard.
+    pub load: LoadInfo,
+    /// Median latency with one probe at a time, in microseconds; `None` where nothing answered.
+    pub idle_us: Option<f64>,
+    /// In the order they ran.
+    pub runs: Vec<RunResult>,
+    /// Over the runs; `None` for a ramp, whose runs differ, and where no run was whole.
+    pub spread: Option<SpreadOfRuns>,
+    /// Of a ramp.
+    pub knee: Option<Knee>,
+}
+
+/// A machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    /// Release of the kernel.
+    pub kernel: String,
+    /// As the kernel calls it.
+    pub cpu: String,
+    /// Cores this process may run on.
+    pub cpus: Vec<usize>,
+    /// Cores of the embedded fleet; empty without one.
+    pub responder_cpus: Vec<usize>,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoadInfo {
+    /// Keyword of the checker.
+    pub check: &'static str,
+    /// The targets in words.
+    pub targets: String,
+    /// How many.
+    pub target_count: usize,
+    /// `closed`, `open` or `ramp`.
+    pub mode: &'static str,
+    /// Probes a second of an open loop.
+    pub rate: Option<f64>,
+    /// Most probes in flight.
+    pub window: u32,
+    /// Shards.
+    pub shards: usize,
+    /// Timeout of a probe, in seconds.
+    pub timeout_s: f64,
+    /// Before each run is measured, in seconds.
+    pub warm_up_s: f64,
+    /// How long each run is measured, in seconds.
+    pub duration_s: f64,
+    /// Runs asked for.
+    pub runs: usize,
+}
+
+/// One run, behind its warm-up.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunResult {
+    /// From 1.
+    pub number: usize,
+    /// Probes a second of an open loop.
+    pub asked_per_second: Option<f64>,
+    /// Probes a second that ended with a word of the server or a timeout.
+    pub per_second: f64,
+    /// Probes that were due.
+    pub probes: ProbeCounts,
+    /// From due to end; `None` where nothing ended.
+    pub latency_us: Option<LatencyUs>,
+    /// Share of probes and the microseconds within which they ended, for a plot.
+    pub percentiles: Vec<(f64, f64)>,
+    /// One after the other.
+    pub intervals: Vec<Interval>,
+    /// Of this process.
+    pub cpu: Cpu,
+    /// What would have to change for more.
+    pub limited_by: LimitedBy,
+    /// Milliseconds of all shards together by what kept them from beginning more, warm-up included.
+    pub limited_ms: BTreeMap<&'static str, u64>,
+    /// Whether what we say was sent has left.
+    pub kernel: Option<KernelCounters>,
+    /// Our own.
+    pub trouble: Trouble,
+    /// Latencies in nanoseconds by the interval in which probes were due: its start, its length.
+    #[serde(skip)]
+    pub histograms: Vec<(Duration, Duration, Histogram<u64>)>,
+}
+
+/// What became of probes. The parts add up to `due`.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProbeCounts {
+    /// All.
+    pub due: u64,
+    /// Passed.
+    pub passed: u64,
+    /// Failed by a word of the server or the network.
+    pub failed: u64,
+    /// Failed by silence.
+    pub timeouts: u64,
+    /// The trouble was ours.
+    pub unknown: u64,
+    /// Due, and not begun when the run ended.
+    pub unsent: u64,
+}
+
+impl ProbeCounts {
+    /// Share of those due that got no word of the server: timeouts, unsent, unknown.
+    pub fn lost_share(&self) -> f64 {
+        (self.timeouts + self.unsent + self.unknown) as f64 / (self.due.max(1)) as f64
+    }
+}
+
+/// A distribution in microseconds.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize)]
+pub struct LatencyUs {
+    /// Probes in it.
+    pub count: u64,
+    /// The quickest.
+    pub min: f64,
+    /// The mean.
+    pub mean: f64,
+    /// Half of them were at most this.
+    pub p50: f64,
+    /// 90 of 100.
+    pub p90: f64,
+    /// 99 of 100.
+    pub p99: f64,
+    /// 999 of 1,000.
+    pub p99_9: f64,
+    /// 9,999 of 10,000.
+    pub p99_99: f64,
+    /// The slowest.
+    pub max: f64,
+}
+
+impl LatencyUs {
+    /// Reads a histogram of nanoseconds; `None` when it is empty.
+    pub fn of(latency: &Histogram<u64>) -> Option<LatencyUs> {
+        if latency.is_empty() {
+            return None;
+        }
+        let at = |quantile| us(latency.value_at_quantile(quantile).min(latency.max()));
+        Some(LatencyUs {
+            count: latency.len(),
+            min: us(latency.min()),
+            mean: us(latency.mean() as u64),
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            p99_99: at(0.9999),
+            max: us(latency.max()),
+        })
+    }
+}
+
+/// Nanoseconds as microseconds, to a tenth.
+pub(super) fn us(ns: u64) -> f64 {
+    (ns.saturating_add(50) / 100) as f64 / 10.0
+}
+
+/// The probes due in a part of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Interval {
+    /// Seconds since the measurement began.
+    pub start_s: f64,
+    /// Seconds.
+    pub length_s: f64,
+    /// What became of them.
+    #[serde(flatten)]
+    pub probes: ProbeCounts,
+    /// Probes that ended in it, whenever they were due.
+    pub ended: u64,
+    /// From due to end.
+    pub latency_us: Option<LatencyUs>,
+}
+
+/// Processor time.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Cpu {
+    /// Microseconds in user space per probe that ended.
+    pub user_us_per_probe: f64,
+    /// Microseconds in the kernel per probe that ended.
+    pub system_us_per_probe: f64,
+    /// Cores that were busy, of every thread; of scripts and the reaper too.
+    pub cores: f64,
+}
+
+impl Cpu {
+    /// Both together.
+    pub fn us_per_probe(&self) -> f64 {
+        self.user_us_per_probe + self.system_us_per_probe
+    }
+}
+
+/// What we say was sent, and what the kernel counted in this network namespace: ours and everybody's.
+/// Of the whole run, warm-up and end included.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KernelCounters {
+    /// Datagrams we sent.
+    pub datagrams_sent: u64,
+    /// `Udp: OutDatagrams`
+    pub udp_out_datagrams: u64,
+    /// Connects we began.
+    pub connects: u64,
+    /// `Tcp: ActiveOpens`
+    pub tcp_active_opens: u64,
+    /// Whether the kernel counted at least what we did.
+    pub agrees: bool,
+}
+
+/// What was wrong with us.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Trouble {
+    /// Datagrams our own receive buffers dropped.
+    pub receive_drops: u64,
+    /// Attempts tried again because the trouble was ours.
+    pub free_retries: u64,
+    /// Milliseconds that the shard which lost most of them was found not running.
+    pub stalled_ms: f64,
+    /// Smallest window of a shard, and what it had been given.
+    pub window_min: Option<u32>,
+}
+
+/// The figures of several runs.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize)]
+pub struct SpreadOfRuns {
+    /// Probes a second.
+    pub per_second: Spread,
+    /// Microseconds of processor time per probe.
+    pub cpu_us_per_probe: Spread,
+    /// Latency, microseconds.
+    pub p50_us: Spread,
+    /// Latency, microseconds.
+    pub p99_us: Spread,
+    /// Latency, microseconds.
+    pub p99_99_us: Spread,
+}
+
+/// Of one figure.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// The one in the middle; of an even number, the mean of the two.
+    pub median: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// `None` of nothing.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+        Some(Spread { median: low.midpoint(high), min, max })
+    }
+}
+
+impl SpreadOfRuns {
+    /// `None` where no run had a latency.
+    pub fn of(runs: &[RunResult]) -> Option<SpreadOfRuns> {
+        let latency = |figure: fn(&LatencyUs) -> f64| {
+            Spread::of(runs.iter().filter_map(|run| run.latency_us.as_ref().map(figure)))
+        };
+        Some(SpreadOfRuns {
+            per_second: Spread::of(runs.iter().map(|run| run.per_second))?,
+            cpu_us_per_probe: Spread::of(runs.iter().map(|run| run.cpu.us_per_probe()))?,
+            p50_us: latency(|latency| latency.p50)?,
+            p99_us: latency(|latency| latency.p99)?,
+            p99_99_us: latency(|latency| latency.p99_99)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_has_the_middle_of_an_even_number_too() {
+        assert_eq!(Spread::of([]), None);
+        assert_eq!(Spread::of([3.0, 1.0, 2.0]), Some(Spread { median: 2.0, min: 1.0, max: 3.0 }));
+        assert_eq!(Spread::of([4.0, 1.0]), Some(Spread { median: 2.5, min: 1.0, max: 4.0 }));
+    }
+}

@@ -1,0 +1,320 @@
+//! The runs: each a sweep that measures, then all together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::sys::utsname::uname;
+
+use super::knee::Knee;
+use super::limit::{Evidence, limited_by};
+use super::measure::{Counted, Measure};
+use super::meter::{CpuTime, Meter, Snmp};
+use super::plan::{Load, Plan, Targets};
+use super::result::{
+    BenchResult, Cpu, Interval, KernelCounters, LatencyUs, LoadInfo, Machine, ProbeCounts,
+    RunResult, SpreadOfRuns, Trouble, us,
+};
+use crate::aggregate::Summary;
+use crate::fleet::ProbeSpec;
+use crate::schedule::pace::{Pace, Span};
+use crate::sink::rfc3339;
+use crate::sweep::{self, Progress, SweepError, SweepRequest, available_cpus};
+use crate::tick::{WallClock, monotonic_now};
+
+/// How long one probe at a time is measured.
+const IDLE_LENGTH: Duration = Duration::from_millis(300);
+/// Intervals are a second long, unless that would be more than this many, or fewer than ten.
+const INTERVALS_MAX: u32 = 120;
+const INTERVALS_MIN: u32 = 10;
+/// Points of a percentile plot between each halving of what is above it.
+const TICKS_PER_HALF: u32 = 10;
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// There is nothing to probe.
+    #[error("no target")]
+    NoTarget,
+    /// A run could not be made.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    /// Every shard or the reaper ended early.
+    #[error("the engine could not run: {0}")]
+    Engine(String),
+}
+
+/// Measures. `shown` is asked for somebody to tell about each run before it begins: its number, of how many,
+/// the rate of an open loop.
+///
+/// # Errors
+/// [`BenchError`]. What was measured until it was stopped is no error.
+pub fn bench(
+    plan: &Plan,
+    responder_cpus: Vec<usize>,
+    stop: &Arc<AtomicBool>,
+    shown: &mut dyn FnMut(usize, usize, Option<f64>) -> Box<dyn Progress>,
+) -> Result<BenchResult, BenchError> {
+    if plan.subject.targets.is_empty() {
+        return Err(BenchError::NoTarget);
+    }
+    let started_at = rfc3339(WallClock::read().unix_ns(monotonic_now()));
+    let rates: Vec<Option<f64>> = match plan.load {
+        Load::Closed => vec![None; plan.repetitions as usize],
+        Load::Open(rate) => vec![Some(rate); plan.repetitions as usize],
+        Load::Ramp(ramp) => ramp.rates().into_iter().map(Some).collect(),
+    };
+    let mut result = BenchResult {
+        kind: "bench",
+        version: env!("CARGO_PKG_VERSION"),
+        started_at,
+        interrupted: false,
+        machine: machine(responder_cpus),
+        load: load_info(plan, rates.len()),
+        idle_us: idle_us(plan, stop)?,
+        runs: Vec::with_capacity(rates.len()),
+        spread: None,
+        knee: None,
+    };
+    for (at, rate) in rates.iter().enumerate() {
+        let mut progress = shown(at + 1, rates.len(), *rate);
+        match run(plan, at + 1, *rate, result.idle_us, stop, progress.as_mut())? {
+            Some(run) => result.runs.push(run),
+            None => break,
+        }
+    }
+    result.interrupted = stop.load(Ordering::Relaxed);
+    match plan.load {
+        Load::Ramp(_) => result.knee = Knee::of(&result.runs),
+        Load::Closed | Load::Open(_) => result.spread = SpreadOfRuns::of(&result.runs),
+    }
+    Ok(result)
+}
+
+fn load_info(plan: &Plan, runs: usize) -> LoadInfo {
+    LoadInfo {
+        check: plan.subject.check,
+        targets: plan.subject.name.clone(),
+        target_count: plan.subject.targets.len(),
+        mode: match plan.load {
+            Load::Closed => "closed",
+            Load::Open(_) => "open",
+            Load::Ramp(_) => "ramp",
+        },
+        rate: match plan.load {
+            Load::Open(rate) => Some(rate),
+            Load::Closed | Load::Ramp(_) => None,
+        },
+        window: plan.window,
+        shards: plan.shards,
+        timeout_s: plan.subject.timeout.as_secs_f64(),
+        warm_up_s: plan.warm_up.as_secs_f64(),
+        duration_s: plan.duration.as_secs_f64(),
+        runs,
+    }
+}
+
+fn machine(responder_cpus: Vec<usize>) -> Machine {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.and_then(|rest| rest.split_once(':')).map(|(_, name)| name.trim());
+    Machine {
+        kernel: uname()
+            .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into_owned()),
+        cpu: model.unwrap_or(std::env::consts::ARCH).to_owned(),
+        cpus: available_cpus(),
+        responder_cpus,
+    }
+}
+
+fn are_scripts(plan: &Plan) -> bool {
+    match &plan.subject.targets {
+        Targets::List(..) => false,
+        Targets::Fleet(fleet, _) => {
+            fleet.specs.iter().all(|spec| matches!(spec, ProbeSpec::Misc(_)))
+        }
+    }
+}
+
+fn request(
+    plan: &Plan,
+    span: &Span,
+    (window, shards): (u32, usize),
+    rate: Option<f64>,
+) -> SweepRequest {
+    let mut request = SweepRequest::new(plan.subject.targets.input(span));
+    let pace = rate.map_or(Pace::Free, |per_second| Pace::Due { per_second, phase: 0.0 });
+    request.retries = Some(0);
+    request.shards = shards;
+    request.window = window.div_ceil(shards as u32).max(1);
+    request.pace = pace;
+    request.span = Some(span.clone());
+    request.sockets_per_lane = plan.sockets_per_lane;
+    request.receive_buffer = plan.receive_buffer;
+    request.seed = plan.seed;
+    request.scripts = plan.scripts.clone();
+    request.scripts.jobs = window as usize;
+    request.scripts.pace = pace;
+    request.scripts.span = Some(span.clone());
+    request
+}
+
+/// Median latency with one probe at a time; `None` where none was answered, or it was stopped.
+fn idle_us(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Option<f64>, BenchError> {
+    let span = Span::new(IDLE_LENGTH);
+    let mut measure = Measure::new(span.clone(), Duration::ZERO, IDLE_LENGTH, IDLE_LENGTH);
+    let request = request(plan, &span, (1, 1), None);
+    sweep::run(request, Arc::clone(stop), &mut (), &mut measure)?;
+    let counted = measure.conclude(None);
+    let latency = &counted[0].latency;
+    let answered = counted[0].passed + counted[0].failed;
+    // The answered are the quicker ones, or the median is a timeout.
+    let is_meant = answered > counted[0].timeouts;
+    Ok(is_meant.then(|| us(latency.value_at_quantile(0.5))))
+}
+
+/// One run; `None` where it was stopped.
+fn run(
+    plan: &Plan,
+    number: usize,
+    rate: Option<f64>,
+    idle_us: Option<f64>,
+    stop: &Arc<AtomicBool>,
+    shown: &mut dyn Progress,
+) -> Result<Option<RunResult>, BenchError> {
+    if stop.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    let are_scripts = are_scripts(plan);
+    let span = Span::new(plan.warm_up + plan.duration);
+    let interval = interval_of(plan.duration);
+    let mut measure = Measure::new(span.clone(), plan.warm_up, plan.duration, interval);
+    let mut meter = Meter::new(shown);
+    let (snmp, children) = (Snmp::read(), CpuTime::of_children());
+    let whole = CpuTime::of_process();
+    let request = request(plan, &span, (plan.window, plan.shards), rate);
+    let summary = sweep::run(request, Arc::clone(stop), &mut meter, &mut measure)?;
+    meter.sample();
+    if summary.interrupted {
+        return Ok(None);
+    }
+    if let Some(failure) = summary.shard_failures.first() {
+        return Err(BenchError::Engine(failure.error.clone()));
+    }
+    if let Some(error) = &summary.reaper_failure {
+        return Err(BenchError::Engine(error.clone()));
+    }
+    let kernel = snmp.zip(Snmp::read()).map(|(before, after)| kernel(&summary, before, after));
+    let probed = measure.probed;
+    let counted = measure.conclude(rate);
+    let mut total = counted[0].clone();
+    counted[1..].iter().for_each(|interval| total.add(interval));
+
+    let begin = span.start().unwrap_or_default() + plan.warm_up;
+    let (cpu_time, seconds, ended) = if are_scripts {
+        // What scripts took is only known when the reaper process has ended.
+        let all = CpuTime::of_process().since(whole);
+        let scripts = CpuTime::of_children().since(children);
+        (all.plus(scripts), (plan.warm_up + plan.duration).as_secs_f64(), probed)
+    } else {
+        let cpu = meter.at(begin + plan.duration).since(meter.at(begin));
+        (cpu, plan.duration.as_secs_f64(), total.ended)
+    };
+    let each = 1.0 / ended.max(1) as f64;
+    let cpu = Cpu {
+        user_us_per_probe: cpu_time.user_us * each,
+        system_us_per_probe: cpu_time.system_us * each,
+        cores: cpu_time.total_us() / 1e6 / seconds,
+    };
+    let latency = LatencyUs::of(&total.latency);
+    let per_second = total.ended as f64 / plan.duration.as_secs_f64();
+    let trouble = Trouble {
+        receive_drops: summary.receive_drops,
+        free_retries: summary.free_retries,
+        stalled_ms: summary.stalled_ms,
+        window_min: summary.window_min,
+    };
+    let cores = if are_scripts { available_cpus().len() } else { plan.shards };
+    let limited_by = limited_by(&Evidence {
+        summary: &summary,
+        probes: counts(&total),
+        trouble,
+        asked_per_second: rate,
+        per_second,
+        cores_busy: cpu.cores,
+        cores: cores.min(available_cpus().len().max(1)) as f64,
+        p50_us: latency.map(|latency| latency.p50),
+        idle_us,
+        window: plan.window,
+        are_scripts,
+    });
+    Ok(Some(RunResult {
+        number,
+        asked_per_second: rate,
+        per_second,
+        probes: counts(&total),
+        latency_us: latency,
+        percentiles: percentiles(&total),
+        intervals: counted.iter().map(interval_result).collect(),
+        cpu,
+        limited_by,
+        limited_ms: summary.limited_ms,
+        kernel,
+        trouble,
+        histograms: counted
+            .into_iter()
+            .map(|counted| (counted.start, counted.length, counted.latency))
+            .collect(),
+    }))
+}
+
+/// How long an interval is.
+fn interval_of(duration: Duration) -> Duration {
+    let second = Duration::from_secs(1);
+    second.max(duration / INTERVALS_MAX).min(duration / INTERVALS_MIN).max(Duration::from_millis(1))
+}
+
+fn counts(counted: &Counted) -> ProbeCounts {
+    ProbeCounts {
+        due: counted.due(),
+        passed: counted.passed,
+        failed: counted.failed,
+        timeouts: counted.timeouts,
+        unknown: counted.unknown,
+        unsent: counted.unsent,
+    }
+}
+
+fn interval_result(counted: &Counted) -> Interval {
+    Interval {
+        start_s: counted.start.as_secs_f64(),
+        length_s: counted.length.as_secs_f64(),
+        probes: counts(counted),
+        ended: counted.ended,
+        latency_us: LatencyUs::of(&counted.latency),
+    }
+}
+
+/// Quantiles that lie closer together the nearer they are to 1, and the latency at each.
+fn percentiles(counted: &Counted) -> Vec<(f64, f64)> {
+    let latency = &counted.latency;
+    let mut points: Vec<(f64, f64)> = latency
+        .iter_quantiles(TICKS_PER_HALF)
+        .map(|step| (step.quantile_iterated_to(), us(step.value_iterated_to().min(latency.max()))))
+        .collect();
+    // Where values are few, several steps end at the same one.
+    points.dedup_by(|next, before| next.1 == before.1 && next.0 < 1.0);
+    points
+}
+
+fn kernel(summary: &Summary, before: Snmp, after: Snmp) -> KernelCounters {
+    let udp_out_datagrams = after.udp_out.saturating_sub(before.udp_out);
+    let tcp_active_opens = after.active_opens.saturating_sub(before.active_opens);
+    KernelCounters {
+        datagrams_sent: summary.datagrams_sent,
+        udp_out_datagrams,
+        connects: summary.connects,
+        tcp_active_opens,
+        agrees: udp_out_datagrams >= summary.datagrams_sent && tcp_active_opens >= summary.connects,
+    }
+}

@@ -1,0 +1,224 @@
+//! How fast probes start: as they can, at most so many a second, or each at a moment of its own.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::tick::Tick;
+
+/// The bucket of [`Pace::AtMost`] holds what this much time fills.
+const BURST: Duration = Duration::from_millis(2);
+const NS_PER_SECOND: f64 = 1e9;
+
+/// How fast probes may start.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub enum Pace {
+    /// As fast as the window lets them.
+    Free,
+    /// At most so many attempts a second; what was not used is lost.
+    AtMost(f64),
+    /// So many probes a second, each due at its own moment whether the earlier ones have ended or not, or
+    /// even begun: an open loop. Wants a [`Span`].
+    Due {
+        /// Probes a second.
+        per_second: f64,
+        /// When the first is due, in intervals between two of them after the start; 0 to 1.
+        phase: f64,
+    },
+}
+
+/// The time in which probes begin. It starts for all shards at once, when all are ready.
+#[derive(Clone, Debug)]
+pub struct Span {
+    start: Arc<OnceLock<Tick>>,
+    length: Duration,
+}
+
+impl Span {
+    /// A span of this length that has not started.
+    pub fn new(length: Duration) -> Span {
+        Span { start: Arc::default(), length }
+    }
+
+    /// Starts it, once.
+    pub fn begin(&self, now: Tick) {
+        let _ = self.start.set(now);
+    }
+
+    /// When it started; `None` before.
+    pub fn start(&self) -> Option<Tick> {
+        self.start.get().copied()
+    }
+
+    /// The first moment in which nothing begins any more; `None` before it started.
+    pub fn end(&self) -> Option<Tick> {
+        Some(self.start()? + self.length)
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self, now: Tick) -> bool {
+        self.end().is_some_and(|end| now >= end)
+    }
+}
+
+/// Leave to start, given one at a time.
+#[derive(Debug)]
+pub(crate) enum Pacer {
+    /// [`Pace::Free`]
+    Free,
+    /// [`Pace::AtMost`]
+    Bucket(Bucket),
+    /// [`Pace::Due`]
+    Timetable(Timetable),
+}
+
+impl Pacer {
+    /// Where a timetable has no span that has started, everything is due at once.
+    pub(crate) fn new(pace: Pace) -> Pacer {
+        match pace {
+            Pace::Free => Pacer::Free,
+            Pace::AtMost(per_second) => Pacer::Bucket(Bucket::new(per_second)),
+            Pace::Due { per_second, phase } => {
+                Pacer::Timetable(Timetable { per_second, phase, taken: 0 })
+            }
+        }
+    }
+
+    /// Leave for one attempt now: since when it is due.
+    ///
+    /// # Errors
+    /// When the next may start.
+    pub(crate) fn take(&mut self, now: Tick, start: Tick) -> Result<Tick, Tick> {
+        match self {
+            Pacer::Free => Ok(now),
+            Pacer::Bucket(bucket) => bucket.take(now).map(|()| now),
+            Pacer::Timetable(timetable) => timetable.take(now, start),
+        }
+    }
+
+    /// Gives leave back that could not be used.
+    pub(crate) fn give_back(&mut self) {
+        match self {
+            Pacer::Free => {}
+            Pacer::Bucket(bucket) => bucket.due_ns -= bucket.ns_per_attempt,
+            Pacer::Timetable(timetable) => timetable.taken -= 1,
+        }
+    }
+
+    /// Whether retries need leave too.
+    pub(crate) fn counts_retries(&self) -> bool {
+        matches!(self, Pacer::Bucket(_))
+    }
+}
+
+/// A token bucket.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    ns_per_attempt: f64,
+    /// When the next attempt may start; in the past by at most the burst.
+    due_ns: f64,
+    burst_ns: f64,
+}
+
+impl Bucket {
+    fn new(per_second: f64) -> Bucket {
+        let ns_per_attempt = NS_PER_SECOND / per_second;
+        Bucket {
+            ns_per_attempt,
+            due_ns: 0.0,
+            burst_ns: (BURST.as_nanos() as f64).max(ns_per_attempt),
+        }
+    }
+
+    fn take(&mut self, now: Tick) -> Result<(), Tick> {
+        let now_ns = now.as_ns() as f64;
+        // What was not used is lost beyond the burst: a stall is not followed by a flood.
+        self.due_ns = self.due_ns.max(now_ns - self.burst_ns);
+        if self.due_ns > now_ns {
+            return Err(Tick::from_ns(self.due_ns.ceil() as u64));
+        }
+        self.due_ns += self.ns_per_attempt;
+        Ok(())
+    }
+}
+
+/// Moments one after the other, none of them ever lost.
+#[derive(Debug)]
+pub(crate) struct Timetable {
+    per_second: f64,
+    phase: f64,
+    taken: u64,
+}
+
+impl Timetable {
+    fn take(&mut self, now: Tick, start: Tick) -> Result<Tick, Tick> {
+        // From the number and not from the one before, so that no error adds up.
+        let after_ns = (self.taken as f64 + self.phase) * (NS_PER_SECOND / self.per_second);
+        let due = start + Duration::from_nanos(after_ns as u64);
+        if due > now {
+            return Err(due);
+        }
+        self.taken += 1;
+        Ok(due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_ms(ms: u64) -> Tick {
+        Tick::from_ns(ms * 1_000_000)
+    }
+
+    #[test]
+    fn the_rate_holds_over_a_second_and_a_stall_is_not_made_up_for() {
+        let mut rate = Pacer::new(Pace::AtMost(10_000.0));
+        let start = Tick::default();
+        let mut taken = 0;
+        for us in 0..1_000_000_u64 {
+            let now = Tick::from_ns(5_000_000_000 + us * 1000);
+            while rate.take(now, start).is_ok() {
+                taken += 1;
+            }
+        }
+        assert!((10_000..=10_021).contains(&taken), "{taken}");
+        let after_a_stall = at_ms(20_000);
+        let mut burst = 0;
+        let due = loop {
+            match rate.take(after_a_stall, start) {
+                Ok(_) => burst += 1,
+                Err(due) => break due,
+            }
+        };
+        assert!(burst <= 21, "{burst}");
+        assert!(due > after_a_stall && due <= after_a_stall + Duration::from_micros(100));
+    }
+
+    #[test]
+    fn a_timetable_loses_nothing_to_a_stall_and_does_not_drift() {
+        let mut pacer = Pacer::new(Pace::Due { per_second: 3.0, phase: 0.5 });
+        let start = at_ms(1000);
+        assert_eq!(pacer.take(start, start), Err(Tick::from_ns(1_166_666_666)));
+        let late = start + Duration::from_secs(1000);
+        let mut dues = Vec::new();
+        while let Ok(due) = pacer.take(late, start) {
+            dues.push(due);
+        }
+        assert_eq!(dues.len(), 3000, "1000 seconds at 3 a second, made up for after the stall");
+        assert_eq!(dues[0], Tick::from_ns(1_166_666_666));
+        let last = late.since(dues[2999]).as_nanos();
+        assert!((166_666_600..166_666_700).contains(&last), "half an interval: {last}");
+        pacer.give_back();
+        assert_eq!(pacer.take(late, start), Ok(dues[2999]), "what is given back is due again");
+    }
+
+    #[test]
+    fn a_span_begins_once() {
+        let span = Span::new(Duration::from_millis(10));
+        assert!(span.start().is_none() && !span.is_over(at_ms(1_000_000)));
+        span.begin(at_ms(5));
+        span.begin(at_ms(500));
+        assert_eq!((span.start(), span.end()), (Some(at_ms(5)), Some(at_ms(15))));
+        assert!(!span.is_over(at_ms(14)) && span.is_over(at_ms(15)));
+    }
+}
