@@ -64,12 +64,19 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
             ),
         );
     }
-    if evidence.cores_busy >= BUSY * evidence.cores || is_most(&["cpu", "output"]) {
+    let (busy, cores) = (evidence.cores_busy, evidence.cores);
+    if busy >= BUSY * cores {
+        return by(
+            "cpu",
+            format!("{busy:.2} of {cores:.0} cores of this process were busy; give it more"),
+        );
+    }
+    if is_most(&["cpu", "output"]) {
         return by(
             "cpu",
             format!(
-                "{:.2} of {:.0} cores of this process were busy; give it more --shards",
-                evidence.cores_busy, evidence.cores
+                "there was always more to do, and this process got {busy:.2} of {cores:.0} cores: \
+                 something else uses them"
             ),
         );
     }

@@ -49,6 +49,11 @@ impl Counted {
         }
     }
 
+    fn record(&mut self, latency_ns: u64) {
+        // Cannot fail: it grows to whatever is recorded. `saturating_record` would not.
+        let _ = self.latency.record(latency_ns);
+    }
+
     /// Probes that were due.
     pub(super) fn due(&self) -> u64 {
         self.passed + self.failed + self.timeouts + self.unknown + self.unsent
@@ -126,7 +131,7 @@ impl Measure {
             Outcome::Unknown(_) => counted.unknown += 1,
         }
         if let Some(latency_ns) = record.latency_ns {
-            counted.latency.saturating_record(latency_ns);
+            counted.record(latency_ns);
         }
     }
 
@@ -143,7 +148,7 @@ impl Measure {
             let place = (self.length - waited).as_nanos() / self.interval.as_nanos();
             let place = (place as usize).min(self.intervals.len() - 1);
             self.intervals[place].unsent += 1;
-            self.intervals[place].latency.saturating_record(waited.as_nanos() as u64);
+            self.intervals[place].record(waited.as_nanos() as u64);
         }
         self.intervals
     }

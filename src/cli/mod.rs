@@ -1,10 +1,16 @@
 //! The command line: flags as typed, what they ask for, the exit code.
 
+mod bench;
+mod check_flags;
+mod files;
+mod input;
 mod language;
 mod lint;
 mod process;
+mod progress;
 mod respond;
 mod sweep;
+mod value;
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
@@ -12,6 +18,8 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::sink::SinkError;
 
 /// Exit codes that are the same for every subcommand.
 pub(crate) mod exit {
@@ -46,6 +54,8 @@ struct Cli {
 enum Command {
     /// Probe a whole fleet once and report
     Sweep(Box<sweep::SweepArgs>),
+    /// Measure how many checks a second a target or this machine can do
+    Bench(Box<bench::BenchArgs>),
     /// Say what is wrong with a configuration, and what an operator would want to know of it
     Lint(Box<lint::LintArgs>),
     /// Serve an embedded fleet on 127.0.0.0/8, each server good or faulty by its seed
@@ -72,6 +82,10 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => match args.check() {
             Ok(()) => sweep::sweep(&args, nofile, terminal),
             Err(wrong) => return usage(&of_subcommand("sweep", wrong, color)),
+        },
+        Command::Bench(args) => match args.check() {
+            Ok(()) => bench::bench(&args, nofile, terminal),
+            Err(wrong) => return usage(&of_subcommand("bench", wrong, color)),
         },
         Command::Lint(args) => match args.check() {
             Ok(()) => lint::lint(&args, terminal),
@@ -119,6 +133,26 @@ impl Terminal {
 fn environment_allows_colour() -> bool {
     let forbids = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !forbids && std::env::var_os("TERM").is_none_or(|term| term != OsStr::new("dumb"))
+}
+
+/// Why a command ended before it had a result.
+pub(crate) enum Ended {
+    /// The exit code; the reason is on standard error.
+    Said(u8),
+    /// An output could not be opened.
+    Sink(SinkError),
+}
+
+impl From<SinkError> for Ended {
+    fn from(error: SinkError) -> Ended {
+        Ended::Sink(error)
+    }
+}
+
+/// Says why on standard error, and ends with `code`.
+pub(crate) fn refuse(code: u8, why: impl std::fmt::Display) -> Ended {
+    say(format_args!("ringprobe: {why}"));
+    Ended::Said(code)
 }
 
 /// Writes a line to standard error, if there is anyone to read it.

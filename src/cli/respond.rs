@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::Ipv4Net;
 
-use super::sweep::{is_same, timeout};
+use super::files::is_same;
+use super::value::timeout;
 use super::{exit, process, say};
 use crate::respond::{self, DelayEvery, Faults, Options, RespondError, Share};
 use crate::sink::grouped;

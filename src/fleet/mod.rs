@@ -23,6 +23,7 @@ pub mod range;
 mod real_server;
 pub mod script;
 pub mod script_file;
+mod select;
 mod settings;
 mod settle;
 mod ssl;

@@ -7,6 +7,7 @@ mod canary;
 mod coverage;
 mod directed;
 mod drive;
+mod open_loop;
 mod oracle;
 mod reaper;
 mod scenario;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::exit_code;
 use super::flags::{Explain, Form, LintArgs};
-use crate::cli::sweep::is_same;
+use crate::cli::files::is_same;
 use crate::cli::{Terminal, exit, say};
 use crate::conf::{Class, Code, Diagnostic, Diagnostics, Problems, Sources};
 use crate::fleet::{Analysis, LoadOptions, Rejected, analyse, analyse_text};

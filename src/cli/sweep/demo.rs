@@ -7,9 +7,8 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 
-use super::execute::{Ended, refuse};
 use crate::aggregate::Summary;
-use crate::cli::{exit, respond};
+use crate::cli::{Ended, exit, refuse, respond};
 use crate::outcome::Record;
 use crate::respond::{Faults, Options, RespondError, Running, start};
 use crate::sink::{Context, RunInfo, Sink, SinkError, counted, grouped};

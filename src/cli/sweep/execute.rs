@@ -2,15 +2,15 @@
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::demo::{Demo, Verdicts};
-use super::flags::{Form, SweepArgs, When};
-use super::{files, input, progress};
+use super::flags::{Form, SweepArgs};
 use crate::aggregate::{ShardFailure, Summary};
-use crate::cli::{Terminal, exit, process, say};
-use crate::fleet::Fleet;
+use crate::cli::progress::When;
+use crate::cli::{Ended, Terminal, exit, files, input, process, progress, refuse, say};
+use crate::fleet::{Fleet, LoadOptions};
 use crate::schedule::pace::Pace;
 use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
 use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest};
@@ -25,32 +25,12 @@ pub(crate) fn sweep(args: &SweepArgs, nofile: Option<(u64, u64)>, terminal: Term
     }
 }
 
-/// Why there was no sweep.
-pub(crate) enum Ended {
-    /// The exit code; the reason is on standard error.
-    Said(u8),
-    /// An output could not be opened.
-    Sink(SinkError),
-}
-
-impl From<SinkError> for Ended {
-    fn from(error: SinkError) -> Ended {
-        Ended::Sink(error)
-    }
-}
-
-/// Says why on standard error, and ends with `code`.
-pub(crate) fn refuse(code: u8, why: impl std::fmt::Display) -> Ended {
-    say(format_args!("ringprobe: {why}"));
-    Ended::Said(code)
-}
-
 fn try_sweep(
     args: &SweepArgs,
     nofile: Option<(u64, u64)>,
     terminal: Terminal,
 ) -> Result<u8, Ended> {
-    if let Some(clash) = files::clash(args) {
+    if let Some(clash) = clash(args) {
         return Err(refuse(exit::USAGE, format_args!("{clash}; it would be lost")));
     }
     let exclude = args.exclude.as_deref().map(input::exclude).transpose()?;
@@ -164,6 +144,28 @@ fn output_failed(error: &SinkError) -> u8 {
     exit::ENGINE
 }
 
+/// The first output that is also something else, in words.
+fn clash(args: &SweepArgs) -> Option<String> {
+    let given = |flag, path: &Option<PathBuf>| path.clone().map(|path| (flag, path));
+    let inputs = [
+        given("--use-file", &args.use_file),
+        given("--targets", &args.targets),
+        given("--exclude", &args.exclude),
+    ];
+    let outputs = [given("--out", &args.out), given("--hdr", &args.hdr)];
+    files::clash(inputs.into_iter().flatten(), outputs.into_iter().flatten())
+}
+
+fn options(args: &SweepArgs) -> LoadOptions {
+    args.language.apply(LoadOptions {
+        dns_require: args.how.dns_require(),
+        handshake: args.how.handshake(),
+        script_user: args.scripts.script_user.clone(),
+        no_scripts: args.scripts.no_scripts,
+        ..LoadOptions::default()
+    })
+}
+
 fn open_input(args: &SweepArgs, terminal: Terminal) -> Result<(Input, Option<Demo>), Ended> {
     if let Some(path) = &args.targets {
         let specs = Box::new(args.list_specs());
@@ -172,12 +174,15 @@ fn open_input(args: &SweepArgs, terminal: Terminal) -> Result<(Input, Option<Dem
     }
     let (fleet, path, demo) = match &args.use_file {
         Some(path) => {
-            let (fleet, path) = input::fleet_of_file(path, args, terminal)?;
+            let (fleet, path) = input::fleet_of_file(path, (&options(args), args.quiet), terminal)?;
             (fleet, path, None)
         }
         None => {
             let demo = Demo::start()?;
-            let fleet = input::fleet_of_text("demo.conf", demo.conf()?, args, terminal)?;
+            let fleet = {
+                let how = (&options(args), args.quiet);
+                input::fleet_of_text("demo.conf", demo.conf()?, how, terminal)?
+            };
             (fleet, "demo.conf".into(), Some(demo))
         }
     };

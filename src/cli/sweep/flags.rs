@@ -1,24 +1,18 @@
 //! Flags of `ringprobe sweep`.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, ValueEnum};
-use hickory_proto::rr::{Name, RecordType};
 
 use super::scripts::ScriptArgs;
-use super::value;
+use crate::cli::check_flags::{Check, CheckArgs};
 use crate::cli::language::LanguageArgs;
-use crate::fleet::{Connection, DnsRequire, DnsSpec, Handshake, ProbeSpec, TcpSpec};
+use crate::cli::progress::When;
+use crate::cli::value;
 use crate::shard::WINDOW_MAX;
 use crate::sweep::{ListSpecs, Part};
-
-/// Timeout of one attempt on a list, which has no connect_timeout of its own.
-const LIST_TIMEOUT: Duration = Duration::from_secs(2);
-/// Port of DNS.
-const DNS_PORT: u16 = 53;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,47 +65,8 @@ pub(crate) struct SweepArgs {
     /// What to do with each address of a list
     #[arg(long, value_enum, help_heading = "Checks of a list")]
     pub(crate) check: Option<Check>,
-    /// Record type to ask for [default: SOA]
-    #[arg(
-        long = "type",
-        value_name = "TYPE",
-        value_parser = value::record_type,
-        help_heading = "Checks of a list"
-    )]
-    pub(crate) record_type: Option<RecordType>,
-    /// Name to ask for [default: the root]
-    #[arg(long, value_parser = value::name, help_heading = "Checks of a list")]
-    pub(crate) name: Option<Name>,
-    /// Port of lines that have none [default: 53 for dns; tcp has no default]
-    #[arg(
-        long,
-        value_parser = clap::value_parser!(u16).range(1..),
-        help_heading = "Checks of a list"
-    )]
-    pub(crate) port: Option<u16>,
-    /// Source address; once per address family of the list
-    #[arg(long, value_name = "ADDR", value_parser = value::address, help_heading = "Checks of a list")]
-    pub(crate) bindto: Vec<IpAddr>,
-    /// Source port
-    #[arg(
-        long,
-        value_name = "PORT",
-        value_parser = clap::value_parser!(u16).range(1..),
-        requires = "bindto",
-        help_heading = "Checks of a list"
-    )]
-    pub(crate) bind_port: Option<u16>,
-    /// Interface to send from and receive on
-    #[arg(
-        long,
-        value_name = "NAME",
-        value_parser = value::interface,
-        help_heading = "Checks of a list"
-    )]
-    pub(crate) bind_if: Option<String>,
-    /// Mark of every packet (SO_MARK; needs CAP_NET_ADMIN)
-    #[arg(long, value_name = "MARK", help_heading = "Checks of a list")]
-    pub(crate) fwmark: Option<u32>,
+    #[command(flatten)]
+    pub(crate) how: CheckArgs,
 
     /// Time one attempt may take, as in 500ms or 2s [default: connect_timeout, and misc_timeout of a
     /// script, of the configuration; 2s for a list]
@@ -121,14 +76,6 @@ pub(crate) struct SweepArgs {
     /// configuration where it is written; else 2, for a script 0]
     #[arg(long, value_name = "N", help_heading = "Probing")]
     pub(crate) retries: Option<u16>,
-    /// What passes a DNS check: RCODE 0 and a record in the answer section, or RCODE 0 alone
-    /// [default: answer]
-    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Probing")]
-    pub(crate) dns_require: Option<Require>,
-    /// What the peer of a TCP check sees: SYN, SYN-ACK, then RST (half), ACK and RST (full), or
-    /// ACK and FIN (orderly) [default: half]
-    #[arg(long, value_enum, value_name = "HOW", help_heading = "Probing")]
-    pub(crate) tcp_handshake: Option<HandshakeArg>,
     /// Most attempts per second, of all shards together; does not hold scripts back [default: no
     /// limit]
     #[arg(long, value_name = "PER_SECOND", value_parser = value::rate, help_heading = "Probing")]
@@ -209,35 +156,6 @@ pub(crate) struct SweepArgs {
     pub(crate) quiet: bool,
 }
 
-/// `--check`.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum Check {
-    /// Ask one question over UDP
-    Dns,
-    /// Connect
-    Tcp,
-}
-
-/// `--dns-require`.
-#[derive(Copy, Clone, Debug, ValueEnum)]
-pub(crate) enum Require {
-    /// RCODE 0 and at least one record in the answer section
-    Answer,
-    /// RCODE 0, as keepalived
-    Rcode,
-}
-
-/// `--tcp-handshake`.
-#[derive(Copy, Clone, Debug, ValueEnum)]
-pub(crate) enum HandshakeArg {
-    /// SYN, SYN-ACK, RST: the application behind the port never wakes
-    Half,
-    /// SYN, SYN-ACK, ACK, RST
-    Full,
-    /// SYN, SYN-ACK, ACK, FIN, as keepalived
-    Orderly,
-}
-
 /// `--output`.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Form {
@@ -247,17 +165,6 @@ pub(crate) enum Form {
     Ndjson,
     /// A line per probe under a line of column names
     Csv,
-}
-
-/// `--progress`.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum When {
-    /// On a terminal
-    Auto,
-    /// Never
-    Never,
-    /// Always
-    Always,
 }
 
 impl SweepArgs {
@@ -279,90 +186,24 @@ impl SweepArgs {
                 "--config-id, --all-config and --random-seed have a meaning only with -f",
             );
         }
-        if self.check == Some(Check::Tcp) {
-            for (is_given, flag) in [
-                (self.record_type.is_some(), "--type"),
-                (self.name.is_some(), "--name"),
-                (self.dns_require.is_some(), "--dns-require"),
-            ] {
-                if is_given {
-                    return conflict(&format!("{flag} has no meaning with --check tcp"));
-                }
-            }
-        }
-        if self.check == Some(Check::Dns) && self.tcp_handshake.is_some() {
-            return conflict("--tcp-handshake has no meaning with --check dns");
-        }
-        if self.bindto.len() > 2 || (self.bindto_of(true) > 1) || (self.bindto_of(false) > 1) {
-            return conflict("--bindto may be given once per address family");
-        }
-        Ok(())
+        self.how.check(self.check)
     }
 
     fn list_flags(&self) -> [(bool, &'static str); 9] {
-        [
-            (self.check.is_some(), "--check"),
-            (self.record_type.is_some(), "--type"),
-            (self.name.is_some(), "--name"),
-            (self.port.is_some(), "--port"),
-            (!self.bindto.is_empty(), "--bindto"),
-            (self.bind_port.is_some(), "--bind-port"),
-            (self.bind_if.is_some(), "--bind-if"),
-            (self.fwmark.is_some(), "--fwmark"),
-            (self.skip_bad, "--skip-bad"),
-        ]
-    }
-
-    fn bindto_of(&self, is_ipv4: bool) -> usize {
-        self.bindto.iter().filter(|address| address.is_ipv4() == is_ipv4).count()
+        let [name, record_type, port, bindto, bind_port, bind_if, fwmark] = self.how.list_flags();
+        let check = (self.check.is_some(), "--check");
+        let skip_bad = (self.skip_bad, "--skip-bad");
+        [check, record_type, name, port, bindto, bind_port, bind_if, fwmark, skip_bad]
     }
 
     /// Port of lines that have none.
     pub(crate) fn default_port(&self) -> Option<u16> {
-        self.port.or((self.check == Some(Check::Dns)).then_some(DNS_PORT))
+        self.how.default_port(self.check)
     }
 
-    /// How to probe the addresses of a list. With --bindto, a family without one cannot be probed.
+    /// How to probe the addresses of a list.
     pub(crate) fn list_specs(&self) -> ListSpecs {
-        let of_family = |is_ipv4: bool| {
-            let bindto = self.bindto.iter().find(|address| address.is_ipv4() == is_ipv4).copied();
-            (self.bindto.is_empty() || bindto.is_some()).then(|| self.list_spec(bindto))
-        };
-        ListSpecs { ipv4: of_family(true), ipv6: of_family(false) }
-    }
-
-    fn list_spec(&self, bindto: Option<IpAddr>) -> ProbeSpec {
-        let connection = Connection {
-            timeout: self.timeout.unwrap_or(LIST_TIMEOUT),
-            bindto,
-            bind_port: self.bind_port,
-            bind_if: self.bind_if.as_deref().map(Into::into),
-            fwmark: self.fwmark.unwrap_or(0),
-        };
-        match self.check {
-            Some(Check::Tcp) => ProbeSpec::Tcp(TcpSpec { connection, handshake: self.handshake() }),
-            Some(Check::Dns) | None => ProbeSpec::Dns(DnsSpec {
-                connection,
-                name: self.name.clone().unwrap_or_else(Name::root),
-                record_type: self.record_type.unwrap_or(RecordType::SOA),
-                require: self.dns_require(),
-            }),
-        }
-    }
-
-    pub(crate) fn dns_require(&self) -> DnsRequire {
-        match self.dns_require {
-            None | Some(Require::Answer) => DnsRequire::Answer,
-            Some(Require::Rcode) => DnsRequire::Rcode,
-        }
-    }
-
-    pub(crate) fn handshake(&self) -> Handshake {
-        match self.tcp_handshake {
-            None | Some(HandshakeArg::Half) => Handshake::Half,
-            Some(HandshakeArg::Full) => Handshake::Full,
-            Some(HandshakeArg::Orderly) => Handshake::Orderly,
-        }
+        self.how.list_specs(self.check.unwrap_or(Check::Dns), self.timeout)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::value;
+use crate::cli::value;
 use crate::fleet::UserName;
 use crate::reaper::link::{CgroupMode, ReaperConfig};
 
@@ -103,7 +103,7 @@ impl ScriptArgs {
 }
 
 /// The directory of `--script-cgroup`, or one of its words.
-pub(super) fn cgroup_mode(text: &OsStr) -> Option<CgroupMode> {
+pub(crate) fn cgroup_mode(text: &OsStr) -> Option<CgroupMode> {
     match text.as_bytes() {
         b"auto" => Some(CgroupMode::Auto),
         b"off" => Some(CgroupMode::Off),

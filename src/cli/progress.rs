@@ -1,12 +1,12 @@
-//! How a sweep goes, on standard error: a bar on a terminal, plain lines elsewhere.
+//! How a sweep or a run of a bench goes, on standard error: a bar on a terminal, plain lines elsewhere.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::flags::When;
-use crate::cli::say;
+use super::say;
 use crate::sink::grouped;
 use crate::sweep::{Progress, Standing};
 
@@ -14,6 +14,17 @@ use crate::sweep::{Progress, Standing};
 const LINE_EVERY: Duration = Duration::from_secs(1);
 /// The rate shown is the mean of at least this long.
 const RATE_OVER: Duration = Duration::from_millis(500);
+
+/// `--progress`.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal
+    Auto,
+    /// Never
+    Never,
+    /// Always
+    Always,
+}
 
 /// The progress that suits standard error. `is_busy` says that records go to the same terminal.
 pub(crate) fn choose(when: When, is_busy: bool) -> Box<dyn Progress> {

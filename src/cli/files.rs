@@ -1,13 +1,11 @@
-//! Whether the files a sweep writes are files that it reads, or each other: to open an output empties it.
+//! Whether the files a command writes are files that it reads, or each other: to open an output empties it.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-
-use super::flags::SweepArgs;
+use std::path::{Path, PathBuf};
 
 /// A file, however its path is spelt.
 #[derive(PartialEq, Eq)]
@@ -47,26 +45,25 @@ pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     Identity::of(one).is_some_and(|one| Identity::of(other) == Some(one))
 }
 
-/// The first output that is also something else, in words.
-pub(crate) fn clash(args: &SweepArgs) -> Option<String> {
-    let is_dash = |path: &&Path| path.as_os_str() == "-";
-    let inputs = [("--use-file", args.use_file.as_deref()), ("--targets", args.targets.as_deref())];
-    let is_stdin = inputs.iter().any(|(_, path)| path.as_ref().is_some_and(is_dash));
+/// The first output that is also something else, in words. Inputs and outputs are flags and their paths; an input
+/// `-` is standard input.
+pub(crate) fn clash(
+    inputs: impl Iterator<Item = (&'static str, PathBuf)>,
+    outputs: impl Iterator<Item = (&'static str, PathBuf)>,
+) -> Option<String> {
     let mut known: Vec<(&str, Identity)> = Vec::new();
-    for (flag, path) in inputs.into_iter().chain([("--exclude", args.exclude.as_deref())]) {
-        let path = path.filter(|path| flag == "--exclude" || !is_dash(path));
-        known.extend(path.and_then(Identity::of).map(|identity| (flag, identity)));
-    }
-    if is_stdin {
-        let identity = Identity::of_stream(io::stdin());
-        known.extend(identity.map(|identity| ("standard input", identity)));
+    for (flag, path) in inputs {
+        let (flag, identity) = if path.as_os_str() == "-" {
+            ("standard input", Identity::of_stream(io::stdin()))
+        } else {
+            (flag, Identity::of(&path))
+        };
+        known.extend(identity.map(|identity| (flag, identity)));
     }
     let identity = Identity::of_stream(io::stdout());
     known.extend(identity.map(|identity| ("standard output", identity)));
-    for (flag, path) in [("--out", args.out.as_deref()), ("--hdr", args.hdr.as_deref())] {
-        let Some((path, identity)) = path.and_then(|path| Some((path, Identity::of(path)?))) else {
-            continue;
-        };
+    for (flag, path) in outputs {
+        let Some(identity) = Identity::of(&path) else { continue };
         if let Some((other, _)) = known.iter().find(|(_, known)| *known == identity) {
             return Some(format!("{flag} {} is the file of {other}", path.display()));
         }

@@ -1,12 +1,10 @@
-//! Where a sweep's input comes from: configurations, target lists, lists of exclusions.
+//! Where the input of a command comes from: configurations, target lists, lists of exclusions.
 
 use std::io::{self, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::execute::{Ended, refuse};
-use super::flags::SweepArgs;
-use crate::cli::{Terminal, exit, say};
+use super::{Ended, Terminal, exit, refuse, say};
 use crate::fleet::{
     self, ExcludeList, Fleet, LoadOptions, Loaded, Rejected, TargetError, TargetList, TargetProblem,
 };
@@ -19,11 +17,11 @@ const STDIN: &str = "stdin";
 /// Returns also the path to call it by.
 pub(crate) fn fleet_of_file(
     path: &Path,
-    args: &SweepArgs,
+    (options, is_quiet): (&LoadOptions, bool),
     terminal: Terminal,
 ) -> Result<(Fleet, PathBuf), Ended> {
     if path.as_os_str() != "-" {
-        let fleet = judged(fleet::load(path, &options(args)), args, terminal)?;
+        let fleet = judged(fleet::load(path, options), is_quiet, terminal)?;
         return Ok((fleet, path.to_owned()));
     }
     let mut text = Vec::new();
@@ -31,37 +29,27 @@ pub(crate) fn fleet_of_file(
         let name = STDIN.to_owned();
         return Err(refuse(exit::USAGE, Rejected::Read { name, error }));
     }
-    Ok((fleet_of_text(STDIN, text, args, terminal)?, STDIN.into()))
+    Ok((fleet_of_text(STDIN, text, (options, is_quiet), terminal)?, STDIN.into()))
 }
 
 /// The same for one that is in memory.
 pub(crate) fn fleet_of_text(
     name: &str,
     text: Vec<u8>,
-    args: &SweepArgs,
+    (options, is_quiet): (&LoadOptions, bool),
     terminal: Terminal,
 ) -> Result<Fleet, Ended> {
-    judged(fleet::load_text(name, text, &options(args)), args, terminal)
-}
-
-fn options(args: &SweepArgs) -> LoadOptions {
-    args.language.apply(LoadOptions {
-        dns_require: args.dns_require(),
-        handshake: args.handshake(),
-        script_user: args.scripts.script_user.clone(),
-        no_scripts: args.scripts.no_scripts,
-        ..LoadOptions::default()
-    })
+    judged(fleet::load_text(name, text, options), is_quiet, terminal)
 }
 
 fn judged(
     result: Result<Loaded, Rejected>,
-    args: &SweepArgs,
+    is_quiet: bool,
     terminal: Terminal,
 ) -> Result<Fleet, Ended> {
     match result {
         Ok(loaded) => {
-            if !args.quiet && !loaded.problems.is_empty() {
+            if !is_quiet && !loaded.problems.is_empty() {
                 say(loaded.problems.render(terminal.colours_stderr()).trim_end());
             }
             Ok(loaded.fleet)
@@ -69,7 +57,7 @@ fn judged(
         Err(rejected) => {
             if let Rejected::Invalid { problems, .. } = &rejected {
                 let is_coloured = terminal.colours_stderr();
-                let text = if args.quiet {
+                let text = if is_quiet {
                     problems.render_errors(is_coloured)
                 } else {
                     problems.render(is_coloured)

@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::scripts::{Variable, cgroup_mode};
+use super::sweep::{Variable, cgroup_mode};
+use crate::bench::Ramp;
 use crate::reaper::link::CgroupMode;
 use crate::sweep::Part;
 
-pub(super) fn part(text: &str) -> Result<Part, String> {
+pub(crate) fn part(text: &str) -> Result<Part, String> {
     text.split_once('/')
         .and_then(|(number, count)| Part::new(number.parse().ok()?, count.parse().ok()?))
         .ok_or_else(|| "give I/N with 1 <= I <= N, as in 2/4".to_owned())
 }
 
 /// An IPv4-mapped address is the IPv4 address it stands for.
-pub(super) fn address(text: &str) -> Result<IpAddr, AddrParseError> {
+pub(crate) fn address(text: &str) -> Result<IpAddr, AddrParseError> {
     text.parse().map(|address: IpAddr| address.to_canonical())
 }
 
@@ -33,7 +34,7 @@ pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 /// As a timeout, but it may be none at all.
-pub(super) fn grace(text: &str) -> Result<Duration, String> {
+pub(crate) fn grace(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(grace) if grace.is_zero() => Ok(grace),
         _ => timeout(text),
@@ -41,7 +42,7 @@ pub(super) fn grace(text: &str) -> Result<Duration, String> {
 }
 
 /// `NAME` or `NAME=VALUE`, the name as shells allow it.
-pub(super) fn variable(text: &OsStr) -> Result<Variable, String> {
+pub(crate) fn variable(text: &OsStr) -> Result<Variable, String> {
     let bytes = text.as_bytes();
     let end = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
     let (name, value) = (&bytes[..end], bytes.get(end + 1..));
@@ -59,7 +60,7 @@ pub(super) fn variable(text: &OsStr) -> Result<Variable, String> {
     })
 }
 
-pub(super) fn cgroup(text: &OsStr) -> Result<CgroupMode, String> {
+pub(crate) fn cgroup(text: &OsStr) -> Result<CgroupMode, String> {
     cgroup_mode(text)
         .ok_or_else(|| "give auto, off, or a directory that begins with a slash".to_owned())
 }
@@ -67,21 +68,39 @@ pub(super) fn cgroup(text: &OsStr) -> Result<CgroupMode, String> {
 /// Most shards: more than there are cores only take turns, and each costs a ring and its buffers.
 const SHARDS_MAX: u32 = 256;
 
-pub(super) fn shards(text: &str) -> Result<u32, String> {
+pub(crate) fn shards(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(shards) if (1..=SHARDS_MAX).contains(&shards) => Ok(shards),
         _ => Err(format!("give 1 to {SHARDS_MAX} threads; there is no use for more than cores")),
     }
 }
 
-pub(super) fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("give attempts per second, more than 0".to_owned()),
     }
 }
 
-pub(super) fn record_type(text: &str) -> Result<RecordType, String> {
+/// A run that is shorter measures nothing but noise.
+pub(crate) const RUN_MIN: Duration = Duration::from_millis(100);
+
+/// `FROM:TO:STEP`, in probes a second.
+pub(crate) fn ramp(text: &str) -> Result<Ramp, String> {
+    let wrong = || "give FROM:TO:STEP in probes a second, as in 1000:20000:1000".to_owned();
+    let parts = text.split(':').map(rate).collect::<Result<Vec<f64>, _>>().map_err(|_| wrong())?;
+    let [from, to, step] = parts[..] else { return Err(wrong()) };
+    if from > to {
+        return Err("a ramp goes up: FROM is not above TO".to_owned());
+    }
+    let steps = (to - from) / step;
+    if steps >= Ramp::STEPS_MAX as f64 {
+        return Err(format!("that is {steps:.0} steps; at most {} are made", Ramp::STEPS_MAX));
+    }
+    Ok(Ramp { from, to, step })
+}
+
+pub(crate) fn record_type(text: &str) -> Result<RecordType, String> {
     let upper = text.to_ascii_uppercase();
     if upper == "IXFR" {
         // hickory prints this name but does not read it.
@@ -91,14 +110,14 @@ pub(super) fn record_type(text: &str) -> Result<RecordType, String> {
         .map_err(|_| "no such record type; give one by name, as in A or SOA".to_owned())
 }
 
-pub(super) fn name(text: &str) -> Result<Name, String> {
+pub(crate) fn name(text: &str) -> Result<Name, String> {
     let mut name = Name::from_ascii(text).map_err(|error| error.to_string())?;
     name.set_fqdn(true);
     Ok(name)
 }
 
 /// IFNAMSIZ is 16, its NUL included.
-pub(super) fn interface(text: &str) -> Result<String, String> {
+pub(crate) fn interface(text: &str) -> Result<String, String> {
     if (1..=15).contains(&text.len()) && !text.contains(['/', ' ', '\0']) {
         Ok(text.to_owned())
     } else {

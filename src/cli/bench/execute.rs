@@ -1,0 +1,160 @@
+//! `ringprobe bench`: from flags to a plan, the measurement, its reports and the exit code.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::embedded::Embedded;
+use super::flags::{BenchArgs, Form};
+use super::subject::subject;
+use crate::bench::{self, BenchError, BenchResult, Load, Plan, report};
+use crate::cli::{Ended, Terminal, exit, files, process, progress, refuse, say};
+use crate::reaper::link::ReaperConfig;
+use crate::sink::{Output, SinkError, grouped};
+use crate::sweep::{SweepError, available_cpus};
+
+/// Measures, reports, and returns the exit code. `nofile` is the limit of descriptors this process began
+/// with.
+pub(crate) fn bench(args: &BenchArgs, nofile: Option<(u64, u64)>, terminal: Terminal) -> u8 {
+    match try_bench(args, nofile, terminal) {
+        Ok(code) | Err(Ended::Said(code)) => code,
+        Err(Ended::Sink(error)) if error.is_closed_pipe() => exit::CLOSED_PIPE,
+        Err(Ended::Sink(error)) => {
+            say(format_args!("ringprobe: {error}"));
+            exit::ENGINE
+        }
+    }
+}
+
+fn try_bench(
+    args: &BenchArgs,
+    nofile: Option<(u64, u64)>,
+    terminal: Terminal,
+) -> Result<u8, Ended> {
+    if let Some(clash) = clash(args) {
+        return Err(refuse(exit::USAGE, format_args!("{clash}; it would be lost")));
+    }
+    let stop = process::stop_flag()
+        .map_err(|error| refuse(exit::ENGINE, format_args!("no signal handler: {error}")))?;
+    let embedded = args.embedded.then(|| Embedded::start(args, time_of_runs(args))).transpose()?;
+    let cores = available_cpus().len().max(1);
+    let plan = Plan {
+        subject: subject(args, embedded.as_ref(), terminal)?,
+        load: args.load(),
+        window: args.window(cores),
+        warm_up: args.warm_up,
+        duration: args.duration(),
+        repetitions: repetitions(args),
+        shards: args.shards.map_or(cores, |shards| shards as usize),
+        sockets_per_lane: args.sockets_per_lane,
+        receive_buffer: args.receive_buffer.map(|bytes| bytes as usize),
+        seed: args.seed,
+        scripts: ReaperConfig { nofile, adopts: embedded.is_none(), ..ReaperConfig::default() },
+    };
+    if plan.subject.targets.is_empty() {
+        return Err(refuse(exit::USAGE, format_args!("nothing to probe in {}", plan.subject.name)));
+    }
+    // Before the measurement: a page that cannot be written is known at once.
+    let mut outputs = Outputs::open(args)?;
+    let responder_cpus = embedded.as_ref().map_or_else(Vec::new, |fleet| fleet.cpus.clone());
+    let when = if args.quiet { progress::When::Never } else { args.progress };
+    let result = bench::bench(&plan, responder_cpus, &stop, &mut |number, of, rate| {
+        let progress = progress::choose(when, false);
+        if when == progress::When::Always {
+            let rate = rate.map_or(String::new(), |rate| {
+                format!(", {} probes/s", grouped(rate.round() as u64))
+            });
+            say(format_args!("run {number} of {of}{rate}"));
+        }
+        progress
+    });
+    drop(embedded);
+    let result = result.map_err(|error| refuse(code_of(&error), &error))?;
+    outputs.write(args, &result, terminal)?;
+    let is_stopped = stop.load(Ordering::Relaxed);
+    Ok(if is_stopped { exit::INTERRUPTED } else { exit_code(&result) })
+}
+
+fn repetitions(args: &BenchArgs) -> u32 {
+    args.repetitions.unwrap_or(3)
+}
+
+/// How long all runs take at most, the last timeouts aside.
+fn time_of_runs(args: &BenchArgs) -> Duration {
+    let runs = match args.load() {
+        Load::Ramp(ramp) => ramp.rates().len() as u32,
+        Load::Closed | Load::Open(_) => repetitions(args),
+    };
+    let timeout = args.timeout.unwrap_or(Duration::from_secs(2));
+    (args.warm_up + args.duration() + 2 * timeout) * runs
+}
+
+fn code_of(error: &BenchError) -> u8 {
+    match error {
+        BenchError::NoTarget
+        | BenchError::Sweep(SweepError::NothingToProbe { .. } | SweepError::Question(_)) => {
+            exit::USAGE
+        }
+        BenchError::Sweep(_) | BenchError::Engine(_) => exit::ENGINE,
+    }
+}
+
+/// A measurement that is not what it seems says so.
+fn exit_code(result: &BenchResult) -> u8 {
+    let is_doubtful = result
+        .runs
+        .iter()
+        .any(|run| run.probes.unknown > 0 || run.kernel.is_some_and(|kernel| !kernel.agrees));
+    if is_doubtful { exit::UNKNOWN } else { exit::OK }
+}
+
+/// The first output that is also something else, in words.
+fn clash(args: &BenchArgs) -> Option<String> {
+    let given = |flag, path: &Option<PathBuf>| path.clone().map(|path| (flag, path));
+    let inputs = [given("--use-file", &args.use_file), given("--targets", &args.targets)];
+    let outputs =
+        [given("--out", &args.out), given("--html", &args.html), given("--hdr", &args.hdr)];
+    files::clash(inputs.into_iter().flatten(), outputs.into_iter().flatten())
+}
+
+/// Where the reports go.
+struct Outputs {
+    result: Output,
+    html: Option<Output>,
+    hdr: Option<Output>,
+}
+
+impl Outputs {
+    fn open(args: &BenchArgs) -> Result<Outputs, SinkError> {
+        let file = |path: &Option<PathBuf>| path.as_deref().map(Output::file).transpose();
+        Ok(Outputs {
+            result: args
+                .out
+                .as_deref()
+                .map_or_else(Output::stdout, |path: &Path| Output::file(path))?,
+            html: file(&args.html)?,
+            hdr: file(&args.hdr)?,
+        })
+    }
+
+    fn write(
+        &mut self,
+        args: &BenchArgs,
+        result: &BenchResult,
+        terminal: Terminal,
+    ) -> Result<(), SinkError> {
+        let text = match args.output {
+            Form::Text => report::text(result, args.out.is_none() && terminal.colours_stdout()),
+            Form::Json => report::json(result),
+        };
+        if let Some(mut html) = self.html.take() {
+            html.append(report::html(result).as_bytes())?;
+            html.end()?;
+        }
+        if let Some(hdr) = self.hdr.take() {
+            report::write_hdr(result, hdr)?;
+        }
+        self.result.append(text.as_bytes())?;
+        self.result.flush()
+    }
+}

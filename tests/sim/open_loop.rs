@@ -1,0 +1,115 @@
+//! Probes with moments of their own (`bench`): nothing that was due is forgotten, and latency counts from
+//! then on.
+
+use std::time::Duration;
+
+use ringprobe::fleet::Handshake;
+use ringprobe::outcome::{Failure, Outcome};
+use ringprobe::schedule::pace::{Pace, Span};
+use ringprobe::sim::Peer;
+
+use crate::drive::{Run, drive, start};
+use crate::scenario::{Scenario, dns, healthy, tcp};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A shard whose probes begin in `length` from the start on; 10,000 assignments, more than it can use.
+fn run(
+    window: u32,
+    pace: Pace,
+    length: Duration,
+    peer: &Peer,
+    change: impl FnOnce(&mut Scenario),
+) -> Run {
+    let mut scenario = Scenario::plain(window, dns(200 * MS));
+    for _ in 0..10_000 {
+        scenario.add(0, peer.clone());
+    }
+    let span = Span::new(length);
+    span.begin(start());
+    (scenario.config.pace, scenario.config.span) = (pace, Some(span));
+    change(&mut scenario);
+    drive(&scenario).unwrap_or_else(|what| panic!("{what}"))
+}
+
+fn due(per_second: f64) -> Pace {
+    Pace::Due { per_second, phase: 0.0 }
+}
+
+/// When each probe was due, since the start, in the order of their due moments; each with its latency.
+fn dues(run: &Run) -> Vec<(Duration, Duration)> {
+    let mut dues: Vec<(Duration, Duration)> = (run.records.iter())
+        .map(|record| {
+            let latency = Duration::from_nanos(record.latency_ns.expect("it has ended"));
+            ((record.at - latency).since(start()), latency)
+        })
+        .collect();
+    dues.sort();
+    dues
+}
+
+#[test]
+fn every_probe_is_due_at_its_own_moment_and_none_begins_after_the_span() {
+    let run = run(64, due(1000.0), 500 * MS, &healthy(MS), |_| {});
+    let dues = dues(&run);
+    assert_eq!(dues.len(), 500, "half a second at 1,000 a second");
+    for (number, (due, latency)) in (0..).zip(&dues) {
+        assert_eq!(*due, number * MS, "moments do not drift");
+        assert!((MS..20 * MS).contains(latency), "{latency:?}");
+    }
+    assert_eq!(run.datagrams, 500);
+}
+
+#[test]
+fn a_full_window_makes_probes_late_and_their_latency_says_so() {
+    // One at a time, 10 ms each, and one due every millisecond.
+    let run = run(1, due(1000.0), 300 * MS, &healthy(10 * MS), |_| {});
+    let dues = dues(&run);
+    // The others were due and never sent: the span was over before it was their turn.
+    assert!((25..=31).contains(&dues.len()), "{}", dues.len());
+    for (number, (due, latency)) in (0..).zip(&dues) {
+        assert_eq!(*due, number * MS, "the next in the row, however late");
+        let waited = number * 9 * MS;
+        assert!(*latency >= waited + 10 * MS, "{number}: {latency:?}");
+    }
+}
+
+#[test]
+fn a_stall_of_ours_is_in_the_latency_of_all_it_kept_waiting() {
+    let stalls = |scenario: &mut Scenario| {
+        scenario.faults.stalls_at = vec![(start() + 100 * MS, 60 * MS)];
+    };
+    let open = run(256, due(1000.0), 400 * MS, &healthy(MS), stalls);
+    let dues = dues(&open);
+    assert_eq!(dues.len(), 400, "what was due in the stall is made up for");
+    let slow = dues.iter().filter(|(_, latency)| *latency >= 10 * MS).count();
+    assert!((45..=75).contains(&slow), "those due in 60 ms, less the last 10: {slow}");
+
+    // Only those in flight notice it in a closed loop of two.
+    let closed = run(2, Pace::Free, 400 * MS, &healthy(MS), stalls);
+    let slow = self::dues(&closed).iter().filter(|(_, latency)| *latency >= 10 * MS).count();
+    assert!(slow <= 2, "{slow}");
+}
+
+#[test]
+fn a_timeout_counts_with_the_time_it_took() {
+    for spec in [dns(200 * MS), tcp(200 * MS, Handshake::Half)] {
+        let silent = Peer::default();
+        let run = run(64, due(100.0), 300 * MS, &silent, |scenario| scenario.specs = vec![spec]);
+        assert_eq!(run.records.len(), 30);
+        for record in &run.records {
+            assert_eq!(record.outcome, Outcome::Fail(Failure::Timeout));
+            let latency = Duration::from_nanos(record.latency_ns.expect("a timeout has one"));
+            assert!((200 * MS..250 * MS).contains(&latency), "{latency:?}");
+        }
+    }
+}
+
+#[test]
+fn a_closed_loop_begins_nothing_after_the_span_and_drops_the_rest() {
+    let run = run(8, Pace::Free, 100 * MS, &healthy(10 * MS), |_| {});
+    // 8 in flight for 10 ms each.
+    assert!((72..=88).contains(&run.records.len()), "{}", run.records.len());
+    let last = run.records.iter().map(|record| record.at).max().expect("some");
+    assert!(last.since(start()) < 130 * MS);
+}
