@@ -111,14 +111,15 @@ impl<'s> Expander<'s> {
         let mut replaced = false;
         for _ in 0..LOOKS_MAX {
             work.advance(0);
+            // However many: each takes itself off the line.
+            while work.text.first() == Some(&b'@') {
+                if !self.condition(&mut work, diagnostics) {
+                    return;
+                }
+                work.advance(0);
+            }
             let Some(first) = work.text.first() else { return };
             match first {
-                b'@' => {
-                    if !self.condition(&mut work, diagnostics) {
-                        return;
-                    }
-                    continue;
-                }
                 b'$' => {
                     if let Some(name) = definition(&work.text) {
                         return self.define(&work, name);

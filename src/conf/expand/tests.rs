@@ -113,6 +113,13 @@ fn conditions() {
 }
 
 #[test]
+fn conditions_on_one_line_have_no_bound_of_their_own() {
+    let text = format!("{}a $A", "@^you @me ".repeat(90));
+    let text = format!("$A=1\n{text}");
+    assert_eq!(expand(&text), ("2 a 1".to_owned(), vec![]));
+}
+
+#[test]
 fn repetitions() {
     for (text, lines) in [
         ("~SEQ(N, 3) a $N", "1 a 1 | 1 a 2 | 1 a 3"),
