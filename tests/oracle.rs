@@ -211,6 +211,9 @@ fn single_lines_end_with_the_exit_codes_of_keepalived() {
         )
     };
     let mut texts = vec![
+        service(""),
+        service("sorry_server 10.0.0.9 80"),
+        service("").replace("10.0.0.1 80", "group nowhere"),
         group("10.0.0.5-6 80"),
         group("10.0.0.5-5 80"),
         group("10.0.0.5-10.0.0.5 80"),

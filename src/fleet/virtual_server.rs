@@ -135,8 +135,12 @@ impl Lowering<'_> {
         self.remove_duplicates(first_server, &mut vs);
         let is_kept = self.fleet.real_servers.len() > first_server;
         if servers == 0 && vs.service.is_some() {
+            // Of one whose group is unknown keepalived says only that, and not in its test.
+            let is_of_group = matches!(vs.service, Some(Service::Group(_)));
+            let class = if is_of_group { Class::Silent } else { Class::General };
             self.reader.report(
                 Diagnostic::new(Code::NoRealServer, "virtual server without a real server")
+                    .class(class)
                     .at(vs.header, "keepalived ignores it"),
             );
         }
