@@ -9,6 +9,8 @@ mod disguise;
 mod generate;
 #[path = "conf/mutate.rs"]
 mod mutate;
+#[path = "oracle/track_files.rs"]
+mod track_files;
 
 use ringprobe::tick::monotonic_now;
 use std::path::Path;
@@ -69,9 +71,6 @@ fn explanation(text: &str, theirs: &Judgement, ours: &Judgement) -> Option<&'sta
         }
         (Some(5), Some(0)) if USERS.iter().any(|said| theirs.text.contains(said)) => {
             Some("a user as 2.2 does not take one")
-        }
-        (Some(5), Some(0)) if theirs.text.contains("outside sensible range") => {
-            Some("a value of a file that nothing can weigh")
         }
         (Some(0), Some(5)) if TAKEN.iter().any(|said| ours.text.contains(said)) => {
             Some("a value that keepalived takes for something that nobody meant")

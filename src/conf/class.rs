@@ -87,7 +87,8 @@ impl Code {
             | Code::UnknownScheduler
             | Code::Deprecated
             | Code::Repeated
-            | Code::ReplyLengths => Class::General,
+            | Code::ReplyLengths
+            | Code::TrackValue => Class::General,
             _ if self.severity() == Severity::Error => Class::General,
             _ => Class::Silent,
         }

@@ -245,6 +245,10 @@ codes! {
     RootZone = "W080" Warning,
     /// A checker that contacts another address than its real server's.
     OtherAddress = "W081" Warning,
+    /// A script of keepalived's own that it drops: no command, or nobody to run it as.
+    ScriptDropped = "W095" Warning,
+    /// A value for a track file that no weight can be.
+    TrackValue = "W096" Warning,
 
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,

@@ -764,6 +764,20 @@ fn text(code: Code) -> Text {
             "Says nothing.",
             "Remove `connect_ip` if it was copied from another server.",
         ),
+        Code::ScriptDropped => (
+            "a script that keepalived drops",
+            "It has no command, or nobody to run it as: what it should do is not done.",
+            "virtual_server 10.0.0.1 80 {\n    quorum_down /usr/local/bin/page nobody-here",
+            "Does without it, and mostly says nothing.",
+            "Create the user, or correct the line.",
+        ),
+        Code::TrackValue => (
+            "a value for a track file that no weight can be",
+            "Values are weighed between -254 and 254.",
+            "track_file load {\n    file /run/load\n    init_file 300\n}",
+            "Reports it, and takes the value.",
+            "Write a value between -254 and 254.",
+        ),
         Code::NotProbed => (
             "a checker or block that is recognised but not probed",
             "The message says how many there are.",
