@@ -9,6 +9,8 @@ mod disguise;
 mod generate;
 #[path = "conf/mutate.rs"]
 mod mutate;
+#[path = "oracle/scripts.rs"]
+mod scripts;
 #[path = "oracle/track_files.rs"]
 mod track_files;
 

@@ -1,9 +1,9 @@
 //! `global_defs`: what changes what checkers do, and the rest as it is written.
 
-use super::effective::{Check, Level, Setting, Verbatim, VirtualServer};
+use super::effective::{Check, Level, Setting, Verbatim};
 use super::lower::Lowering;
 use crate::conf::blocks::BlockKind;
-use crate::conf::{Code, Diagnostic, Directive, Span};
+use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 
 const LEVEL: Level = Level::Global;
 
@@ -102,21 +102,28 @@ impl Lowering<'_> {
         if self.effective.is_none() || self.options.no_scripts {
             return;
         }
+        let label = match self.events_need_default() {
+            true => "keepalived drops the scripts that need it",
+            false => "no script needs it",
+        };
         if let (Some(name), Some(span)) =
             (&self.globals.script_user.value, self.globals.script_user.origin.span())
             && !self.reader.diagnostics.has(Code::UnknownUser)
             && let Err(error) = name.look_up(self.globals.set_supplementary_groups.value)
         {
             self.reader.report(
-                Diagnostic::new(Code::UnknownScriptUser, error.to_string())
-                    .at(span, "no script needs it"),
+                Diagnostic::new(Code::UnknownScriptUser, error.to_string()).at(span, label),
             );
         }
-        let Some(effective) = &self.effective else { return };
-        if self.fleet.script_security || self.reader.diagnostics.has(Code::ScriptAsRoot) {
+        let first = self.first_script();
+        let is_said =
+            self.reader.diagnostics.iter().any(|found| {
+                found.code == Code::ScriptAsRoot && found.keepalived == Class::Security
+            });
+        if self.fleet.script_security || is_said {
             return;
         }
-        if let Some(first) = effective.virtual_servers.iter().find_map(first_script) {
+        if let Some(first) = first {
             self.reader.report(
                 Diagnostic::new(
                     Code::NoScriptSecurity,
@@ -168,22 +175,4 @@ impl Lowering<'_> {
             effective.foreign.entry(keyword).or_insert((span, 0)).1 += 1;
         }
     }
-}
-
-/// The first script of a virtual server: of a checker, or of a change.
-fn first_script(service: &VirtualServer) -> Option<Span> {
-    let notifies = [&service.quorum_up, &service.quorum_down];
-    let own = notifies.into_iter().find_map(|notify| notify.origin.span());
-    own.or_else(|| {
-        service.real_servers.iter().find_map(|server| {
-            let notifies = [&server.notify_up, &server.notify_down];
-            let own = notifies.into_iter().find_map(|notify| notify.origin.span());
-            own.or_else(|| {
-                server.checkers.iter().find_map(|checker| match &checker.check {
-                    Check::Misc(check) => check.command.origin.span(),
-                    _ => None,
-                })
-            })
-        })
-    })
 }

@@ -86,7 +86,10 @@ impl<'s> Lowering<'s> {
             b"SSL" => self.ssl(directive),
             b"track_file" | b"vrrp_track_file" => self.track_file(directive),
             b"bfd_instance" => self.bfd_instance(directive),
-            b"global_defs" => self.global_defs(directive),
+            b"global_defs" => {
+                self.global_scripts(directive);
+                self.global_defs(directive);
+            }
             _ if ROOT_OPAQUE.iter().any(|known| known.as_bytes() == keyword) => {
                 self.foreign(keyword, directive.keyword());
                 self.skip(directive);
