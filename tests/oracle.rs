@@ -101,6 +101,7 @@ const TAKEN: &[&str] = &[
     "`.` is not a time",
     "is outside 0 to 9223372036.854775 seconds",
     "`file` needs a file",
+    "`track_file` needs a name",
     "is no MD5 digest",
     "`regex` takes one word",
 ];
