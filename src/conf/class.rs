@@ -34,6 +34,21 @@ impl Class {
         }
     }
 
+    /// The exit code of `keepalived -t` for problems of all these classes. A failed include is found by the
+    /// process that begins, and a keyword without its value then ends the one that reads checkers; of the
+    /// others the highest counts.
+    pub fn exit_code_of(classes: impl Iterator<Item = Class>) -> u8 {
+        let rank = |class: &Class| match class {
+            Class::Silent => 0,
+            Class::Fatal => 1,
+            Class::General => 2,
+            Class::Security => 3,
+            Class::Parameter => 4,
+            Class::Include => 5,
+        };
+        classes.max_by_key(rank).map_or(0, Class::exit_code)
+    }
+
     /// A word for records.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -88,7 +103,8 @@ impl Code {
             | Code::Deprecated
             | Code::Repeated
             | Code::ReplyLengths
-            | Code::TrackValue => Class::General,
+            | Code::TrackValue
+            | Code::SorryInhibit => Class::General,
             _ if self.severity() == Severity::Error => Class::General,
             _ => Class::Silent,
         }
@@ -219,6 +235,23 @@ mod tests {
             (Code::ScriptNotFound, 0),
         ] {
             assert_eq!(code.class().exit_code(), exit, "{}", code.as_str());
+        }
+    }
+
+    #[test]
+    fn the_order_of_classes() {
+        use Class::{Fatal, General, Include, Parameter, Security, Silent};
+        for (classes, code) in [
+            (&[][..], 0),
+            (&[Silent], 0),
+            (&[Fatal, Silent], 4),
+            (&[General, Fatal], 5),
+            (&[Security, General], 6),
+            (&[General, Include], 6),
+            (&[Security, Parameter, General], 2),
+            (&[Security, Parameter, Include, General], 6),
+        ] {
+            assert_eq!(Class::exit_code_of(classes.iter().copied()), code, "{classes:?}");
         }
     }
 

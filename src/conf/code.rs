@@ -231,6 +231,13 @@ codes! {
     /// A path that is no path of a server.
     OddPath = "W070" Warning,
 
+    /// A `persistence_granularity` that is read as another mask than it looks like.
+    OddGranularity = "W105" Warning,
+    /// A sorry server that is a real server, with `inhibit_on_failure` for one of the two.
+    SorryInhibit = "W106" Warning,
+    /// `tls_verify` without the name that the certificate must be for.
+    VerifiedAddress = "W107" Warning,
+
     /// A real server that nothing checks.
     NoChecker = "W075" Warning,
     /// An attempt may last as long as the interval between probes.
@@ -256,6 +263,10 @@ codes! {
     OtherPort = "N065" Note,
     /// A UDP_CHECK that a server which is gone without a trace passes.
     SilencePasses = "N066" Note,
+    /// A keyword that keepalived knows since a version after 2.2.
+    LaterKeyword = "N070" Note,
+    /// Something that no keepalived knows.
+    OwnExtension = "N071" Note,
 }
 
 #[cfg(test)]

@@ -715,6 +715,27 @@ fn text(code: Code) -> Text {
             "Warns and looks in PATH.",
             "Write the full path.",
         ),
+        Code::OddGranularity => (
+            "a mask that is another one than it looks like",
+            "For IPv4 the value is a mask with dots. A number without, or with fewer dots, is the number of an address: 24 is 0.0.0.24.",
+            "persistence_granularity 24",
+            "Takes that mask and says nothing.",
+            "Write the mask with four numbers, like 255.255.255.0 for a prefix of 24.",
+        ),
+        Code::SorryInhibit => (
+            "a sorry server that is a real server, inhibited as only one of them",
+            "One server of IPVS cannot both stay with weight 0 and be taken away. What the real server says counts.",
+            "sorry_server 10.0.0.2 80\n    sorry_server_inhibit\n    real_server 10.0.0.2 80 { ... }",
+            "Reports it, and does the same.",
+            "Give both `inhibit_on_failure` and `sorry_server_inhibit`, or neither.",
+        ),
+        Code::VerifiedAddress => (
+            "`tls_verify` without `tls_name`",
+            "The certificate is then verified for the address that is contacted, and hardly any certificate carries one.",
+            "TLS_CHECK {\n    tls_verify",
+            "Does not know TLS_CHECK.",
+            "Add `tls_name` with a name that the certificate is for.",
+        ),
         Code::NoChecker => (
             "a real server that nothing checks",
             "It counts as alive for ever: it gets its share of the traffic also when it is dead.",
@@ -791,6 +812,20 @@ fn text(code: Code) -> Text {
             "real_server 10.0.0.2 80 {\n    TCP_CHECK { connect_port 8080 }",
             "Says nothing.",
             "Nothing, if that port stands for the service; else remove `connect_port`.",
+        ),
+        Code::LaterKeyword => (
+            "a keyword of a later keepalived",
+            "The newest source of keepalived knows it, version 2.2 does not. Here it does what it does there.",
+            "SSL_GET {\n    sni_name www.example.com",
+            "2.2 calls it an unknown keyword: a test ends with 5.",
+            "Nothing, unless a keepalived of that version reads the same file.",
+        ),
+        Code::OwnExtension => (
+            "something that no keepalived knows",
+            "A checker or a value of this program alone.",
+            "DNS_CHECK {\n    type SRV",
+            "Calls it unknown: a test ends with 5.",
+            "Nothing, unless keepalived reads the same file.",
         ),
         Code::SilencePasses => (
             "a UDP_CHECK that silence passes",

@@ -7,6 +7,7 @@ mod checks;
 mod conf;
 mod conf_checks;
 mod json;
+mod lines;
 mod quote;
 mod record;
 

@@ -282,3 +282,24 @@ fn a_checker_is_one_line_in_the_order_of_its_keywords() {
         )
     );
 }
+
+#[test]
+fn a_value_that_ends_in_a_backslash_is_left_out_or_quoted() {
+    let text = "virtual_server 10.0.0.1 80 {\n protocol TCP\n lvs_sched rr\n lvs_method NAT\n \
+                snmp_name \"two\\\\\"\n real_server 10.0.0.2 80 { virtualhost one\\ }\n}\n";
+    let flatten = |text: &str| {
+        let options = crate::fleet::LoadOptions::default();
+        let analysis = crate::fleet::analyse_text("a.conf", text.into(), &options).expect("read");
+        let errors = analysis.diagnostics.count(crate::conf::Severity::Error);
+        let written = conf(&analysis.effective).flatten().collect();
+        (errors, String::from_utf8(written).expect("all of it is ASCII"))
+    };
+    let (errors, once) = flatten(text);
+    assert_eq!(errors, 0);
+    assert!(once.contains("    snmp_name \"two\\\\\"\n"), "{once}");
+    let comment = "        # left out, its value ends in a backslash: virtualhost\n";
+    assert!(once.contains(comment), "{once}");
+    let (errors, twice) = flatten(&once);
+    assert_eq!(errors, 0, "{once}");
+    assert_eq!(twice, once.replace(comment, ""));
+}
