@@ -10,6 +10,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::conf_checks::checker;
+use super::globals;
 use super::quote;
 use super::record::time;
 use crate::conf::blocks;
@@ -41,14 +42,17 @@ pub fn conf(effective: &Effective) -> impl Iterator<Item = Vec<u8>> {
 }
 
 impl Lines {
-    /// A line of its own, made by `write`.
+    /// A line of its own, made by `write`; without a keyword in a block of values.
     pub(super) fn line(&mut self, keyword: &str, write: impl FnOnce(&mut Vec<u8>)) {
         self.text.extend(std::iter::repeat_n(b' ', 4 * self.depth));
         self.text.extend_from_slice(keyword.as_bytes());
         let before = self.text.len();
-        self.text.push(b' ');
+        if !keyword.is_empty() {
+            self.text.push(b' ');
+        }
+        let begin = self.text.len();
         write(&mut self.text);
-        if self.text.len() == before + 1 {
+        if self.text.len() == begin {
             self.text.truncate(before);
         }
         self.text.push(b'\n');
@@ -133,7 +137,7 @@ impl Lines {
     }
 
     /// A keyword that has no argument: it can only be switched on.
-    fn own_flag(&mut self, level: Level, keyword: &str, setting: &Setting<bool>) {
+    pub(super) fn own_flag(&mut self, level: Level, keyword: &str, setting: &Setting<bool>) {
         self.own(level, setting, |lines, is_on| {
             if *is_on {
                 lines.flag(keyword);
@@ -174,44 +178,9 @@ fn is_of(origin: Origin, level: Level) -> bool {
     matches!(origin, Origin::Written(of, _) | Origin::Adjusted(of, _) if of == level)
 }
 
-fn globals(globals: &Globals) -> Vec<u8> {
-    const LEVEL: Level = Level::Global;
+fn globals(of: &Globals) -> Vec<u8> {
     let mut inside = Lines { depth: 1, ..Lines::default() };
-    let lines = &mut inside;
-    lines.own_if(LEVEL, &globals.script_user, |lines, user| {
-        lines.line("script_user", |out| quote::user(out, user));
-    });
-    lines.own_flag(LEVEL, "enable_script_security", &globals.enable_script_security);
-    lines.own_flag(LEVEL, "lvs_flush", &globals.lvs_flush);
-    for (keyword, setting) in [
-        ("set_supplementary_groups", &globals.set_supplementary_groups),
-        ("checker_log_all_failures", &globals.checker_log_all_failures),
-        ("no_checker_emails", &globals.no_checker_emails),
-        ("rs_init_notifies", &globals.rs_init_notifies),
-    ] {
-        lines.own_boolean(LEVEL, keyword, setting);
-    }
-    for (keyword, setting) in
-        [("smtp_alert", &globals.smtp_alert), ("smtp_alert_checker", &globals.smtp_alert_checker)]
-    {
-        lines.own_if(LEVEL, setting, |lines, is_on| {
-            lines.value(keyword, if *is_on { "on" } else { "off" });
-        });
-    }
-    lines.own_if(LEVEL, &globals.lvs_notify_fifo, |lines, words| {
-        lines.line("lvs_notify_fifo", |out| {
-            for (at, word) in words.iter().enumerate() {
-                if at > 0 {
-                    out.push(b' ');
-                }
-                quote::word(out, word.as_bytes());
-            }
-        });
-    });
-    lines.own_if(LEVEL, &globals.lvs_flush_on_stop, |lines, is_vs| {
-        lines.value("lvs_flush_on_stop", if *is_vs { "VS" } else { "" });
-    });
-    globals.others.iter().for_each(|kept| lines.verbatim(kept));
+    globals::lines(&mut inside, of);
     in_block("global_defs", inside)
 }
 

@@ -1,33 +1,77 @@
-//! `global_defs`: what changes what checkers do, and the rest as it is written.
+//! `global_defs`: what changes what checkers do, here, and the rest by its [`table`]: `read` and `compound`
+//! make values of the words, and nothing acts on them.
 
-use super::effective::{Check, Level, Setting, Verbatim, VirtualServer};
+use std::path::Path;
+
+use super::effective::{Check, GlobalValue, Level, Notify, Setting, Verbatim, VirtualServer};
 use super::lower::Lowering;
+use super::model::ScriptCommand;
+use super::script::SCRIPT_PATH;
+use super::script::user::{DEFAULT_USER, UserName};
 use crate::conf::blocks::BlockKind;
-use crate::conf::{Code, Diagnostic, Directive, Span};
+use crate::conf::{Class, Code, Diagnostic, Directive, Span};
+
+mod compound;
+mod read;
+pub(super) mod table;
+
+use table::Shape;
 
 const LEVEL: Level = Level::Global;
+
+/// Every keyword that `global_defs` knows.
+pub fn global_keywords() -> impl Iterator<Item = &'static str> {
+    table::keywords()
+}
 
 impl Lowering<'_> {
     /// Takes the `global_defs` block.
     pub(super) fn global_defs(&mut self, directive: Directive<'_>) {
         self.reader.ignored_after(directive, 0);
         for child in directive.children() {
-            if self.reader.bytes(child.keyword()) == b"notification_email" {
-                self.reader.ignored_after(child, 0);
-                self.keep_global(child);
-            } else if self.value(child, BlockKind::GlobalDefs) {
-                self.keep_global(child);
-            } else {
-                self.global_option(child);
+            if child.is_doubtful() {
+                continue;
+            }
+            let Some((keyword, shape)) = table::row(self.reader.bytes(child.keyword())) else {
+                self.unknown(child, BlockKind::GlobalDefs);
+                continue;
+            };
+            if shape != Shape::Mail {
+                self.reader.no_block(child);
+            }
+            match shape {
+                Shape::Own => self.global_option(child),
+                _ => self.global_value(child, keyword, shape),
             }
         }
     }
 
     /// Keeps a keyword that no code here acts on.
-    fn keep_global(&mut self, child: Directive<'_>) {
-        if self.effective.is_some() && !child.is_doubtful() {
-            let verbatim = self.verbatim(child);
-            self.globals.others.push(verbatim);
+    fn global_value(&mut self, child: Directive<'_>, keyword: &'static str, shape: Shape) {
+        if let Some(successor) = table::successor(keyword) {
+            self.reader.report(
+                Diagnostic::new(Code::Deprecated, format!("`{keyword}` is of the past"))
+                    .at(child.keyword(), format!("now `{successor}`")),
+            );
+        }
+        let Some(value) = self.reader.global(child, shape) else { return };
+        let setting = Setting::written(value, LEVEL, child.header());
+        let Some(known) = self.globals.values.get_mut(keyword) else {
+            self.globals.values.insert(keyword, setting);
+            return;
+        };
+        match (&mut known.value, setting.value) {
+            (GlobalValue::Mail(all), GlobalValue::Mail(more)) => all.extend(more),
+            _ if table::first_counts(keyword) => {
+                let first = known.origin.span();
+                let found = Diagnostic::new(Code::Repeated, format!("second `{keyword}`"))
+                    .at(child.header(), "this one is ignored");
+                self.reader.report(match first {
+                    Some(first) => found.also(first, "the one that counts"),
+                    None => found,
+                });
+            }
+            (_, value) => *known = Setting { value, origin: setting.origin },
         }
     }
 
@@ -112,11 +156,12 @@ impl Lowering<'_> {
                     .at(span, "no script needs it"),
             );
         }
+        let first = self.first_global_script();
         let Some(effective) = &self.effective else { return };
         if self.fleet.script_security || self.reader.diagnostics.has(Code::ScriptAsRoot) {
             return;
         }
-        if let Some(first) = effective.virtual_servers.iter().find_map(first_script) {
+        if let Some(first) = effective.virtual_servers.iter().find_map(first_script).or(first) {
             self.reader.report(
                 Diagnostic::new(
                     Code::NoScriptSecurity,
@@ -126,6 +171,32 @@ impl Lowering<'_> {
                 .help("write `enable_script_security` into `global_defs`"),
             );
         }
+    }
+
+    /// The first script of `global_defs` that could be run. One that is not there, or whose user is not,
+    /// is given up by keepalived with a line in its log; that of the FIFO of VRRP is not judged without VRRP.
+    fn first_global_script(&mut self) -> Option<Span> {
+        let has_groups = self.globals.set_supplementary_groups.value;
+        let default_user = self.globals.script_user.value.clone();
+        let default_user = default_user.unwrap_or_else(|| UserName::from_words(DEFAULT_USER, None));
+        let mut first = None;
+        for keyword in
+            ["lvs_notify_fifo_script", "notify_fifo_script", "shutdown_script", "startup_script"]
+        {
+            let Some(setting) = self.globals.values.get(keyword) else { continue };
+            let GlobalValue::Script(Notify { command, user }) = &setting.value else { continue };
+            let Some(span) = setting.origin.span() else { continue };
+            if let Some(user) = user
+                && *user != default_user
+                && let Err(error) = user.look_up(has_groups)
+            {
+                let found = Diagnostic::new(Code::UnknownUser, error.to_string());
+                self.reader.report(found.class(Class::Silent).at(span, ""));
+            } else if is_there(command) {
+                first = first.or(Some(span));
+            }
+        }
+        first
     }
 
     /// Gives every setting whose default is another setting's, now that all are known.
@@ -168,6 +239,19 @@ impl Lowering<'_> {
             effective.foreign.entry(keyword).or_insert((span, 0)).1 += 1;
         }
     }
+}
+
+/// Whether a program is where keepalived would look for it, be it of any kind.
+fn is_there(command: &ScriptCommand) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let ScriptCommand::Argv(arguments) = command else { return true };
+    let program = arguments.first().unwrap_or(&[]);
+    let path = Path::new(std::ffi::OsStr::from_bytes(program));
+    if program.contains(&b'/') {
+        return path.exists();
+    }
+    !program.is_empty()
+        && SCRIPT_PATH.split(':').any(|folder| Path::new(folder).join(path).exists())
 }
 
 /// The first script of a virtual server: of a checker, or of a change.
