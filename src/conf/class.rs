@@ -208,6 +208,7 @@ const WITHOUT_VALUE: &[&[u8]] = &[
     b"smtp_alert",
     b"smtp_alert_checker",
     b"smtp_alert_vrrp",
+    b"smtp_helo_name",
     b"sorry_server_inhibit",
     b"vrrp_check_unicast_src",
     b"vrrp_higher_prio_send_advert",
@@ -230,7 +231,6 @@ const PASSED_OVER: &[&[u8]] = &[
     b"regex_min_offset",
     b"regex_options",
     b"regex_stack",
-    b"smtp_helo_name",
     b"status_code",
 ];
 

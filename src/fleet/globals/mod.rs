@@ -174,17 +174,19 @@ impl Lowering<'_> {
     }
 
     /// The first script of `global_defs` that could be run. One that is not there, or whose user is not,
-    /// is given up by keepalived with a line in its log; that of the FIFO of VRRP is not judged without VRRP.
+    /// is given up by keepalived with a line in its log, and so is a FIFO without its owner; the script of the
+    /// FIFO of VRRP is not judged without VRRP.
     fn first_global_script(&mut self) -> Option<Span> {
         let has_groups = self.globals.set_supplementary_groups.value;
         let default_user = self.globals.script_user.value.clone();
         let default_user = default_user.unwrap_or_else(|| UserName::from_words(DEFAULT_USER, None));
         let mut first = None;
-        for keyword in
-            ["lvs_notify_fifo_script", "notify_fifo_script", "shutdown_script", "startup_script"]
-        {
-            let Some(setting) = self.globals.values.get(keyword) else { continue };
-            let GlobalValue::Script(Notify { command, user }) = &setting.value else { continue };
+        for (keyword, setting) in &self.globals.values {
+            let (command, user) = match &setting.value {
+                GlobalValue::Script(Notify { command, user }) => (Some(command), user),
+                GlobalValue::Fifo { owner, .. } => (None, owner),
+                _ => continue,
+            };
             let Some(span) = setting.origin.span() else { continue };
             if let Some(user) = user
                 && *user != default_user
@@ -192,7 +194,7 @@ impl Lowering<'_> {
             {
                 let found = Diagnostic::new(Code::UnknownUser, error.to_string());
                 self.reader.report(found.class(Class::Silent).at(span, ""));
-            } else if is_there(command) {
+            } else if *keyword != "vrrp_notify_fifo_script" && command.is_some_and(is_there) {
                 first = first.or(Some(span));
             }
         }
