@@ -1,6 +1,6 @@
 //! `global_defs`: every value with its type and unit, and the same after it was flattened.
 
-use ringprobe::conf::Severity;
+use ringprobe::conf::{Class, Code, Severity};
 use ringprobe::fleet::{LoadOptions, analyse_text, global_keywords};
 use ringprobe::sink::dump;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ fn values_have_their_types_and_units() {
     let mut text = "global_defs {\n".to_owned();
     for (keyword, values, _) in &examples {
         assert!(global_keywords().any(|known| known == *keyword), "{keyword}");
-        text += &format!("    {keyword} {values}").trim_end();
+        text += format!("    {keyword} {values}").trim_end();
         text += "\n";
     }
     text += "}\n";
@@ -101,4 +101,15 @@ fn of_two_lines_the_one_counts_that_counts_for_keepalived() {
     assert_eq!(record["router_id"], "b");
     assert_eq!(record["snmp_socket"], "a");
     assert_eq!(record["notification_email"], json!(["a", "b"]));
+}
+
+#[test]
+fn a_fifo_whose_owner_is_nobody_is_an_error_that_keepalived_does_not_mention() {
+    for keyword in ["notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo_script"] {
+        let text = format!("global_defs {{\n {keyword} /no/such nosuchuser\n}}\n");
+        let analysis = analyse_text("globals.conf", text.into(), &LoadOptions::default());
+        let analysis = analysis.expect("small enough");
+        let found = analysis.diagnostics.iter().find(|found| found.code == Code::UnknownUser);
+        assert_eq!(found.map(|found| found.keepalived), Some(Class::Silent), "{keyword}");
+    }
 }
