@@ -12,6 +12,8 @@ mod disguise;
 mod generate;
 #[path = "conf/generated.rs"]
 mod generated;
+#[path = "conf/globals.rs"]
+mod globals;
 #[path = "conf/language.rs"]
 mod language;
 #[path = "conf/model.rs"]
@@ -71,6 +73,11 @@ fn misspelled_and_misplaced_keywords() {
 #[test]
 fn values_that_are_not_what_a_keyword_wants() {
     golden("values", false);
+}
+
+#[test]
+fn values_of_global_defs() {
+    golden("globals", false);
 }
 
 #[test]

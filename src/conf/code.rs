@@ -158,6 +158,15 @@ codes! {
     /// A second name where one is possible, or a second checker of the same session.
     SecondName = "E068" Error,
 
+    /// Not permission bits.
+    BadUmask = "E070" Error,
+    /// An address of one host where a group of them is wanted.
+    NotMulticast = "E071" Error,
+    /// A name that does not fit.
+    NameTooLong = "E072" Error,
+    /// A second word where one value must stand alone.
+    SecondWord = "E073" Error,
+
     /// No `lvs_sched`: wlc.
     NoScheduler = "W031" Warning,
     /// No `lvs_method`: NAT.
@@ -252,6 +261,14 @@ codes! {
     RootZone = "W080" Warning,
     /// A checker that contacts another address than its real server's.
     OtherAddress = "W081" Warning,
+    /// A name that is cut where it gets too long.
+    NameCut = "W090" Warning,
+    /// A value that a shell looks at.
+    ShellWord = "W091" Warning,
+    /// A block of mail addresses with nothing in it.
+    NoMailAddress = "W092" Warning,
+    /// A number that is taken for an address.
+    ShortAddress = "W093" Warning,
     /// A script of keepalived's own that it drops: no command, or nobody to run it as.
     ScriptDropped = "W095" Warning,
     /// A value for a track file that no weight can be.

@@ -164,7 +164,8 @@ impl<'s> Reader<'s> {
         self.timer_at(span, range)
     }
 
-    fn timer_at(&mut self, span: Span, range: RangeInclusive<Micros>) -> Option<Micros> {
+    /// A time in seconds.
+    pub(super) fn timer_at(&mut self, span: Span, range: RangeInclusive<Micros>) -> Option<Micros> {
         let text = self.bytes(span).trim_ascii_start();
         let Some(timer) = timer(text) else {
             let message = format!("`{}` is not a time in seconds", self.text(span));
@@ -295,24 +296,14 @@ impl<'s> Reader<'s> {
     pub(super) fn check(&mut self, directive: Directive<'_>, shape: Shape) {
         match shape {
             Shape::Flag => self.ignored_after(directive, 0),
-            Shape::Boolean => drop(self.boolean(directive)),
             Shape::Text => {
                 self.argument(directive, "a value");
                 self.ignored_after(directive, 1);
             }
             Shape::OptionalText => self.ignored_after(directive, 1),
-            Shape::Texts => drop(self.argument(directive, "a value")),
-            Shape::Any | Shape::Own => {}
-            Shape::Number(least, most) => drop(self.number(directive, least..=most)),
-            Shape::Signed(least, most) => drop(self.signed(directive, least, most)),
+            Shape::Own => {}
             Shape::Timer(least, most) => drop(self.timer(directive, least..=most)),
         }
-    }
-
-    fn signed(&mut self, directive: Directive<'_>, least: i64, most: i64) -> Option<i64> {
-        let span = self.argument(directive, "a number")?;
-        self.ignored_after(directive, 1);
-        self.signed_at(span, least, most)
     }
 
     /// A number that may be negative.

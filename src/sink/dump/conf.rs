@@ -7,6 +7,7 @@
 //! Left out are the blocks that are no business of a health checker; comments say so.
 
 use super::conf_checks::checker;
+use super::globals;
 use super::lines::Lines;
 use super::quote;
 use super::record::time;
@@ -30,44 +31,9 @@ pub fn conf(effective: &Effective) -> impl Iterator<Item = Vec<u8>> {
     top_level.chain(head).chain(track_files).chain(bfd).chain(groups).chain(services).chain(foreign)
 }
 
-fn globals(globals: &Globals) -> Vec<u8> {
-    const LEVEL: Level = Level::Global;
+fn globals(of: &Globals) -> Vec<u8> {
     let mut inside = Lines::inside();
-    let lines = &mut inside;
-    lines.own_if(LEVEL, &globals.script_user, |lines, user| {
-        lines.line("script_user", |out| quote::user(out, user));
-    });
-    lines.own_flag(LEVEL, "enable_script_security", &globals.enable_script_security);
-    lines.own_flag(LEVEL, "lvs_flush", &globals.lvs_flush);
-    for (keyword, setting) in [
-        ("set_supplementary_groups", &globals.set_supplementary_groups),
-        ("checker_log_all_failures", &globals.checker_log_all_failures),
-        ("no_checker_emails", &globals.no_checker_emails),
-        ("rs_init_notifies", &globals.rs_init_notifies),
-    ] {
-        lines.own_boolean(LEVEL, keyword, setting);
-    }
-    for (keyword, setting) in
-        [("smtp_alert", &globals.smtp_alert), ("smtp_alert_checker", &globals.smtp_alert_checker)]
-    {
-        lines.own_if(LEVEL, setting, |lines, is_on| {
-            lines.value(keyword, if *is_on { "on" } else { "off" });
-        });
-    }
-    lines.own_if(LEVEL, &globals.lvs_notify_fifo, |lines, words| {
-        lines.line("lvs_notify_fifo", |out| {
-            for (at, word) in words.iter().enumerate() {
-                if at > 0 {
-                    out.push(b' ');
-                }
-                quote::word(out, word.as_bytes());
-            }
-        });
-    });
-    lines.own_if(LEVEL, &globals.lvs_flush_on_stop, |lines, is_vs| {
-        lines.value("lvs_flush_on_stop", if *is_vs { "VS" } else { "" });
-    });
-    globals.others.iter().for_each(|kept| lines.verbatim(kept));
+    globals::lines(&mut inside, of);
     in_block("global_defs", inside)
 }
 

@@ -6,6 +6,7 @@
 mod checks;
 mod conf;
 mod conf_checks;
+mod globals;
 mod json;
 mod lines;
 mod quote;
