@@ -157,6 +157,8 @@ codes! {
     SmtpHost = "E067" Error,
     /// A second name where one is possible, or a second checker of the same session.
     SecondName = "E068" Error,
+    /// An include without the name of a file.
+    IncludeNothing = "E075" Error,
 
     /// No `lvs_sched`: wlc.
     NoScheduler = "W031" Warning,
@@ -245,6 +247,8 @@ codes! {
     RootZone = "W080" Warning,
     /// A checker that contacts another address than its real server's.
     OtherAddress = "W081" Warning,
+    /// A file that keepalived skips because it is executable.
+    ExecutableFile = "W100" Warning,
 
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,

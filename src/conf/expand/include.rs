@@ -35,6 +35,11 @@ pub(super) fn parse(line: &[u8]) -> Option<(IncludeChecks, &[u8])> {
     Some((*checks, line[word..].trim_ascii()))
 }
 
+/// Whether a line is the keyword of an include and nothing else.
+pub(super) fn is_bare(line: &[u8]) -> bool {
+    line.first() == Some(&b'i') && KEYWORDS.iter().any(|(keyword, _)| *keyword == line)
+}
+
 /// What a pattern finds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Found {

@@ -1,7 +1,6 @@
 //! The way of one line through the macro layer.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
 use memchr::{memchr, memchr2};
 
@@ -10,9 +9,9 @@ use super::definition::{definition, spaced_definition};
 use super::include;
 use super::parameter::{Block, Fault, Substitution, Surroundings};
 use super::reader::RawLine;
-use super::repeat::{self, Repeat};
+use super::repeat::{self, Keyword, Repeat};
 use super::work::{Work, behind_brace};
-use super::{EXPANSIONS_MAX, Expander, Frame, LINES_MAX, Line, Made};
+use super::{EXPANSIONS_MAX, Expander, Frame, Line, Made, RAISE};
 use crate::conf::class::of_open_quote;
 use crate::conf::code::Code;
 use crate::conf::diagnostic::{Diagnostic, Diagnostics};
@@ -75,6 +74,7 @@ impl<'s> Expander<'s> {
             && matches!(text, Cow::Borrowed(_))
             && behind_brace(&text).is_none();
         if is_plain {
+            self.hear(&text, false);
             self.ahead.push_back(Line {
                 file,
                 start: (start + blanks) as u32,
@@ -136,13 +136,21 @@ impl<'s> Expander<'s> {
                     }
                 }
                 b'~' => {
-                    if let Some((keyword, expansion)) = repeat::keyword(&work.text) {
-                        return self.repeat(work, keyword, expansion, diagnostics);
+                    if let Some(keyword) = repeat::keyword(&work.text) {
+                        return self.repeat(work, keyword, diagnostics);
                     }
                 }
                 _ => {}
             }
             if memchr(b'$', &work.text).is_none() || !self.replace(&mut work, diagnostics) {
+                if include::is_bare(&work.text) {
+                    let word = String::from_utf8_lossy(&work.text);
+                    let message = format!("`{word}` without the name of a file");
+                    let place = work.place(0, work.text.len());
+                    let found = Diagnostic::new(Code::IncludeNothing, message).at(place, "");
+                    diagnostics.push(found.help("`include FILE`: the name may have wildcards"));
+                    return;
+                }
                 if let Some((checks, pattern)) = include::parse(&work.text) {
                     let pattern = pattern.to_vec();
                     return self.include_line(&work, checks, &pattern, replaced, diagnostics);
@@ -193,25 +201,26 @@ impl<'s> Expander<'s> {
     }
 
     /// Lays a repetition on the stack.
-    fn repeat(
-        &mut self,
-        work: Work<'s>,
-        keyword: &'static str,
-        expansion: Expansion,
-        diagnostics: &mut Diagnostics,
-    ) {
-        let word = keyword.trim_end_matches('(');
+    fn repeat(&mut self, work: Work<'s>, keyword: Keyword, diagnostics: &mut Diagnostics) {
+        let Keyword { word, expansion, open } = keyword;
+        let Some(open) = open else {
+            let found = Diagnostic::new(Code::BadRepetition, format!("`{word}` without its `(`"));
+            let found = found.at(work.place(0, word.len()), "");
+            diagnostics.push(found.help(repeat::FORMS));
+            return;
+        };
         let Some(close) = memchr(b')', &work.text) else {
             let found = Diagnostic::new(Code::BadRepetition, format!("`{word}(` without its `)`"));
-            diagnostics.push(found.at(work.place(0, work.text.len()), ""));
+            let found = found.at(work.place(0, work.text.len()), "");
+            diagnostics.push(found.help(repeat::FORMS));
             return;
         };
         let head = work.place(0, close + 1);
-        let inside = work.text[keyword.len()..close].to_vec();
+        let inside = work.text[open..close].to_vec();
         let inside = match self.substitute(&inside) {
             Substitution::Unchanged => inside,
             Substitution::Replaced(found) if found.block.is_none() => {
-                self.report_odd(&work, keyword.len(), &found.odd, diagnostics);
+                self.report_odd(&work, open, &found.odd, diagnostics);
                 found.text
             }
             Substitution::Replaced(_) => {
@@ -220,11 +229,11 @@ impl<'s> Expander<'s> {
                 return;
             }
             Substitution::Failed(fault) => {
-                diagnostics.push(self.fault(&work, keyword.len(), fault));
+                diagnostics.push(self.fault(&work, open, fault));
                 return;
             }
         };
-        let repeat = match Repeat::parse(keyword, &inside) {
+        let repeat = match Repeat::parse(word, &inside) {
             Ok(repeat) => repeat,
             Err(message) => {
                 let found = Diagnostic::new(Code::BadRepetition, message).at(head, "");
@@ -232,12 +241,14 @@ impl<'s> Expander<'s> {
                 return;
             }
         };
-        if repeat.count() > LINES_MAX - self.lines_made.min(LINES_MAX) {
+        let most = self.lines_max();
+        if repeat.count() > most.saturating_sub(self.lines_made) {
             let message = format!(
-                "`{word}` of {} turns: a configuration has {LINES_MAX} of them at most",
+                "`{word}` of {} turns: parameters and repetitions make {most} lines at most",
                 repeat.count()
             );
-            diagnostics.push(Diagnostic::new(Code::TooManyLines, message).at(head, ""));
+            let found = Diagnostic::new(Code::TooManyLines, message).at(head, "");
+            diagnostics.push(found.help(RAISE));
             return;
         }
         let made = work.made.unwrap_or(Made {
@@ -267,11 +278,11 @@ impl<'s> Expander<'s> {
     }
 
     fn substitute(&mut self, text: &[u8]) -> Substitution {
-        let open: Vec<Rc<[u8]>> = self
+        let open: Vec<Block> = self
             .stack
             .iter()
             .filter_map(|frame| match frame {
-                Frame::Lines { name, .. } => Some(Rc::clone(name)),
+                Frame::Lines { block, .. } => Some(block.clone()),
                 _ => None,
             })
             .collect();
@@ -318,11 +329,11 @@ impl<'s> Expander<'s> {
             has_open_quote(&work.text) || first.is_some_and(|first| has_open_quote(&first.text));
         work.quote = scan.quote;
         work.text = Cow::Owned(text);
-        if let Some(Block { name, lines }) = found.block {
+        if let Some(block) = found.block {
             if let Some(made) = &mut work.made {
-                made.origin.definition = lines.first().map(|line| line.at);
+                made.origin.definition = block.lines.first().map(|line| line.at);
             }
-            self.lay(Frame::Lines { name, lines, next: 1, made }, made, diagnostics);
+            self.lay(Frame::Lines { block, next: 1, made }, made, diagnostics);
             if self.is_cut_off {
                 work.text = Cow::Owned(Vec::new());
             }
@@ -380,8 +391,6 @@ fn is_special(text: &[u8]) -> bool {
     match text[0] {
         b'@' | b'~' => true,
         b'i' => text.starts_with(b"include"),
-        b'g' => text.starts_with(b"global_defs"),
-        b'r' => text.starts_with(b"random_seed"),
         _ => false,
     }
 }

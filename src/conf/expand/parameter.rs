@@ -59,8 +59,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) directory: &'a Path,
     pub(super) config_id: &'a [u8],
     pub(super) environment: &'a Environment,
-    /// Names of the parameters of several lines whose lines are being read.
-    pub(super) open: &'a [Rc<[u8]>],
+    /// The parameters of several lines whose lines are being read.
+    pub(super) open: &'a [Block],
 }
 
 /// Why a line cannot be had, or what is odd about it.
@@ -160,6 +160,12 @@ impl Parameters {
         })
     }
 
+    /// Whether a name stands for the lines that are being read. One of them may have defined it anew.
+    fn is_still(&self, open: &Block) -> bool {
+        let value = self.table.get(&*open.name).map(|parameter| &parameter.value);
+        matches!(value, Some(Value::Lines(lines)) if Rc::ptr_eq(lines, &open.lines))
+    }
+
     /// Replaces every parameter of `given`.
     pub(super) fn substitute(&mut self, given: &[u8], around: Surroundings<'_>) -> Substitution {
         let mut text: Cow<'_, [u8]> = Cow::Borrowed(given);
@@ -190,10 +196,10 @@ impl Parameters {
                 })
             };
             let is_cycle = active.iter().any(|(known, _)| *known == name)
-                || around.open.iter().any(|known| **known == *name);
+                || around.open.iter().any(|open| *open.name == *name && self.is_still(open));
             let (value, at): (Cow<'_, [u8]>, Option<Span>) = match self.table.get(&name) {
                 _ if used.arguments.is_empty() && is_cycle => {
-                    let chain = around.open.iter().map(|open| open.to_vec());
+                    let chain = around.open.iter().map(|open| open.name.to_vec());
                     let chain = chain.chain(active.drain(..).map(|(name, _)| name));
                     let mut chain: Vec<_> = chain.skip_while(|known| *known != name).collect();
                     let mut definitions: Vec<_> =
