@@ -5,7 +5,7 @@
 
 #[path = "conf/disguise.rs"]
 mod disguise;
-#[path = "conf/generate.rs"]
+#[path = "conf/generate/mod.rs"]
 mod generate;
 #[path = "conf/mutate.rs"]
 mod mutate;

@@ -12,6 +12,7 @@
 //! Whatever is being read lies on a stack: files, files still to be opened, the lines of a parameter, the
 //! turns of a repetition. All of it ends: cycles are found, and depths and sums have limits.
 
+mod braces;
 mod built_in;
 mod comment;
 mod definition;
@@ -22,7 +23,10 @@ mod line;
 mod parameter;
 mod reader;
 mod repeat;
+mod replace;
 mod roots;
+mod substitute;
+mod wildcard;
 mod work;
 
 use std::collections::VecDeque;
