@@ -98,7 +98,7 @@ const USERS: &[&str] = &["Error setting global script uid/gid", "Unable to set d
 const TAKEN: &[&str] = &[
     "`` is not",
     "`.` is not a time",
-    "is outside 0 to 9223372036.854775 seconds",
+    "to 9223372036.854775 seconds",
     "`file` needs a file",
     "is no MD5 digest",
     "`regex` takes one word",
