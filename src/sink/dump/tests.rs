@@ -267,7 +267,7 @@ fn every_record_is_an_object_and_knows_its_lines() {
 
 #[test]
 fn a_value_from_a_parameter_names_its_use_and_its_definition() {
-    let text = "$T= \\\n delay_loop 7 \\\n retry 3\n$Q=4\nvirtual_server 10.0.0.1 80 {\n $T\n quorum $Q\n weight 5\n}\n";
+    let text = "$T= \\\n delay_loop 7 \\\n retry 3\n$Q=4\nvirtual_server 10.0.0.1 80 {\n $T\n quorum $Q\n weight 5\n real_server 10.0.0.2 80 {\n }\n}\n";
     let analysis = crate::fleet::analyse_text("x", text.into(), &Default::default());
     let analysis = analysis.expect("small enough");
     let record = json(&analysis.effective, &analysis.sources)
