@@ -4,11 +4,13 @@ use std::path::Path;
 
 use ringprobe::fleet::{LoadOptions, Loaded, Rejected, load_text};
 
+#[path = "conf/corrupt.rs"]
+mod corrupt;
 #[path = "conf/damage.rs"]
 mod damage;
 #[path = "conf/disguise.rs"]
 mod disguise;
-#[path = "conf/generate.rs"]
+#[path = "conf/generate/mod.rs"]
 mod generate;
 #[path = "conf/generated.rs"]
 mod generated;

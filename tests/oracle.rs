@@ -5,7 +5,7 @@
 
 #[path = "conf/disguise.rs"]
 mod disguise;
-#[path = "conf/generate.rs"]
+#[path = "conf/generate/mod.rs"]
 mod generate;
 #[path = "conf/mutate.rs"]
 mod mutate;
@@ -161,7 +161,7 @@ const WEIGHED: &[(&str, &[&str])] = &[("outside sensible range", &["weight", "in
 const TAKEN: &[(&str, &[&str])] = &[
     ("`` is not", &[]),
     ("`.` is not a time", &[]),
-    ("is outside 0 to 9223372036.854775 seconds", &[]),
+    ("to 9223372036.854775 seconds", &[]),
     ("`file` needs a file", &["file"]),
     ("is no MD5 digest", &["digest"]),
     ("`regex` takes one word", &["regex"]),

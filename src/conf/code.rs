@@ -157,6 +157,8 @@ codes! {
     SmtpHost = "E067" Error,
     /// A second name where one is possible, or a second checker of the same session.
     SecondName = "E068" Error,
+    /// An include without the name of a file.
+    IncludeNothing = "E075" Error,
 
     /// Not permission bits.
     BadUmask = "E070" Error,
@@ -273,6 +275,8 @@ codes! {
     ScriptDropped = "W095" Warning,
     /// A value for a track file that no weight can be.
     TrackValue = "W096" Warning,
+    /// A file that keepalived skips because it is executable.
+    ExecutableFile = "W100" Warning,
 
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,

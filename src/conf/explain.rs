@@ -435,6 +435,20 @@ fn text(code: Code) -> Text {
             "Takes the text for a keyword.",
             "Put the parameter at the end of a line of its own.",
         ),
+        Code::IncludeNothing => (
+            "an include without the name of a file",
+            "The keyword and the name must stand on the same line.",
+            "include",
+            "Calls it an unknown keyword.",
+            "Write the file's name behind it, or take the line out.",
+        ),
+        Code::ExecutableFile => (
+            "a configuration that is executable",
+            "keepalived skips a file that anyone may execute, and goes on as if it were empty.",
+            "chmod +x keepalived.conf",
+            "Logs it and reads nothing: the test of such a file ends with 0, whatever stands in it.",
+            "Take the permission away: `chmod a-x FILE`.",
+        ),
         Code::BadRepetition => (
             "`~SEQ` or `~LST` that cannot be read",
             "~SEQ(var, start, step, end) counts, ~LST(var, a, b, c) takes one after the other.",
@@ -447,7 +461,7 @@ fn text(code: Code) -> Text {
             "A repetition of repetitions grows fast; the limit keeps a slip from taking all memory.",
             "~SEQ(I, 1, 999999) ~SEQ(J, 1, 999999) ...",
             "Goes on until the memory is used up.",
-            "Correct the bounds, or split the configuration.",
+            "Correct the bounds; where so many lines are meant, raise the limit with --max-lines.",
         ),
         Code::OpenDefinition => (
             "a definition that goes on where its file ends",

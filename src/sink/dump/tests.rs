@@ -266,6 +266,27 @@ fn every_record_is_an_object_and_knows_its_lines() {
 }
 
 #[test]
+fn a_value_from_a_parameter_names_its_use_and_its_definition() {
+    let text = "$T= \\\n delay_loop 7 \\\n retry 3\n$Q=4\nvirtual_server 10.0.0.1 80 {\n $T\n quorum $Q\n weight 5\n real_server 10.0.0.2 80 {\n }\n}\n";
+    let analysis = crate::fleet::analyse_text("x", text.into(), &Default::default());
+    let analysis = analysis.expect("small enough");
+    let record = json(&analysis.effective, &analysis.sources)
+        .find(|record| record.contains(r#""type":"virtual_server""#));
+    let record: serde_json::Value =
+        serde_json::from_str(&record.expect("there is one")).expect("JSON");
+    let from = &record["from"];
+    for (name, line, defined) in [
+        ("delay_loop", 6, Some(2)),
+        ("retry", 6, Some(3)),
+        ("quorum", 7, Some(4)),
+        ("weight", 8, None),
+    ] {
+        assert_eq!(from[name]["line"], line, "{name}");
+        assert_eq!(from[name]["defined"]["line"].as_i64(), defined, "{name}");
+    }
+}
+
+#[test]
 fn a_checker_is_one_line_in_the_order_of_its_keywords() {
     let (effective, sources) = (one_of_everything(), sources());
     let ping = json(&effective, &sources).find(|record| record.contains("PING_CHECK"));
