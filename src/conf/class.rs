@@ -106,6 +106,7 @@ impl Code {
             | Code::TrackValue
             | Code::SorryInhibit
             | Code::NameCut
+            | Code::ForeignValue
             | Code::NoMailAddress => Class::General,
             _ if self.severity() == Severity::Error => Class::General,
             _ => Class::Silent,

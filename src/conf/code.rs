@@ -271,6 +271,8 @@ codes! {
     NoMailAddress = "W092" Warning,
     /// A number that is taken for an address.
     ShortAddress = "W093" Warning,
+    /// A bad value of a keyword that no checker goes by.
+    ForeignValue = "W094" Warning,
     /// A script of keepalived's own that it drops: no command, or nobody to run it as.
     ScriptDropped = "W095" Warning,
     /// A value for a track file that no weight can be.

@@ -799,6 +799,13 @@ fn text(code: Code) -> Text {
             "Says nothing.",
             "Remove `connect_ip` if it was copied from another server.",
         ),
+        Code::ForeignValue => (
+            "a bad value of a keyword that no checker goes by",
+            "Probes are the same with it and without it, so they are not held back; VRRP, mail or whatever it is for gets another value than meant.",
+            "global_defs {\n    vrrp_garp_interval soon\n}",
+            "Reports it, and takes its default.",
+            "Correct the value.",
+        ),
         Code::ScriptDropped => (
             "a script that keepalived drops",
             "It has no command, or nobody to run it as: what it should do is not done.",
@@ -837,7 +844,7 @@ fn text(code: Code) -> Text {
         Code::SecondWord => (
             "more than the one word that a keyword takes",
             "Most keywords ignore further words; for this one they make the whole line invalid.",
-            "global_defs {\n    startup_script /usr/local/bin/begin now\n}",
+            "global_defs {\n    reload_time_file one two\n}",
             "Reports it and ignores the line.",
             "Put a value with blanks between double quotes, or remove the further words.",
         ),

@@ -8,7 +8,9 @@ use std::ops::RangeInclusive;
 
 use super::keywords::{Shape, nearest};
 use super::number::{Decimal, Seconds, decimal, is_zeros, timer};
-use crate::conf::{Class, Code, Diagnostic, Diagnostics, Directive, Sources, Span, class};
+use crate::conf::{
+    Class, Code, Diagnostic, Diagnostics, Directive, Severity, Sources, Span, class,
+};
 
 /// Times are kept in microseconds, as keepalived does.
 pub(super) type Micros = u64;
@@ -23,11 +25,18 @@ pub(super) struct Reader<'s> {
     pub(super) diagnostics: Diagnostics,
     /// What is wrong now is only logged by keepalived.
     is_only_logged: bool,
+    /// The value is of a keyword that no checker goes by.
+    is_foreign: bool,
 }
 
 impl<'s> Reader<'s> {
     pub(super) fn new(sources: &'s Sources) -> Reader<'s> {
-        Reader { sources, diagnostics: Diagnostics::default(), is_only_logged: false }
+        Reader {
+            sources,
+            diagnostics: Diagnostics::default(),
+            is_only_logged: false,
+            is_foreign: false,
+        }
     }
 
     pub(super) fn bytes(&self, span: Span) -> &'s [u8] {
@@ -50,9 +59,23 @@ impl<'s> Reader<'s> {
     }
 
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
-        let diagnostic =
+        let mut diagnostic =
             if self.is_only_logged { diagnostic.class(Class::Silent) } else { diagnostic };
+        // Without its value keepalived ends, so that is nobody else's matter.
+        let stops_nobody = diagnostic.code.severity() == Severity::Error
+            && diagnostic.code != Code::MissingArgument;
+        if self.is_foreign && stops_nobody {
+            diagnostic.code = Code::ForeignValue;
+        }
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Reads values that no checker goes by: what is wrong with them keeps nobody from probing.
+    pub(super) fn foreign<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.is_foreign = true;
+        let value = read(self);
+        self.is_foreign = false;
+        value
     }
 
     /// Does something of which keepalived only logs what is wrong.

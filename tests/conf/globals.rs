@@ -105,7 +105,7 @@ fn of_two_lines_the_one_counts_that_counts_for_keepalived() {
 
 #[test]
 fn a_fifo_whose_owner_is_nobody_is_an_error_that_keepalived_does_not_mention() {
-    for keyword in ["notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo_script"] {
+    for keyword in ["notify_fifo", "vrrp_notify_fifo"] {
         let text = format!("global_defs {{\n {keyword} /no/such nosuchuser\n}}\n");
         let analysis = analyse_text("globals.conf", text.into(), &LoadOptions::default());
         let analysis = analysis.expect("small enough");

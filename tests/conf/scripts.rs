@@ -372,7 +372,8 @@ fn no_scripts_leaves_those_of_keepalived_alone() {
             notify_up /nonexistent/page nosuchuser
             TCP_CHECK { }
         }";
-    let text = around(body, "startup_script /nonexistent nosuchuser\n notify_fifo_script \"\"");
+    let text =
+        around(body, "startup_script /nonexistent nosuchuser\n notify_fifo_script /nonexistent");
     let options = LoadOptions { no_scripts: true, ..LoadOptions::default() };
     assert_eq!(reviewed(&text, &options), "");
     // Whoever only probes is not told of what is not run here.

@@ -264,29 +264,13 @@ impl Reader<'_> {
         Some(GlobalValue::Fifo { path: self.word_at(path), owner })
     }
 
-    /// `CMD [USER [GROUP]]`. An empty one is no script, which keepalived does not mention.
-    pub(super) fn fifo_script(&mut self, child: Directive<'_>) -> Option<GlobalValue> {
+    /// `CMD [USER [GROUP]]`; `of_empty` is what keepalived makes of one without a program.
+    pub(super) fn script(&mut self, child: Directive<'_>, of_empty: Class) -> Option<GlobalValue> {
         let span = self.argument(child, "a command")?;
         self.ignored_after(child, 3);
         let user = self.owner(child)?;
-        let command = self.command_at(span, Class::Silent)?;
+        let command = self.command_at(span, of_empty)?;
         Some(GlobalValue::Script(Notify { command, user }))
-    }
-
-    /// `CMD`: program and arguments between quotes.
-    pub(super) fn plain_script(&mut self, child: Directive<'_>) -> Option<GlobalValue> {
-        let span = self.argument(child, "a command")?;
-        if let [_, second, ..] = child.arguments() {
-            let message = format!("`{}` takes one word", self.text(child.keyword()));
-            self.report(
-                Diagnostic::new(Code::SecondWord, message)
-                    .at(*second, "one too many")
-                    .help("put the command and its arguments between double quotes"),
-            );
-            return None;
-        }
-        let command = self.command_at(span, Class::General)?;
-        Some(GlobalValue::Script(Notify { command, user: None }))
     }
 
     fn command_at(&mut self, span: Span, of_empty: Class) -> Option<super::super::ScriptCommand> {

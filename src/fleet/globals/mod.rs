@@ -49,7 +49,8 @@ impl Lowering<'_> {
                     .at(child.keyword(), format!("now `{successor}`")),
             );
         }
-        let Some(value) = self.reader.global(child, shape) else { return };
+        let value = self.reader.foreign(|reader| reader.global(child, shape));
+        let Some(value) = value else { return };
         let setting = Setting::written(value, LEVEL, child.header());
         let Some(known) = self.globals.values.get_mut(keyword) else {
             self.globals.values.insert(keyword, setting);

@@ -101,8 +101,9 @@ impl<'s> Reader<'s> {
             Shape::ExtraGarp => self.extra_garp(child),
             Shape::IncludeCheck => self.include_check(child),
             Shape::Fifo => self.owned_fifo(child),
-            Shape::FifoScript => self.fifo_script(child),
-            Shape::Script => self.plain_script(child),
+            // Nothing between the quotes is no script, which keepalived does not mention.
+            Shape::FifoScript => self.script(child, Class::Silent),
+            Shape::Script => self.script(child, Class::General),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::argv::{CommandError, command};
+use super::argv::command;
 use super::files::{By, Looks};
 use super::user::{DEFAULT_USER, UserError, UserName};
 use crate::conf::{Class, Code, Diagnostic, Directive, Span};
@@ -108,15 +108,8 @@ impl Lowering<'_> {
             "startup_script" | "shutdown_script" => Class::General,
             _ => Class::Silent,
         };
-        let command = match command(self.reader.bytes(*word)) {
-            Ok(command) => command,
-            Err(error) => {
-                let class = if error == CommandError::Unclosed { Class::General } else { class };
-                let message = format!("`{keyword}` runs nothing: {error}");
-                let found = Diagnostic::new(Code::ScriptDropped, message).class(class);
-                return self.reader.report(found.at(*word, ""));
-            }
-        };
+        // What is no command is said where `global_defs` is read.
+        let Ok(command) = command(self.reader.bytes(*word)) else { return };
         let mut words = Vec::with_capacity(2);
         for word in rest.iter().take(2) {
             let Some(word) = self.reader.utf8(*word) else { return };

@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use super::lines::Lines;
 use super::json::{string, user_name};
+use super::lines::Lines;
 use super::quote;
 use super::record::{Record, bytes, list, optional, plain, shown, text, time};
 use crate::conf::Sources;
