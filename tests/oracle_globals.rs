@@ -234,7 +234,12 @@ const EXCUSES: &[Excuse] = &[
     },
     Excuse {
         is_of: |keyword, value| {
-            keyword == "script_user" && value.starts_with(|first: char| first.is_ascii_digit())
+            let user = match keyword {
+                "startup_script" | "shutdown_script" => value.split(' ').nth(1),
+                "script_user" => Some(value),
+                _ => None,
+            };
+            user.is_some_and(|user| user.starts_with(|first: char| first.is_ascii_digit()))
         },
         theirs: 5,
         ours: 0,
