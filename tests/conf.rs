@@ -4,14 +4,18 @@ use std::path::Path;
 
 use ringprobe::fleet::{LoadOptions, Loaded, Rejected, load_text};
 
+#[path = "conf/corrupt.rs"]
+mod corrupt;
 #[path = "conf/damage.rs"]
 mod damage;
 #[path = "conf/disguise.rs"]
 mod disguise;
-#[path = "conf/generate.rs"]
+#[path = "conf/generate/mod.rs"]
 mod generate;
 #[path = "conf/generated.rs"]
 mod generated;
+#[path = "conf/globals.rs"]
+mod globals;
 #[path = "conf/language.rs"]
 mod language;
 #[path = "conf/model.rs"]
@@ -71,6 +75,11 @@ fn misspelled_and_misplaced_keywords() {
 #[test]
 fn values_that_are_not_what_a_keyword_wants() {
     golden("values", false);
+}
+
+#[test]
+fn values_of_global_defs() {
+    golden("globals", false);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `ringprobe lint` as a user runs it: exit codes, streams, forms.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 use ringprobe::conf::Code;
@@ -46,7 +47,12 @@ fn files() -> (TempDir, [String; 3]) {
 
 #[test]
 fn exit_codes_are_of_the_worst_problem() {
-    let (_directory, [clean, warning, error]) = files();
+    let (directory, [clean, warning, error]) = files();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (executable, large) = (path("executable.conf"), path("large.conf"));
+    fs::write(&executable, CLEAN).expect("room");
+    fs::set_permissions(&executable, fs::Permissions::from_mode(0o755)).expect("ours");
+    fs::write(&large, format!("~SEQ(N, 1250000) $M=$N\n{CLEAN}")).expect("room");
     for (args, code) in [
         (&[&*clean][..], 0),
         (&[&clean, &warning], 1),
@@ -59,6 +65,11 @@ fn exit_codes_are_of_the_worst_problem() {
         (&["--keepalived-exit-codes", &warning, &error], 2),
         (&["--keepalived-exit-codes", "/nonexistent.conf"], 4),
         (&["--keepalived-exit-codes", "--dump", &warning], 5),
+        // keepalived reads none of it, and is content.
+        (&["--keepalived-exit-codes", &executable], 0),
+        (&[&executable], 1),
+        (&[&large], 2),
+        (&["--max-lines", "1300000", &large], 0),
     ] {
         let output = lint(args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));

@@ -5,10 +5,14 @@
 
 #[path = "conf/disguise.rs"]
 mod disguise;
-#[path = "conf/generate.rs"]
+#[path = "conf/generate/mod.rs"]
 mod generate;
 #[path = "conf/mutate.rs"]
 mod mutate;
+#[path = "oracle/scripts.rs"]
+mod scripts;
+#[path = "oracle/track_files.rs"]
+mod track_files;
 
 use ringprobe::tick::monotonic_now;
 use std::path::Path;
@@ -51,7 +55,8 @@ fn lint(folder: &Path, name: &str) -> Judgement {
     judge(folder, program, &arguments)
 }
 
-/// Why the two may differ; `None` where nothing explains it.
+/// Why the two may differ; `None` where nothing explains it. What is excused is a complaint about one line;
+/// where keepalived alone complains, all of its complaints must be.
 fn explanation(text: &str, theirs: &Judgement, ours: &Judgement) -> Option<&'static str> {
     let says = |code: &&str| ours.text.contains(&format!("[{code}]"));
     match (theirs.code, ours.code) {
@@ -61,63 +66,125 @@ fn explanation(text: &str, theirs: &Judgement, ours: &Judgement) -> Option<&'sta
         (Some(2 | 5 | 6), Some(2 | 5 | 6)) if STRUCTURE.iter().any(says) => {
             Some("blocks out of step")
         }
-        (Some(_), Some(0)) if is_foreign(text, &theirs.text) => {
-            Some("inside of a block that is no business of checkers")
+        (Some(5), Some(0)) => {
+            let excuses = complaints(&theirs.text).map(|complaint| excuse(text, complaint));
+            excuses.collect::<Option<Vec<_>>>()?.into_iter().next()
         }
-        (Some(5), Some(_)) if REPLACED.iter().any(|said| theirs.text.contains(said)) => {
-            Some("a value that a later line replaces")
+        (Some(5), Some(_)) => {
+            complaints(&theirs.text).find_map(|complaint| excuse(text, complaint))
         }
-        (Some(5), Some(0)) if USERS.iter().any(|said| theirs.text.contains(said)) => {
-            Some("a user as 2.2 does not take one")
-        }
-        (Some(5), Some(0)) if theirs.text.contains("outside sensible range") => {
-            Some("a value of a file that nothing can weigh")
-        }
-        (Some(0), Some(5)) if TAKEN.iter().any(|said| ours.text.contains(said)) => {
+        (Some(0), Some(5)) if errors(&ours.text).all(|error| is_taken(text, error)) => {
             Some("a value that keepalived takes for something that nobody meant")
         }
         _ => None,
     }
 }
 
+/// Line and message of what keepalived says.
+fn complaints(said: &str) -> impl Iterator<Item = (Option<usize>, &str)> {
+    said.lines().filter(|line| !line.trim().is_empty()).map(|line| {
+        let number = line.split("Line ").nth(1).and_then(|rest| rest.split(')').next());
+        (number.and_then(|number| number.parse().ok()), line)
+    })
+}
+
+/// Message and line of each error of ours: `error[E013]: MESSAGE`, then `--> FILE:LINE:COLUMN`.
+fn errors(said: &str) -> impl Iterator<Item = (&str, Option<usize>)> {
+    let lines: Vec<&str> = said.lines().collect();
+    let at = |line: &str| line.rsplit(':').nth(1)?.parse().ok();
+    let found: Vec<_> = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.starts_with("error["))
+        .map(|(place, line)| {
+            let next = lines.get(place + 1).filter(|next| next.trim_start().starts_with("-->"));
+            (*line, next.and_then(|next| at(next)))
+        })
+        .collect();
+    found.into_iter()
+}
+
+/// The first word of a line that something is said about.
+fn keyword(text: &str, line: Option<usize>) -> Option<&str> {
+    let line = text.lines().nth(line?.checked_sub(1)?)?;
+    line.split(|c: char| c.is_ascii_whitespace() || "{}".contains(c)).find(|word| !word.is_empty())
+}
+
+/// What excuses one complaint of keepalived.
+fn excuse(text: &str, (line, said): (Option<usize>, &str)) -> Option<&'static str> {
+    if line.is_some_and(|line| is_foreign(text, line)) {
+        return Some("inside of a block that is no business of checkers");
+    }
+    let known = |of: &[(&str, &[&str])]| {
+        of.iter().any(|(words, keywords)| {
+            said.contains(words)
+                && match line {
+                    Some(_) => keyword(text, line).is_some_and(|word| keywords.contains(&word)),
+                    // What is said at the end has no line, so that its keyword must be somewhere.
+                    None => keywords.iter().any(|word| text.contains(word)),
+                }
+        })
+    };
+    if known(REPLACED) {
+        Some("a value that a later line replaces")
+    } else if known(USERS) {
+        Some("a user as 2.2 does not take one")
+    } else if known(WEIGHED) {
+        Some("a value of a file that nothing can weigh")
+    } else {
+        None
+    }
+}
+
 /// Codes of problems after which the two are in different blocks.
 const STRUCTURE: &[&str] = &["E003", "E004", "E005", "E006", "E007", "E010", "E011", "E044"];
 
-/// What keepalived says of a value although another one follows; here only what counts is judged.
-const REPLACED: &[&str] = &[
-    "does not match address family of",
-    "not found",
-    "Failed to set uid/gid for misc checker script",
+/// What keepalived says of a value although another one follows, and of which keywords; here only what counts
+/// is judged.
+const REPLACED: &[(&str, &[&str])] = &[
+    ("does not match address family of", &["bindto", "connect_ip", "sorry_server", "real_server"]),
+    ("not found", &["track_file", "name", "bind_if"]),
+    ("Failed to set uid/gid for misc checker script", &["user"]),
 ];
 
 /// Users by their number, and groups with a colon: later versions know the one, none the other.
-const USERS: &[&str] = &["Error setting global script uid/gid", "Unable to set default user"];
-
-/// What is refused here and silently taken there: nothing between quotes, times of thousands of years,
-/// a lone point, a digest with a sign in it.
-const TAKEN: &[&str] = &[
-    "`` is not",
-    "`.` is not a time",
-    "is outside 0 to 9223372036.854775 seconds",
-    "`file` needs a file",
-    "is no MD5 digest",
-    "`regex` takes one word",
+const USERS: &[(&str, &[&str])] = &[
+    ("Error setting global script uid/gid", &["script_user"]),
+    ("Unable to set default user", &["script_user"]),
 ];
 
-/// Whether all that keepalived says is of lines inside of a `bfd_instance`, which is not read here.
-fn is_foreign(text: &str, said: &str) -> bool {
+/// A file may say anything.
+const WEIGHED: &[(&str, &[&str])] = &[("outside sensible range", &["weight", "init_file"])];
+
+/// What is refused here and silently taken there: nothing between quotes, times of thousands of years,
+/// a lone point, a digest with a sign in it; and of which keywords, where not of any.
+const TAKEN: &[(&str, &[&str])] = &[
+    ("`` is not", &[]),
+    ("`.` is not a time", &[]),
+    ("to 9223372036.854775 seconds", &[]),
+    ("`file` needs a file", &["file"]),
+    ("is no MD5 digest", &["digest"]),
+    ("`regex` takes one word", &["regex"]),
+    ("`track_file` needs a name", &["track_file"]),
+];
+
+fn is_taken(text: &str, (said, line): (&str, Option<usize>)) -> bool {
+    TAKEN.iter().any(|(words, keywords)| {
+        let is_of = |word| keywords.is_empty() || keywords.contains(&word);
+        said.contains(words) && keyword(text, line).is_none_or(is_of)
+    })
+}
+
+/// Whether a line is inside of a `bfd_instance`, which is not read here.
+fn is_foreign(text: &str, number: usize) -> bool {
     let mut inside = false;
-    let mut foreign = Vec::new();
-    for (index, line) in text.lines().enumerate() {
+    for line in text.lines().take(number) {
         inside |= line.starts_with("bfd_instance");
-        if inside {
-            foreign.push(index + 1);
+        if inside && line.trim_end() == "}" {
+            inside = false;
         }
-        inside &= line.trim_end() != "}";
     }
-    let lines = said.split("Line ").skip(1).filter_map(|rest| rest.split(')').next());
-    let mut lines = lines.filter_map(|line| line.parse::<usize>().ok()).peekable();
-    lines.peek().is_some() && lines.all(|line| foreign.contains(&line))
+    inside
 }
 
 fn cases() -> u64 {
@@ -211,6 +278,9 @@ fn single_lines_end_with_the_exit_codes_of_keepalived() {
         )
     };
     let mut texts = vec![
+        service(""),
+        service("sorry_server 10.0.0.9 80"),
+        service("").replace("10.0.0.1 80", "group nowhere"),
         group("10.0.0.5-6 80"),
         group("10.0.0.5-5 80"),
         group("10.0.0.5-10.0.0.5 80"),

@@ -19,6 +19,10 @@ pub(crate) struct LanguageArgs {
     /// random_seed, else other numbers each time]
     #[arg(long, value_name = "N", help_heading = "Configuration")]
     pub(crate) random_seed: Option<u64>,
+    /// Lines that parameters and repetitions (~SEQ, ~LST) may make of a configuration; a slip in a bound asks
+    /// for many [default: 1200000]
+    #[arg(long, value_name = "N", help_heading = "Configuration")]
+    pub(crate) max_lines: Option<u64>,
 }
 
 impl LanguageArgs {
@@ -28,12 +32,16 @@ impl LanguageArgs {
             config_id: self.config_id.clone(),
             all_config: self.all_config,
             random_seed: self.random_seed,
+            max_lines: self.max_lines,
             ..options
         }
     }
 
     /// Whether one of them is given.
     pub(crate) fn is_given(&self) -> bool {
-        self.config_id.is_some() || self.all_config || self.random_seed.is_some()
+        self.config_id.is_some()
+            || self.all_config
+            || self.random_seed.is_some()
+            || self.max_lines.is_some()
     }
 }

@@ -34,6 +34,21 @@ impl Class {
         }
     }
 
+    /// The exit code of `keepalived -t` for problems of all these classes. A failed include is found by the
+    /// process that begins, and a keyword without its value then ends the one that reads checkers; of the
+    /// others the highest counts.
+    pub fn exit_code_of(classes: impl Iterator<Item = Class>) -> u8 {
+        let rank = |class: &Class| match class {
+            Class::Silent => 0,
+            Class::Fatal => 1,
+            Class::General => 2,
+            Class::Security => 3,
+            Class::Parameter => 4,
+            Class::Include => 5,
+        };
+        classes.max_by_key(rank).map_or(0, Class::exit_code)
+    }
+
     /// A word for records.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -87,7 +102,12 @@ impl Code {
             | Code::UnknownScheduler
             | Code::Deprecated
             | Code::Repeated
-            | Code::ReplyLengths => Class::General,
+            | Code::ReplyLengths
+            | Code::TrackValue
+            | Code::SorryInhibit
+            | Code::NameCut
+            | Code::ForeignValue
+            | Code::NoMailAddress => Class::General,
             _ if self.severity() == Severity::Error => Class::General,
             _ => Class::Silent,
         }
@@ -96,6 +116,9 @@ impl Code {
 
 /// Keywords that look for their values themselves, and only report where there are none.
 const SELF_CHECKING: &[&[u8]] = &[
+    b"bfd_cpu_affinity",
+    b"bfd_priority",
+    b"bfd_rt_priority",
     b"ca",
     b"certificate",
     b"checker_cpu_affinity",
@@ -136,25 +159,86 @@ const SELF_CHECKING: &[&[u8]] = &[
     b"user",
     b"vhost",
     b"virtualhost",
+    b"vrrp_cpu_affinity",
+    b"vrrp_garp_extra_if",
+    b"vrrp_netlink_cmd_rcv_bufs",
+    b"vrrp_netlink_monitor_rcv_bufs",
+    b"vrrp_notify_fifo",
+    b"vrrp_notify_fifo_script",
+    b"vrrp_priority",
+    b"vrrp_rt_priority",
+    b"vrrp_rx_bufs_multiplier",
+    b"vrrp_rx_bufs_policy",
+    b"vrrp_vmac_garp_intvl",
 ];
 
 /// Keywords that need no value.
 const WITHOUT_VALUE: &[&[u8]] = &[
     b"alpha",
+    b"bfd_no_swap",
+    b"checker_log_all_failures",
+    b"checker_no_swap",
+    b"data_use_instance",
+    b"disable_local_igmp",
+    b"dynamic_interfaces",
+    b"enable_dbus",
     b"enable_script_security",
     b"enable_sni",
+    b"enable_snmp_checker",
+    b"enable_snmp_keepalived",
+    b"enable_snmp_rfc",
+    b"enable_snmp_rfcv2",
+    b"enable_snmp_rfcv3",
+    b"enable_snmp_vrrp",
+    b"enable_traps",
     b"fast_recovery",
+    b"fifo_write_vrrp_states_on_reload",
     b"ha_suspend",
+    b"include_check",
     b"inhibit_on_failure",
     b"log_all_failures",
+    b"log_unknown_vrids",
+    b"lvs_flush",
+    b"lvs_flush_on_stop",
+    b"lvs_flush_onstop",
+    b"lvs_netlink_cmd_rcv_bufs_force",
+    b"lvs_netlink_monitor_rcv_bufs_force",
+    b"max_auto_priority",
     b"misc_dynamic",
+    b"nftables",
+    b"nftables_counters",
+    b"nftables_ifindex",
+    b"nftables_ipvs",
+    b"no_checker_emails",
+    b"no_email_faults",
+    b"notification_email",
     b"omega",
     b"ops",
     b"persistence_timeout",
+    b"process_monitor_rcv_bufs_force",
+    b"process_names",
     b"regex_no_match",
+    b"reload_check_config",
+    b"reload_file",
+    b"reload_repeat",
     b"require_reply",
+    b"rs_init_notifies",
     b"smtp_alert",
+    b"smtp_alert_checker",
+    b"smtp_alert_vrrp",
+    b"smtp_helo_name",
     b"sorry_server_inhibit",
+    b"vrrp_check_unicast_src",
+    b"vrrp_higher_prio_send_advert",
+    b"vrrp_iptables",
+    b"vrrp_lower_prio_no_advert",
+    b"vrrp_min_garp",
+    b"vrrp_netlink_cmd_rcv_bufs_force",
+    b"vrrp_netlink_monitor_rcv_bufs_force",
+    b"vrrp_no_swap",
+    b"vrrp_notify_priority_changes",
+    b"vrrp_skip_check_adv_addr",
+    b"vrrp_strict",
 ];
 
 /// Keywords that are passed over, or only logged, without their value.
@@ -165,7 +249,6 @@ const PASSED_OVER: &[&[u8]] = &[
     b"regex_min_offset",
     b"regex_options",
     b"regex_stack",
-    b"smtp_helo_name",
     b"status_code",
 ];
 
@@ -218,6 +301,23 @@ mod tests {
             (Code::ScriptNotFound, 0),
         ] {
             assert_eq!(code.class().exit_code(), exit, "{}", code.as_str());
+        }
+    }
+
+    #[test]
+    fn the_order_of_classes() {
+        use Class::{Fatal, General, Include, Parameter, Security, Silent};
+        for (classes, code) in [
+            (&[][..], 0),
+            (&[Silent], 0),
+            (&[Fatal, Silent], 4),
+            (&[General, Fatal], 5),
+            (&[Security, General], 6),
+            (&[General, Include], 6),
+            (&[Security, Parameter, General], 2),
+            (&[Security, Parameter, Include, General], 6),
+        ] {
+            assert_eq!(Class::exit_code_of(classes.iter().copied()), code, "{classes:?}");
         }
     }
 

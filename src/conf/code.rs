@@ -157,6 +157,17 @@ codes! {
     SmtpHost = "E067" Error,
     /// A second name where one is possible, or a second checker of the same session.
     SecondName = "E068" Error,
+    /// An include without the name of a file.
+    IncludeNothing = "E075" Error,
+
+    /// Not permission bits.
+    BadUmask = "E070" Error,
+    /// An address of one host where a group of them is wanted.
+    NotMulticast = "E071" Error,
+    /// A name that does not fit.
+    NameTooLong = "E072" Error,
+    /// A second word where one value must stand alone.
+    SecondWord = "E073" Error,
 
     /// No `lvs_sched`: wlc.
     NoScheduler = "W031" Warning,
@@ -231,6 +242,13 @@ codes! {
     /// A path that is no path of a server.
     OddPath = "W070" Warning,
 
+    /// A `persistence_granularity` that is read as another mask than it looks like.
+    OddGranularity = "W105" Warning,
+    /// A sorry server that is a real server, with `inhibit_on_failure` for one of the two.
+    SorryInhibit = "W106" Warning,
+    /// `tls_verify` without the name that the certificate must be for.
+    VerifiedAddress = "W107" Warning,
+
     /// A real server that nothing checks.
     NoChecker = "W075" Warning,
     /// An attempt may last as long as the interval between probes.
@@ -245,6 +263,22 @@ codes! {
     RootZone = "W080" Warning,
     /// A checker that contacts another address than its real server's.
     OtherAddress = "W081" Warning,
+    /// A name that is cut where it gets too long.
+    NameCut = "W090" Warning,
+    /// A value that a shell looks at.
+    ShellWord = "W091" Warning,
+    /// A block of mail addresses with nothing in it.
+    NoMailAddress = "W092" Warning,
+    /// A number that is taken for an address.
+    ShortAddress = "W093" Warning,
+    /// A bad value of a keyword that no checker goes by.
+    ForeignValue = "W094" Warning,
+    /// A script of keepalived's own that it drops: no command, or nobody to run it as.
+    ScriptDropped = "W095" Warning,
+    /// A value for a track file that no weight can be.
+    TrackValue = "W096" Warning,
+    /// A file that keepalived skips because it is executable.
+    ExecutableFile = "W100" Warning,
 
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,
@@ -252,6 +286,10 @@ codes! {
     OtherPort = "N065" Note,
     /// A UDP_CHECK that a server which is gone without a trace passes.
     SilencePasses = "N066" Note,
+    /// A keyword that keepalived knows since a version after 2.2.
+    LaterKeyword = "N070" Note,
+    /// Something that no keepalived knows.
+    OwnExtension = "N071" Note,
 }
 
 #[cfg(test)]

@@ -12,16 +12,21 @@
 //! Whatever is being read lies on a stack: files, files still to be opened, the lines of a parameter, the
 //! turns of a repetition. All of it ends: cycles are found, and depths and sums have limits.
 
+mod braces;
 mod built_in;
 mod comment;
 mod definition;
+mod global;
 mod hand_out;
 mod include;
 mod line;
 mod parameter;
 mod reader;
 mod repeat;
+mod replace;
 mod roots;
+mod substitute;
+mod wildcard;
 mod work;
 
 use std::collections::VecDeque;
@@ -33,7 +38,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::options::{IncludeChecks, LanguageOptions};
 use super::origin::{Chunk, Expansion, OPEN_CHUNK, Origin};
 use super::source::{FileId, Sources, Span};
-use parameter::{DefinedLine, Parameters};
+use parameter::{Block, DefinedLine, Parameters};
 use reader::FileReader;
 use repeat::Repeat;
 
@@ -45,10 +50,11 @@ const AHEAD_MAX: usize = 16 << 10;
 const INCLUDES_MAX: usize = 32;
 /// Parameters and repetitions in one another.
 const EXPANSIONS_MAX: usize = 64;
-/// Lines that parameters and repetitions may make, and turns of repetitions.
-const LINES_MAX: u64 = 3_000_000;
 /// Bytes of such lines, of values that parameters bring in, and of included files.
 const BYTES_MAX: u64 = 1 << 30;
+
+/// What to do about too many lines.
+const RAISE: &str = "where so many lines are meant, `--max-lines N` raises the limit";
 
 /// A line that is ready to be split into words: never empty, without blanks around it.
 #[derive(Copy, Clone, Debug)]
@@ -77,8 +83,7 @@ enum Frame<'s> {
     },
     /// The lines of a parameter.
     Lines {
-        name: Rc<[u8]>,
-        lines: Rc<[DefinedLine]>,
+        block: Block,
         next: usize,
         made: Made,
     },
@@ -118,6 +123,8 @@ pub(super) struct Expander<'s> {
     definition: Option<OpenDefinition>,
     /// In force for the file that is being read.
     checks: IncludeChecks,
+    /// Where the next line stands, for what `global_defs` says.
+    place: global::Place,
     chunk: Chunk,
     /// Lines to be handed out. Those of the open chunk have [`OPEN_CHUNK`] until it is closed.
     ahead: VecDeque<Line>,
@@ -145,6 +152,7 @@ impl<'s> Expander<'s> {
             parameters: Parameters::new(options.random_seed),
             definition: None,
             checks: options.include_checks,
+            place: global::Place::default(),
             chunk: Chunk::default(),
             ahead: VecDeque::new(),
             unplaced: Vec::new(),
@@ -233,7 +241,7 @@ impl<'s> Expander<'s> {
                 }
                 None => drop(self.stack.pop()),
             },
-            Some(Frame::Lines { lines, next, made, .. }) => match lines.get(*next) {
+            Some(Frame::Lines { block, next, made }) => match block.lines.get(*next) {
                 Some(line) => {
                     *next += 1;
                     let mut made = *made;
@@ -256,20 +264,24 @@ impl<'s> Expander<'s> {
         true
     }
 
+    /// Lines that parameters and repetitions may make, and turns of repetitions.
+    fn lines_max(&self) -> u64 {
+        self.options.lines_max.unwrap_or(LanguageOptions::LINES_DEFAULT)
+    }
+
     /// Works on a line that is made, if there may be one more.
     fn made_line(&mut self, text: Vec<u8>, made: Made, diagnostics: &mut Diagnostics) {
         self.lines_made += 1;
         self.bytes_read += text.len() as u64;
-        if self.lines_made > LINES_MAX {
+        if self.lines_made > self.lines_max() {
             let what = match made.origin.expansion {
                 Expansion::Parameter => "parameters and repetitions make",
                 Expansion::Sequence | Expansion::List => "repetitions make",
             };
-            let message = format!("{what} more than {LINES_MAX} lines: the rest is not read");
-            return self.cut_off(
-                Diagnostic::new(Code::TooManyLines, message).at(made.origin.at, ""),
-                diagnostics,
-            );
+            let most = self.lines_max();
+            let message = format!("{what} more than {most} lines: the rest is not read");
+            let found = Diagnostic::new(Code::TooManyLines, message).at(made.origin.at, "");
+            return self.cut_off(found.help(RAISE), diagnostics);
         }
         self.work(work::Work::made(text, made), diagnostics);
         self.limit_bytes(made.origin.at, diagnostics);

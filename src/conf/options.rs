@@ -97,9 +97,15 @@ pub struct LanguageOptions {
     pub random_seed: Option<u64>,
     /// Where `${_ENV NAME}` looks.
     pub environment: Environment,
+    /// Lines that parameters and repetitions may make; `None` for [`LINES_DEFAULT`](Self::LINES_DEFAULT).
+    pub lines_max: Option<u64>,
 }
 
 impl LanguageOptions {
+    /// Lines that parameters and repetitions make at most, where nothing is said. One line may ask for any
+    /// number of them, so that a slip in a bound takes all memory; a file that is that large has its lines.
+    pub const LINES_DEFAULT: u64 = 1_200_000;
+
     /// The config-id in force.
     pub(super) fn config_id(&self) -> Vec<u8> {
         if let Some(id) = &self.config_id {

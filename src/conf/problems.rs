@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
@@ -31,6 +32,8 @@ pub struct Excerpt {
     marked: Range<usize>,
     label: Cow<'static, str>,
     expansion: Option<Expansion>,
+    /// The path of the file, where its name is not all of it.
+    odd_path: Option<PathBuf>,
 }
 
 /// One problem, ready to be shown.
@@ -264,6 +267,7 @@ impl Excerpt {
         let marked = String::from_utf8_lossy(&line[start..end]);
         let after = String::from_utf8_lossy(&line[end..]);
         let place = sources.place(label.span);
+        let real = sources.origin(label.span).map_or(label.span, |origin| origin.at);
         Excerpt {
             file: place.file.replace(char::is_control, "\u{fffd}"),
             line: place.line,
@@ -272,7 +276,13 @@ impl Excerpt {
             text: format!("{before}{marked}{after}"),
             label: label.text,
             expansion: place.expansion,
+            odd_path: sources.file(real.file).odd_path().map(Path::to_path_buf),
         }
+    }
+
+    /// The file's path as the system has it; `file` is the same for people.
+    pub fn path(&self) -> &Path {
+        self.odd_path.as_deref().unwrap_or(Path::new(&self.file))
     }
 
     /// The line; bytes that are not UTF-8 became U+FFFD.

@@ -89,6 +89,8 @@ enum Kind {
     File {
         /// Its names of other files start here; empty for the current directory.
         directory: PathBuf,
+        /// Its name, where that is not the path as it is: bytes that are no text, control characters.
+        odd_path: Option<PathBuf>,
         /// The line that includes it; `None` for a root file.
         included_from: Option<Span>,
     },
@@ -114,7 +116,9 @@ impl Source {
     /// Takes a text that is no file: names of files in it start at the current directory. `name` is how
     /// diagnostics call it.
     pub fn new(name: impl Into<String>, text: Vec<u8>) -> Result<Source, SourceTooLarge> {
-        Source::with(name.into(), text, PathBuf::new(), None)
+        let directory = PathBuf::new();
+        let kind = Kind::File { directory, odd_path: None, included_from: None };
+        Source::with(name.into(), text, kind)
     }
 
     /// Takes the text of the file at `path`, which is its name too.
@@ -129,7 +133,13 @@ impl Source {
         from: Option<Span>,
     ) -> Result<Source, SourceTooLarge> {
         let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Source::with(path.display().to_string(), text, directory, from)
+        let is_odd = path.to_str().is_none_or(|name| name.contains(char::is_control));
+        let kind = Kind::File {
+            directory,
+            odd_path: is_odd.then(|| path.to_path_buf()),
+            included_from: from,
+        };
+        Source::with(path.display().to_string(), text, kind)
     }
 
     /// Takes lines that were made.
@@ -138,19 +148,13 @@ impl Source {
         Source { name: String::new(), text, kind, line_starts: OnceCell::new() }
     }
 
-    fn with(
-        name: String,
-        mut text: Vec<u8>,
-        directory: PathBuf,
-        included_from: Option<Span>,
-    ) -> Result<Source, SourceTooLarge> {
+    fn with(name: String, mut text: Vec<u8>, kind: Kind) -> Result<Source, SourceTooLarge> {
         if text.len() > Self::BYTES_MAX {
             return Err(SourceTooLarge { name, bytes: text.len() });
         }
         if text.starts_with(BYTE_ORDER_MARK) {
             text.drain(..BYTE_ORDER_MARK.len());
         }
-        let kind = Kind::File { directory, included_from };
         Ok(Source { name, text, kind, line_starts: OnceCell::new() })
     }
 
@@ -172,6 +176,14 @@ impl Source {
         match &self.kind {
             Kind::File { directory, .. } => directory,
             Kind::Generated(_) => Path::new(""),
+        }
+    }
+
+    /// Its path, where the name is not all of it: a path may have bytes that are no text.
+    pub(super) fn odd_path(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::File { odd_path, .. } => odd_path.as_deref(),
+            Kind::Generated(_) => None,
         }
     }
 

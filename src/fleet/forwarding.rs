@@ -1,7 +1,7 @@
 //! How IPVS forwards to real servers: family, method, scheduler, persistence.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::effective::{Family, ForwardingMethod, Level, Setting, Tunnel};
 use super::lower::Lowering;
@@ -180,17 +180,6 @@ impl Lowering<'_> {
             && !vs.model.scheduler_flags.contains(&flag)
         {
             vs.model.scheduler_flags.push(flag);
-        }
-    }
-
-    pub(super) fn granularity(&mut self, child: Directive<'_>, vs: &mut Draft) {
-        let Some(span) = self.reader.argument(child, "a mask") else { return };
-        self.reader.ignored_after(child, 1);
-        let text = self.reader.text(span);
-        let is_mask = text.parse::<Ipv4Addr>().is_ok();
-        if is_mask || self.reader.number_at(span, 1..=128).is_some() {
-            vs.model.persistence_granularity =
-                Setting::written(Some(text.as_ref().into()), Level::VirtualServer, child.header());
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Lines: `ADDR [PORT]`, `ADDR-N [PORT]`, `ADDR-ADDR [PORT]`, `ADDR/PREFIX [PORT]`, `fwmark N [inet|inet6]`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::effective::{Family, GroupMember, GroupMembers, Level, Origin, Setting};
@@ -26,6 +26,10 @@ pub(super) struct Group {
     has_addresses: bool,
     /// First address without a port.
     without_port: Option<Span>,
+    /// First line of each port, 0 for none.
+    ports: BTreeMap<u16, Span>,
+    /// First mark, with a family or without.
+    any_mark: Option<Span>,
     /// Its name or a member could not be read, which was reported.
     is_doubtful: bool,
     /// Every line that could be read.
@@ -45,6 +49,10 @@ pub(super) struct GroupUse {
     /// Family of its real servers and what says so; `None` where all are tunnelled.
     pub(super) family: Option<(Family, Span)>,
     pub(super) has_protocol: bool,
+    /// Where `protocol` is written.
+    pub(super) protocol: Option<Span>,
+    /// Ports of real servers that are reached without NAT, each once.
+    pub(super) untranslated: Vec<(u16, Span)>,
     pub(super) is_persistent: bool,
 }
 
@@ -58,6 +66,8 @@ impl Lowering<'_> {
             mark: None,
             has_addresses: false,
             without_port: None,
+            ports: BTreeMap::new(),
+            any_mark: None,
             is_doubtful: false,
             members: Vec::new(),
         };
@@ -118,6 +128,7 @@ impl Lowering<'_> {
         if self.reader.bytes(words[0]) == b"fwmark" {
             let Some(mark) = self.reader.argument(member, "a mark") else { return };
             let number = self.reader.number_at(mark, 0..=u64::from(u32::MAX));
+            group.any_mark = group.any_mark.or(Some(span));
             let mut family = None;
             match words.get(2).map(|family| self.reader.choice(*family, &["inet", "inet6"])) {
                 None => group.mark = group.mark.or(Some(span)),
@@ -174,8 +185,11 @@ impl Lowering<'_> {
                 )),
             );
         }
-        let port = self.reader.optional_port(words.get(1));
+        let port = self.reader.optional_port(words.get(1), Class::General);
         self.reader.ignored_after(member, 1);
+        if let Some(port) = port {
+            group.ports.entry(port).or_insert(span);
+        }
         if port == Some(0) {
             group.without_port = group.without_port.or(Some(span));
         }
@@ -228,6 +242,8 @@ impl Lowering<'_> {
                 let message = format!("group `{}` is not {family} alone", used.name);
                 self.reader.report(
                     Diagnostic::new(Code::FamilyMismatch, message)
+                        // It logs that, and does without the virtual server.
+                        .class(Class::Silent)
                         .at(says, format!("this is {family}"))
                         .also(other, "this is not"),
                 );
@@ -250,6 +266,22 @@ impl Lowering<'_> {
                     };
                 }
             }
+            let found = port_not_translated(group, &used);
+            if let (Some(span), false) = (used.protocol, group.has_addresses) {
+                self.reader.report(
+                    Diagnostic::new(Code::NoEffect, "a group of marks has no protocol")
+                        .class(Class::General)
+                        .at(span, "keepalived ignores it"),
+                );
+                if let Some(id) = used.virtual_server {
+                    self.fleet.virtual_servers[id.index()].protocol = None;
+                }
+                if let (Some(effective), Some(place)) = (&mut self.effective, used.effective) {
+                    effective.virtual_servers[place].protocol = Setting::default_of(None);
+                }
+            }
+            found.into_iter().for_each(|found| self.reader.report(found));
+            let group = &self.groups[&used.name];
             if group.has_addresses
                 && !used.has_protocol
                 && let Some(id) = used.virtual_server
@@ -269,6 +301,23 @@ impl Lowering<'_> {
                 .retain(|_| places.next().is_none_or(|place| !dropped.contains(&place)));
         }
     }
+}
+
+/// What is to be said of ports of real servers that no packet is sent to, as without NAT it keeps the port of
+/// the group.
+fn port_not_translated(group: &Group, used: &GroupUse) -> Option<Diagnostic> {
+    let says = |(port, header): (u16, Span)| {
+        let message = format!("without NAT port {port} cannot be reached");
+        Diagnostic::new(Code::PortNotTranslated, message)
+            .at(header, "keepalived takes the port of the group")
+    };
+    let differs = used.untranslated.iter().find_map(|(port, header)| {
+        let (_, member) = group.ports.iter().find(|(of, _)| *of != port)?;
+        Some(says((*port, *header)).also(*member, "another port"))
+    });
+    let mark =
+        || Some(says(*used.untranslated.first()?).also(group.any_mark?, "a mark has no port"));
+    differs.or_else(mark)
 }
 
 impl Group {

@@ -1,5 +1,6 @@
 //! Every keyword of every block that is read, and what its values look like.
 
+use super::globals;
 use super::value::MICROS_MAX;
 use crate::conf::blocks::{BlockKind, CHECKERS_PROBED, CHECKERS_READ, ROOT_NAMED, ROOT_OPAQUE};
 
@@ -10,131 +11,25 @@ pub(super) enum Shape {
     Own,
     /// None.
     Flag,
-    /// At most one: a boolean.
-    Boolean,
     /// One, anything.
     Text,
     /// At most one, anything.
     OptionalText,
-    /// One or more, anything.
-    Texts,
-    /// Any number, anything.
-    Any,
-    /// One number.
-    Number(u64, u64),
-    /// One number that may be negative.
-    Signed(i64, i64),
     /// One time, in microseconds.
     Timer(u64, u64),
 }
 
-use Shape::{Any, Boolean, Flag, Number, OptionalText, Own, Signed, Text, Texts, Timer};
-
-const U32: u64 = u32::MAX as u64;
+use Shape::{Flag, OptionalText, Own, Text, Timer};
 
 /// Root keywords without a block.
 const ROOT: &[(&str, Shape)] = &[
     ("child_wait_time", Timer(0, MICROS_MAX)),
     ("instance", Text),
+    ("linkbeat_use_polling", Flag),
+    ("namespace_with_ipsets", Flag),
     ("net_namespace", Text),
     ("net_namespace_ipvs", OptionalText),
     ("use_pid_dir", Flag),
-];
-
-/// Keywords of `global_defs`. Those that begin with `vrrp_` or `bfd_` are accepted as they are.
-const GLOBAL_DEFS: &[(&str, Shape)] = &[
-    ("checker_cpu_affinity", Texts),
-    ("checker_log_all_failures", Own),
-    ("checker_no_swap", Flag),
-    ("checker_priority", Signed(-20, 19)),
-    ("checker_process_name", Text),
-    ("checker_rlimit_rttime", Number(1, U32)),
-    ("checker_rt_priority", Number(1, 99)),
-    ("child_wait_time", Timer(0, MICROS_MAX)),
-    ("config_save_dir", Text),
-    ("data_use_instance", Boolean),
-    ("dbus_no_interface_name", Any),
-    ("dbus_service_name", Text),
-    ("default_interface", Text),
-    ("disable_local_igmp", Any),
-    ("dynamic_interfaces", OptionalText),
-    ("enable_dbus", Any),
-    ("enable_script_security", Own),
-    ("enable_snmp_checker", Any),
-    ("enable_snmp_keepalived", Any),
-    ("enable_snmp_rfc", Any),
-    ("enable_snmp_rfcv2", Any),
-    ("enable_snmp_rfcv3", Any),
-    ("enable_snmp_vrrp", Any),
-    ("enable_traps", Any),
-    ("fifo_write_vrrp_states_on_reload", Any),
-    ("include_check", Any),
-    ("iproute_etc_dir", Text),
-    ("iproute_usr_dir", Text),
-    ("json_dump_file", Text),
-    ("json_version", Number(1, 2)),
-    ("keep_script_fds", Any),
-    ("linkbeat_use_polling", Any),
-    ("log_unknown_vrids", Any),
-    ("lvs_flush", Own),
-    ("lvs_flush_on_stop", Own),
-    ("lvs_flush_onstop", Own),
-    ("lvs_netlink_cmd_rcv_bufs", Number(0, U32)),
-    ("lvs_netlink_cmd_rcv_bufs_force", Boolean),
-    ("lvs_netlink_monitor_rcv_bufs", Number(0, U32)),
-    ("lvs_netlink_monitor_rcv_bufs_force", Boolean),
-    ("lvs_notify_fifo", Own),
-    ("lvs_notify_fifo_script", Texts),
-    ("lvs_process_name", Text),
-    ("lvs_sync_daemon", Texts),
-    ("lvs_timeouts", Texts),
-    ("max_auto_priority", Any),
-    ("min_auto_priority_delay", Number(1, 10_000_000)),
-    ("nftables", Any),
-    ("nftables_counters", Any),
-    ("nftables_ifindex", Any),
-    ("nftables_ipvs", OptionalText),
-    ("nftables_ipvs_priority", Signed(i32::MIN as i64, i32::MAX as i64)),
-    ("nftables_ipvs_start_fwmark", Number(0, U32)),
-    ("nftables_priority", Signed(i32::MIN as i64, i32::MAX as i64)),
-    ("no_checker_emails", Own),
-    ("no_email_faults", Any),
-    ("notification_email", Own),
-    ("notification_email_from", Text),
-    ("notify_fifo", Texts),
-    ("notify_fifo_script", Texts),
-    ("notify_priority_changes", Any),
-    ("process_monitor_rcv_bufs", Number(0, U32)),
-    ("process_monitor_rcv_bufs_force", Any),
-    ("process_name", Any),
-    ("process_names", Any),
-    ("random_seed", Number(0, U32)),
-    ("reload_check_config", OptionalText),
-    ("reload_file", OptionalText),
-    ("reload_repeat", Any),
-    ("reload_time_file", Text),
-    ("router_id", Text),
-    ("rs_init_notifies", Own),
-    ("script_user", Own),
-    ("set_supplementary_groups", Own),
-    ("shutdown_script", Texts),
-    ("shutdown_script_timeout", Number(1, 1000)),
-    ("smtp_alert", Own),
-    ("smtp_alert_checker", Own),
-    ("smtp_alert_vrrp", Boolean),
-    ("smtp_connect_timeout", Timer(1_000_000, 4_294_000_000)),
-    ("smtp_helo_name", Text),
-    ("smtp_server", Texts),
-    ("snmp_rs_stats_update_interval", Timer(0, 30_000_000)),
-    ("snmp_socket", Text),
-    ("snmp_vs_stats_update_interval", Timer(1_000, 30_000_000)),
-    ("startup_script", Texts),
-    ("startup_script_timeout", Number(1, 1000)),
-    ("state_dump_file", Text),
-    ("stats_dump_file", Text),
-    ("tmp_config_directory", Text),
-    ("umask", Texts),
-    ("use_symlink_paths", Boolean),
 ];
 
 const VIRTUAL_SERVER: &[(&str, Shape)] = &[
@@ -273,26 +168,16 @@ const URL: &[(&str, Shape)] = &[
 
 /// The values of a keyword; `None` where the block does not know it.
 pub(super) fn shape(block: BlockKind, keyword: &[u8]) -> Option<Shape> {
-    let found = tables(block).iter().find_map(|table| {
+    tables(block).iter().find_map(|table| {
         let place = table.binary_search_by(|(known, _)| known.as_bytes().cmp(keyword)).ok()?;
         Some(table[place].1)
-    });
-    match found {
-        Some(shape) => Some(shape),
-        None if block == BlockKind::GlobalDefs
-            && (keyword.starts_with(b"vrrp_") || keyword.starts_with(b"bfd_")) =>
-        {
-            Some(Any)
-        }
-        None => None,
-    }
+    })
 }
 
-/// The keywords of a block, in one or more tables, each sorted.
+/// The keywords of a block, in one or more tables, each sorted. `global_defs` has its own table.
 fn tables(block: BlockKind) -> &'static [&'static [(&'static str, Shape)]] {
     match block {
         BlockKind::Root => &[ROOT],
-        BlockKind::GlobalDefs => &[GLOBAL_DEFS],
         BlockKind::VirtualServer => &[VIRTUAL_SERVER],
         BlockKind::RealServer => &[REAL_SERVER],
         BlockKind::TcpCheck | BlockKind::PingCheck => &[CONNECTION, TIMERS],
@@ -308,7 +193,7 @@ fn tables(block: BlockKind) -> &'static [&'static [(&'static str, Shape)]] {
         BlockKind::Url => &[URL],
         BlockKind::Ssl => &[SSL],
         BlockKind::TrackFile => &[TRACK_FILE],
-        BlockKind::Values | BlockKind::Opaque => &[],
+        BlockKind::GlobalDefs | BlockKind::Values | BlockKind::Opaque => &[],
     }
 }
 
@@ -324,7 +209,9 @@ pub(super) fn known(block: BlockKind) -> impl Iterator<Item = &'static str> {
         _ => &[],
     };
     let values = tables(block).iter().flat_map(|table| table.iter().map(|(keyword, _)| *keyword));
-    values.chain(blocks.iter().flat_map(|list| list.iter().copied()))
+    let globals = (block == BlockKind::GlobalDefs).then(globals::table::keywords);
+    let blocks = blocks.iter().flat_map(|list| list.iter().copied());
+    values.chain(blocks).chain(globals.into_iter().flatten())
 }
 
 /// How diagnostics say where.
@@ -433,7 +320,6 @@ mod tests {
     fn tables_are_sorted_for_the_search() {
         for table in [
             ROOT,
-            GLOBAL_DEFS,
             VIRTUAL_SERVER,
             REAL_SERVER,
             TIMERS,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::hash::Hasher;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use thiserror::Error;
@@ -37,6 +38,8 @@ pub struct LoadOptions {
     pub all_config: bool,
     /// Seed of `${_RANDOM}`; `None` for other numbers at every reading.
     pub random_seed: Option<u64>,
+    /// Lines that parameters and repetitions may make; `None` for 1,200,000.
+    pub max_lines: Option<u64>,
 }
 
 impl LoadOptions {
@@ -45,6 +48,7 @@ impl LoadOptions {
             config_id: self.config_id.clone(),
             include_checks: if self.all_config { IncludeChecks::ALL } else { IncludeChecks::NONE },
             random_seed: self.random_seed,
+            lines_max: self.max_lines,
             ..LanguageOptions::default()
         }
     }
@@ -144,7 +148,7 @@ struct Files {
     sources: Sources,
     roots: Vec<FileId>,
     /// What there is to say before any of them is read.
-    known: Option<Diagnostic>,
+    known: Vec<Diagnostic>,
 }
 
 impl Files {
@@ -157,24 +161,30 @@ impl Files {
         let paths = find_roots(path).map_err(unreadable(path))?;
         let sources = Sources::default();
         let mut roots = Vec::with_capacity(paths.len());
+        let (mut known, mut skipped) = (Vec::new(), 0);
         for path in &paths {
-            let text = read_root(path).map_err(unreadable(path))?;
+            let (text, is_executable) = read_root(path).map_err(unreadable(path))?;
             roots.extend(sources.add(Source::of_file(path, text)?));
+            if is_executable {
+                skipped += 1;
+                let message = format!("`{}` is executable: keepalived skips it", path.display());
+                let found = Diagnostic::new(Code::ExecutableFile, message);
+                known.push(found.help("take the permission away: `chmod a-x`"));
+            }
         }
-        let known = (paths.len() > 1).then(|| {
-            let message = format!(
-                "{} files match `{name}`: keepalived takes that for a mistake",
-                paths.len()
-            );
-            Diagnostic::new(Code::SeveralFiles, message)
-        });
+        let count = paths.len() - skipped;
+        if count > 1 {
+            let message =
+                format!("{count} files match `{name}`: keepalived takes that for a mistake");
+            known.push(Diagnostic::new(Code::SeveralFiles, message));
+        }
         Ok(Files { name, sources, roots, known })
     }
 
     fn of_text(name: &str, text: Vec<u8>) -> Result<Files, Rejected> {
         let sources = Sources::default();
         let roots = sources.add(Source::new(name, text)?).into_iter().collect();
-        Ok(Files { name: name.to_owned(), sources, roots, known: None })
+        Ok(Files { name: name.to_owned(), sources, roots, known: Vec::new() })
     }
 
     fn read(self, options: &LoadOptions, keep_effective: bool) -> Analysis {
@@ -183,8 +193,8 @@ impl Files {
         let mut lowering = Lowering::new(&sources, options.clone(), keep_effective);
         let mut parser = Parser::new(&sources, &roots, &language);
         let mut tree = Tree::for_sources(&sources);
-        if let Some(known) = known {
-            lowering.reader.report(known);
+        for found in known {
+            lowering.reader.report(found);
         }
         while parser.next(&mut tree, &mut lowering.reader.diagnostics) {
             if let Some(root) = tree.root() {
@@ -199,16 +209,18 @@ impl Files {
     }
 }
 
-/// Reads a file, or a pipe, as far as a configuration may be long.
-fn read_root(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a file, or a pipe, as far as a configuration may be long. True of a file that anyone may execute.
+fn read_root(path: &Path) -> io::Result<(Vec<u8>, bool)> {
     let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let is_executable = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
     let mut text = Vec::new();
     file.take(ROOT_BYTES_MAX + 1).read_to_end(&mut text)?;
     if text.len() as u64 > ROOT_BYTES_MAX {
         let message = format!("more than {ROOT_BYTES_MAX} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    Ok(text)
+    Ok((text, is_executable))
 }
 
 impl Analysis {
@@ -267,6 +279,30 @@ mod tests {
             };
             assert_eq!(found, digest, "{text}");
         }
+    }
+
+    /// keepalived skips such files and counts what is left.
+    #[test]
+    fn an_executable_file_is_read_and_warned_of() {
+        let place = tempfile::tempdir().expect("a directory for temporary files");
+        let codes = |pattern: &str| -> Vec<&str> {
+            let analysis =
+                analyse(&place.path().join(pattern), &LoadOptions::default()).expect("there");
+            assert!(!analysis.effective.virtual_servers.is_empty());
+            let codes = analysis.diagnostics.iter().map(|found| found.code.as_str());
+            codes.filter(|code| ["W100", "W056"].contains(code)).collect()
+        };
+        let text = "virtual_server 10.0.0.1 80 {\n real_server 10.0.0.2 80 {\n }\n}\n";
+        for (name, mode) in [("a.conf", 0o644), ("b.conf", 0o654), ("c.conf", 0o600)] {
+            let path = place.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&path, mode).expect("ours");
+        }
+        assert_eq!(codes("a.conf"), [""; 0]);
+        assert_eq!(codes("b.conf"), ["W100"]);
+        assert_eq!(codes("[ab].conf"), ["W100"]);
+        assert_eq!(codes("?.conf"), ["W100", "W056"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::named::Named;
 use super::script::Scripts;
 use super::value::Reader;
 use crate::conf::blocks::{BlockKind, ROOT_OPAQUE};
-use crate::conf::{Code, Diagnostic, Diagnostics, Directive, Severity, Sources, Span};
+use crate::conf::{Class, Code, Diagnostic, Diagnostics, Directive, Severity, Sources, Span};
 use crate::id::SpecId;
 
 type FastMap<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
@@ -37,6 +37,8 @@ pub(super) struct Lowering<'s> {
     specs: FastMap<ProbeSpec, SpecId>,
     timings: FastMap<Timing, u32>,
     interfaces: BTreeSet<Arc<str>>,
+    /// What keepalived 2.2 does not know, by its code and what it is called: first place and number.
+    unknown_there: BTreeMap<(Code, String), (Span, u32)>,
     /// First place and number of each keyword that is recognised and skipped.
     skipped: BTreeMap<&'s [u8], (Span, u32)>,
 }
@@ -73,6 +75,7 @@ impl<'s> Lowering<'s> {
             specs: FastMap::default(),
             timings: FastMap::default(),
             interfaces: BTreeSet::new(),
+            unknown_there: BTreeMap::new(),
             skipped: BTreeMap::new(),
         }
     }
@@ -86,7 +89,10 @@ impl<'s> Lowering<'s> {
             b"SSL" => self.ssl(directive),
             b"track_file" | b"vrrp_track_file" => self.track_file(directive),
             b"bfd_instance" => self.bfd_instance(directive),
-            b"global_defs" => self.global_defs(directive),
+            b"global_defs" => {
+                self.global_scripts(directive);
+                self.global_defs(directive);
+            }
             _ if ROOT_OPAQUE.iter().any(|known| known.as_bytes() == keyword) => {
                 self.foreign(keyword, directive.keyword());
                 self.skip(directive);
@@ -130,6 +136,17 @@ impl<'s> Lowering<'s> {
                 .at(first, "first here"),
             );
             self.fleet.not_probed.insert(keyword, count);
+        }
+        for ((code, what), (first, count)) in std::mem::take(&mut self.unknown_there) {
+            let whose = match code {
+                Code::LaterKeyword => "of a keepalived after 2.2",
+                _ => "not of keepalived",
+            };
+            self.reader.report(
+                Diagnostic::new(code, format!("{what} is {whose}: {count} of it"))
+                    .class(Class::General)
+                    .at(first, "first here"),
+            );
         }
         let errors = self.reader.diagnostics.count(Severity::Error);
         // Who reads everything is told what is not probed, and that is all there is to say of it.
@@ -188,6 +205,11 @@ impl<'s> Lowering<'s> {
             .help(format!("it belongs {}", homes.join(" or ")))
         };
         self.reader.report(diagnostic);
+    }
+
+    /// Counts something that keepalived 2.2 does not know.
+    pub(super) fn unknown_there(&mut self, code: Code, what: String, place: Span) {
+        self.unknown_there.entry((code, what)).or_insert((place, 0)).1 += 1;
     }
 
     /// Counts a checker or block that is recognised but not probed.

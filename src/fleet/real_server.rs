@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::effective::{self, Family, ForwardingMethod, Level, Setting};
+use super::keywords::shape;
 use super::lower::Lowering;
 use super::model::{RealServer, Service};
 use super::settings::Settings;
+use super::value::Reader;
 use super::virtual_server::{Draft, WEIGHT_MAX};
 use crate::conf::blocks::BlockKind;
-use crate::conf::{Code, Diagnostic, Directive, Span};
+use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 use crate::id::RealServerId;
 
 /// What a checker needs to know of its real server.
@@ -46,7 +48,12 @@ impl Lowering<'_> {
             is_doubtful |= child.is_doubtful();
             let keyword = self.reader.bytes(child.keyword());
             has_method |= keyword == b"lvs_method";
-            if is_checker(keyword) || self.value(child, BlockKind::RealServer) {
+            if is_checker(keyword) {
+                continue;
+            }
+            // What is not known may be a misspelled checker.
+            is_doubtful |= shape(BlockKind::RealServer, keyword).is_none();
+            if self.value(child, BlockKind::RealServer) {
                 continue;
             }
             let header = child.header();
@@ -55,6 +62,9 @@ impl Lowering<'_> {
                 b"weight" => {
                     if let Some(weight) = reader.number(child, 0..=WEIGHT_MAX) {
                         model.weight = Setting::written(weight as u32, LEVEL, header);
+                    } else if is_empty(reader, child) {
+                        // As keepalived takes it, so that what follows from it is said.
+                        model.weight = Setting::written(0, LEVEL, header);
                     }
                 }
                 b"inhibit_on_failure" => {
@@ -150,7 +160,7 @@ impl Lowering<'_> {
     fn server_address(&mut self, directive: Directive<'_>) -> Option<SocketAddr> {
         let first = self.reader.argument(directive, "an address")?;
         let address = self.reader.address(first);
-        let port = self.reader.optional_port(directive.arguments().get(1));
+        let port = self.reader.optional_port(directive.arguments().get(1), Class::Silent);
         self.reader.ignored_after(directive, 2);
         Some(SocketAddr::new(address?, port?))
     }
@@ -199,14 +209,25 @@ impl Lowering<'_> {
         let port = match vs.service {
             Some(Service::Address(address)) => address.port(),
             Some(Service::Fwmark(_)) => 0,
-            _ => return,
+            Some(Service::Group(_)) => {
+                return self.note_untranslated(written.port(), header, method, vs);
+            }
+            None => return,
         };
         let is_translated = method == ForwardingMethod::Nat;
         if is_translated || written.port() == 0 || written.port() == port {
             return;
         }
-        // A service by mark has no port of its own to differ from.
-        if matches!(vs.service, Some(Service::Address(_))) {
+        if matches!(vs.service, Some(Service::Fwmark(_))) {
+            if !std::mem::replace(&mut vs.has_cleared_port, true) {
+                let message =
+                    format!("without NAT a service by mark has no use for port {}", written.port());
+                self.reader.report(
+                    Diagnostic::new(Code::PortNotTranslated, message)
+                        .at(header, "keepalived clears the port"),
+                );
+            }
+        } else {
             let message = format!("without NAT port {} cannot be reached", written.port());
             self.reader.report(
                 Diagnostic::new(Code::PortNotTranslated, message)
@@ -216,6 +237,25 @@ impl Lowering<'_> {
         }
         vs.ports.push((vs.headers.len() as u32, port));
     }
+
+    /// Which ports a group has is known only when all groups are.
+    fn note_untranslated(
+        &mut self,
+        port: u16,
+        header: Span,
+        method: ForwardingMethod,
+        vs: &mut Draft,
+    ) {
+        let is_known = vs.untranslated.iter().any(|(known, _)| *known == port);
+        if method != ForwardingMethod::Nat && port != 0 && !is_known {
+            vs.untranslated.push((port, header));
+        }
+    }
+}
+
+/// Whether the value is nothing between two quotes.
+fn is_empty(reader: &Reader<'_>, child: Directive<'_>) -> bool {
+    child.arguments().first().is_some_and(|span| reader.bytes(*span).is_empty())
 }
 
 /// Whether a keyword looks like that of a checker, known or not.

@@ -1,5 +1,7 @@
 //! What a virtual server needs all of its block for: duplicates, defaults that keepalived fills in, quorum.
 
+use std::net::SocketAddr;
+
 use super::effective::{Family, ForwardingMethod, Level, Origin, Setting};
 use super::lower::Lowering;
 use super::model::{Protocol, RealServer, Service};
@@ -49,6 +51,10 @@ impl Lowering<'_> {
             }
         }
         if !duplicates.is_empty() {
+            let mut gone = duplicates.iter().map(|(later, _)| *later).peekable();
+            let mut places = 0..;
+            vs.headers
+                .retain(|_| places.next().is_none_or(|place| gone.next_if_eq(&place).is_none()));
             self.drop_servers(first_server, &duplicates);
         }
     }
@@ -85,7 +91,7 @@ impl Lowering<'_> {
     }
 
     /// A sorry server takes the place of the real servers, so it is of their family and on their port.
-    pub(super) fn check_sorry_server(&mut self, vs: &mut Draft) {
+    pub(super) fn check_sorry_server(&mut self, first_server: usize, vs: &mut Draft) {
         let Some((address, span)) = vs.sorry_server else { return };
         let method = vs.sorry_method.unwrap_or(vs.model.method.value);
         let family = Family::of(address.ip());
@@ -104,7 +110,15 @@ impl Lowering<'_> {
             );
             return;
         }
+        self.check_sorry_inhibit(first_server, address, span, vs);
         let port = vs.port();
+        let has_address = matches!(vs.service, Some(Service::Address(_)));
+        if method != ForwardingMethod::Nat && !has_address && address.port() != 0 {
+            let message = format!("without NAT port {} cannot be reached", address.port());
+            let then = "keepalived ignores the port where the service is a group or a mark";
+            let found = Diagnostic::new(Code::PortNotTranslated, message);
+            self.reader.report(found.at(span, then));
+        }
         if method != ForwardingMethod::Nat && port != 0 && address.port() != port {
             let message = format!("without NAT port {} cannot be reached", address.port());
             self.reader.report(
@@ -113,6 +127,39 @@ impl Lowering<'_> {
                     .also(vs.header, "the port of the virtual server"),
             );
         }
+    }
+
+    /// A sorry server that is one of the real servers is inhibited as that is.
+    fn check_sorry_inhibit(
+        &mut self,
+        first_server: usize,
+        mut address: SocketAddr,
+        span: Span,
+        vs: &Draft,
+    ) {
+        let method = vs.sorry_method.unwrap_or(vs.model.method.value);
+        if method != ForwardingMethod::Nat && vs.port() != 0 {
+            address.set_port(vs.port());
+        }
+        let mut servers = self.fleet.real_servers[first_server..].iter();
+        let Some(place) = servers.position(|server| server.address == address) else { return };
+        let inhibits = self.fleet.real_servers[first_server + place].inhibit_on_failure;
+        if inhibits == vs.sorry_inhibit {
+            return;
+        }
+        let then = match inhibits {
+            true => "keepalived inhibits it here as well",
+            false => "keepalived does not inhibit it here either",
+        };
+        let mut found = Diagnostic::new(
+            Code::SorryInhibit,
+            "the sorry server is a real server that is inhibited otherwise",
+        )
+        .at(span, then);
+        if let Some(header) = vs.headers.get(place) {
+            found = found.also(*header, "the real server decides");
+        }
+        self.reader.report(found);
     }
 
     /// Warns of what keepalived fills in or takes back.
@@ -220,17 +267,31 @@ impl Lowering<'_> {
         // is never reached says what was meant.
         let quorum_max = u32::try_from(sum).unwrap_or(u32::MAX).max(1);
         let mut quorum = vs.quorum.map_or(1, |(quorum, _)| quorum);
+        if sum == 0 && !servers.is_empty() {
+            let found = Diagnostic::new(Code::QuorumTooLarge, "no real server has a weight")
+                .at(
+                    vs.header,
+                    "the quorum is never reached: it is down from the start, and stays down",
+                )
+                .help("give at least one real server a weight");
+            self.reader.report(match vs.quorum {
+                Some((_, span)) => found.also(span, "more than all of them weigh"),
+                None => found,
+            });
+        }
         if let Some((written, span)) = vs.quorum
             && written > quorum_max
         {
             quorum = quorum_max;
-            self.reader.report(
-                Diagnostic::new(
-                    Code::QuorumTooLarge,
-                    format!("quorum {written} is more than all real servers weigh"),
-                )
-                .at(span, format!("reduced to {quorum}")),
-            );
+            if sum > 0 {
+                self.reader.report(
+                    Diagnostic::new(
+                        Code::QuorumTooLarge,
+                        format!("quorum {written} is more than all real servers weigh"),
+                    )
+                    .at(span, format!("reduced to {quorum}")),
+                );
+            }
         }
         let mut hysteresis = vs.hysteresis.map_or(0, |(hysteresis, _)| hysteresis);
         if let Some((written, span)) = vs.hysteresis

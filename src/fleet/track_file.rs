@@ -10,6 +10,9 @@ use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 
 const WEIGHT_MAX: i64 = 254;
 
+/// Beyond what weights can be, keepalived reports the value of an `init_file` and keeps it.
+const INIT_VALUE_MAX: i64 = 254;
+
 /// What counts where no `weight` is written.
 const WEIGHT_DEFAULT: i64 = 1;
 
@@ -41,11 +44,13 @@ impl Lowering<'_> {
                     }
                 }
                 b"weight" => {
-                    if let Some(first) = weight.origin.span() {
+                    // keepalived knows that there was one by its not being the default any more.
+                    let is_default = weight.value == WEIGHT_DEFAULT;
+                    if let (Some(first), false) = (weight.origin.span(), is_default) {
                         self.first_counts(child, first);
                     } else if let Some((number, is_reverse)) = self.track_weight(child) {
                         weight = Setting::written(number, Level::Global, place);
-                        if is_reverse {
+                        if is_reverse || reverse.value {
                             reverse = Setting::written(true, Level::Global, place);
                         }
                     }
@@ -68,6 +73,7 @@ impl Lowering<'_> {
         if let Some(first) = first {
             return self.reader.report(
                 Diagnostic::new(Code::Repeated, format!("`track_file {name}` is defined twice"))
+                    .class(Class::Silent)
                     .at(header, "no FILE_CHECK follows this one")
                     .also(first, "first defined here"),
             );
@@ -90,21 +96,30 @@ impl Lowering<'_> {
         let span = self.reader.argument_as(child, "a number", Class::General)?;
         self.reader.ignored_after(child, 2);
         let weight = self.reader.signed_at(span, -WEIGHT_MAX, WEIGHT_MAX);
-        let reverse = child.arguments().get(1).and_then(|word| {
-            self.reader.choice(*word, &["reverse", "noreverse"]).map(|word| word == "reverse")
-        });
-        Some((weight?, reverse.unwrap_or(false)))
+        // Unlike that of a FILE_CHECK there is nothing that `noreverse` could take back.
+        let word = child.arguments().get(1);
+        let reverse = word.is_some_and(|word| self.reader.choice(*word, &["reverse"]).is_some());
+        Some((weight?, reverse))
     }
 
-    /// `init_file [VALUE] [overwrite]`: the value, 0 where it is left out, and whether it overwrites.
+    /// `init_file [VALUE] [overwrite]`: the value, 0 where it is left out, and whether it overwrites. Of
+    /// several values the last counts.
     fn init_file(&mut self, child: Directive<'_>) -> Option<(i64, bool)> {
         let mut value = None;
         let mut overwrite = false;
         for span in child.arguments() {
             let word = self.reader.bytes(*span);
             let is_number = word.strip_prefix(b"-").unwrap_or(word).first();
-            if is_number.is_some_and(u8::is_ascii_digit) && value.is_none() {
-                value = Some(self.reader.signed_at(*span, i32::MIN.into(), i32::MAX.into())?);
+            if is_number.is_some_and(u8::is_ascii_digit) {
+                let number = self.reader.signed_at(*span, i32::MIN.into(), i32::MAX.into())?;
+                if number.abs() > INIT_VALUE_MAX {
+                    let message = format!("`{number}` is no sensible value of a track file");
+                    self.reader.report(
+                        Diagnostic::new(Code::TrackValue, message)
+                            .at(*span, format!("outside -{INIT_VALUE_MAX} to {INIT_VALUE_MAX}")),
+                    );
+                }
+                value = Some(number);
             } else {
                 self.reader.choice(*span, &["overwrite"])?;
                 overwrite = true;
@@ -132,5 +147,19 @@ mod tests {
         assert_eq!(named.track_files["old"].weight.value, 1);
         assert_eq!(named.track_files.len(), 2);
         assert_eq!(codes, ["W066", "W066", "W066", "E060", "E012"]);
+    }
+
+    #[test]
+    fn a_weight_of_the_default_is_none_and_values_may_be_odd() {
+        let (named, codes) = named(
+            "track_file a {\n file /1\n weight 1 reverse\n weight 6\n init_file 5 6\n}\n\
+             track_file b {\n file /1\n init_file -255\n}\n\
+             track_file c {\n file /1\n weight 2 noreverse\n}\n",
+        );
+        let file = &named.track_files["a"];
+        assert_eq!((file.weight.value, file.reverse.value), (6, true));
+        assert_eq!(file.init_file.value, Some((6, false)));
+        assert_eq!(named.track_files["b"].init_file.value, Some((-255, false)));
+        assert_eq!(codes, ["W096", "E019"]);
     }
 }

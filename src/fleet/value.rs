@@ -7,7 +7,10 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use super::keywords::{Shape, nearest};
-use crate::conf::{Class, Code, Diagnostic, Diagnostics, Directive, Sources, Span, class};
+use super::number::{Decimal, Seconds, decimal, is_zeros, timer};
+use crate::conf::{
+    Class, Code, Diagnostic, Diagnostics, Directive, Severity, Sources, Span, class,
+};
 
 /// Times are kept in microseconds, as keepalived does.
 pub(super) type Micros = u64;
@@ -22,11 +25,18 @@ pub(super) struct Reader<'s> {
     pub(super) diagnostics: Diagnostics,
     /// What is wrong now is only logged by keepalived.
     is_only_logged: bool,
+    /// The value is of a keyword that no checker goes by.
+    is_foreign: bool,
 }
 
 impl<'s> Reader<'s> {
     pub(super) fn new(sources: &'s Sources) -> Reader<'s> {
-        Reader { sources, diagnostics: Diagnostics::default(), is_only_logged: false }
+        Reader {
+            sources,
+            diagnostics: Diagnostics::default(),
+            is_only_logged: false,
+            is_foreign: false,
+        }
     }
 
     pub(super) fn bytes(&self, span: Span) -> &'s [u8] {
@@ -49,9 +59,23 @@ impl<'s> Reader<'s> {
     }
 
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
-        let diagnostic =
+        let mut diagnostic =
             if self.is_only_logged { diagnostic.class(Class::Silent) } else { diagnostic };
+        // Without its value keepalived ends, so that is nobody else's matter.
+        let stops_nobody = diagnostic.code.severity() == Severity::Error
+            && diagnostic.code != Code::MissingArgument;
+        if self.is_foreign && stops_nobody {
+            diagnostic.code = Code::ForeignValue;
+        }
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Reads values that no checker goes by: what is wrong with them keeps nobody from probing.
+    pub(super) fn foreign<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.is_foreign = true;
+        let value = read(self);
+        self.is_foreign = false;
+        value
     }
 
     /// Does something of which keepalived only logs what is wrong.
@@ -163,7 +187,8 @@ impl<'s> Reader<'s> {
         self.timer_at(span, range)
     }
 
-    fn timer_at(&mut self, span: Span, range: RangeInclusive<Micros>) -> Option<Micros> {
+    /// A time in seconds.
+    pub(super) fn timer_at(&mut self, span: Span, range: RangeInclusive<Micros>) -> Option<Micros> {
         let text = self.bytes(span).trim_ascii_start();
         let Some(timer) = timer(text) else {
             let message = format!("`{}` is not a time in seconds", self.text(span));
@@ -254,11 +279,17 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// The port of a service or server: zeros stand for none, and so does nothing.
-    pub(super) fn optional_port(&mut self, span: Option<&Span>) -> Option<u16> {
+    /// The port of a service or server: zeros stand for none, and so does nothing. `empty` is the class of
+    /// nothing between two quotes, which keepalived takes for 0.
+    pub(super) fn optional_port(&mut self, span: Option<&Span>, empty: Class) -> Option<u16> {
         match span {
             None => Some(0),
             Some(span) if is_zeros(self.bytes(*span)) => Some(0),
+            Some(span) if self.bytes(*span).is_empty() => {
+                let found = Diagnostic::new(Code::BadPort, "`` is not a port number");
+                self.report(found.class(empty).at(*span, "nothing between the quotes"));
+                None
+            }
             Some(span) => self.port(*span),
         }
     }
@@ -288,24 +319,14 @@ impl<'s> Reader<'s> {
     pub(super) fn check(&mut self, directive: Directive<'_>, shape: Shape) {
         match shape {
             Shape::Flag => self.ignored_after(directive, 0),
-            Shape::Boolean => drop(self.boolean(directive)),
             Shape::Text => {
                 self.argument(directive, "a value");
                 self.ignored_after(directive, 1);
             }
             Shape::OptionalText => self.ignored_after(directive, 1),
-            Shape::Texts => drop(self.argument(directive, "a value")),
-            Shape::Any | Shape::Own => {}
-            Shape::Number(least, most) => drop(self.number(directive, least..=most)),
-            Shape::Signed(least, most) => drop(self.signed(directive, least, most)),
+            Shape::Own => {}
             Shape::Timer(least, most) => drop(self.timer(directive, least..=most)),
         }
-    }
-
-    fn signed(&mut self, directive: Directive<'_>, least: i64, most: i64) -> Option<i64> {
-        let span = self.argument(directive, "a number")?;
-        self.ignored_after(directive, 1);
-        self.signed_at(span, least, most)
     }
 
     /// A number that may be negative.
@@ -318,105 +339,8 @@ impl<'s> Reader<'s> {
             None => (Code::BadNumber, "is not a decimal number".to_owned()),
         };
         let message = format!("`{}` {what}", self.text(span));
-        self.report(Diagnostic::new(code, message).at(span, ""));
+        let class = self.number_class(span, (least..=most).contains(&0));
+        self.report(Diagnostic::new(code, message).class(class).at(span, ""));
         None
-    }
-}
-
-enum Decimal {
-    Value(u64),
-    /// Digits, but more than 64 bits hold.
-    Huge,
-    Bad,
-}
-
-fn decimal(text: &[u8]) -> Decimal {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return Decimal::Bad;
-    }
-    let value = text
-        .iter()
-        .try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
-    value.map_or(Decimal::Huge, Decimal::Value)
-}
-
-fn is_zeros(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| *byte == b'0')
-}
-
-struct Timer {
-    micros: Micros,
-    is_rounded: bool,
-}
-
-/// `SECONDS[.DECIMALS]`, rounded to microseconds; times too long for 64 bits become the longest.
-fn timer(text: &[u8]) -> Option<Timer> {
-    let point = memchr::memchr(b'.', text).unwrap_or(text.len());
-    let (whole, decimals) = (&text[..point], text.get(point + 1..).unwrap_or(&[]));
-    if whole.is_empty() && decimals.is_empty() {
-        return None;
-    }
-    if !whole.iter().chain(decimals).all(u8::is_ascii_digit) {
-        return None;
-    }
-    let seconds = whole.iter().fold(0u64, |value, digit| {
-        value.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
-    });
-    let fraction = (0..6).fold(0u64, |value, index| {
-        value * 10 + decimals.get(index).map_or(0, |digit| u64::from(digit - b'0'))
-    });
-    let round = u64::from(decimals.get(6).is_some_and(|digit| *digit >= b'5'));
-    let micros = seconds.saturating_mul(1_000_000).saturating_add(fraction + round);
-    Some(Timer { micros, is_rounded: decimals.len() > 6 })
-}
-
-/// Microseconds as people write them: seconds with the decimals that matter.
-struct Seconds(Micros);
-
-impl std::fmt::Display for Seconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (whole, fraction) = (self.0 / 1_000_000, self.0 % 1_000_000);
-        if fraction == 0 {
-            return write!(f, "{whole}");
-        }
-        write!(f, "{whole}.{}", format!("{fraction:06}").trim_end_matches('0'))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_decimal_seconds_to_the_microsecond() {
-        for (text, micros) in [
-            ("0", Some(0)),
-            ("6", Some(6_000_000)),
-            ("0.25", Some(250_000)),
-            ("10.5", Some(10_500_000)),
-            ("4294.967295", Some(4_294_967_295)),
-            ("0.000001", Some(1)),
-            ("007", Some(7_000_000)),
-            (".5", Some(500_000)),
-            ("0.0000005", Some(1)),
-            ("99999999999999999999999", Some(u64::MAX)),
-            ("6s", None),
-            ("10.5x", None),
-            ("-1", None),
-            ("+1", None),
-            ("1e3", None),
-            ("1.2.3", None),
-            (".", None),
-            ("", None),
-        ] {
-            assert_eq!(timer(text.as_bytes()).map(|timer| timer.micros), micros, "{text}");
-        }
-    }
-
-    #[test]
-    fn seconds_show_the_decimals_that_matter() {
-        assert_eq!(Seconds(5_000_000).to_string(), "5");
-        assert_eq!(Seconds(4_294_967_294).to_string(), "4294.967294");
-        assert_eq!(Seconds(100).to_string(), "0.0001");
     }
 }

@@ -2,7 +2,6 @@
 //! of them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use super::effective::{self, Family, Level, Setting, SorryServer};
 use super::group::GroupUse;
@@ -39,6 +38,11 @@ pub(super) struct Draft {
     pub(super) protocol: Option<(Protocol, Span)>,
     /// Whether `protocol` is written, well or badly.
     pub(super) has_protocol: bool,
+    /// Whether one thing was said already of ports that a service by mark has no use for.
+    pub(super) has_cleared_port: bool,
+    /// Ports of real servers that are reached without NAT, in the service of a group: each one once, with
+    /// its first place.
+    pub(super) untranslated: Vec<(u16, Span)>,
     pub(super) has_scheduler: bool,
     pub(super) is_persistent: bool,
     pub(super) ops: Option<Span>,
@@ -94,6 +98,8 @@ impl Lowering<'_> {
             without_method: None,
             protocol: None,
             has_protocol: false,
+            has_cleared_port: false,
+            untranslated: Vec::new(),
             has_scheduler: false,
             is_persistent: false,
             ops: None,
@@ -135,8 +141,12 @@ impl Lowering<'_> {
         self.remove_duplicates(first_server, &mut vs);
         let is_kept = self.fleet.real_servers.len() > first_server;
         if servers == 0 && vs.service.is_some() {
+            // Of one whose group is unknown keepalived says only that, and not in its test.
+            let is_of_group = matches!(vs.service, Some(Service::Group(_)));
+            let class = if is_of_group { Class::Silent } else { Class::General };
             self.reader.report(
                 Diagnostic::new(Code::NoRealServer, "virtual server without a real server")
+                    .class(class)
                     .at(vs.header, "keepalived ignores it"),
             );
         }
@@ -144,6 +154,9 @@ impl Lowering<'_> {
             Some(Service::Group(name)) => Some((name.clone(), directive.arguments()[1])),
             _ => None,
         };
+        if is_kept {
+            self.check_sorry_server(first_server, &mut vs);
+        }
         let group_use = group.map(|(name, span)| GroupUse {
             name,
             span,
@@ -151,11 +164,12 @@ impl Lowering<'_> {
             effective: None,
             family: vs.family,
             has_protocol: vs.has_protocol,
+            protocol: vs.protocol.map(|(_, span)| span),
+            untranslated: std::mem::take(&mut vs.untranslated),
             is_persistent: vs.is_persistent,
         });
         let mut effective = None;
         if is_kept {
-            self.check_sorry_server(&mut vs);
             self.check_service(&mut vs);
             let (quorum, hysteresis) = self.quorum(first_server, &mut vs);
             let protocol = self.protocol(&mut vs);
@@ -204,31 +218,6 @@ impl Lowering<'_> {
         }
         effective.virtual_servers.push(model);
         Some(effective.virtual_servers.len() - 1)
-    }
-
-    /// `ADDR [PORT]`, `fwmark N` or `group NAME`.
-    fn service(&mut self, directive: Directive<'_>) -> Option<Service> {
-        let first = self.reader.argument(directive, "an address, `fwmark N` or `group NAME`")?;
-        let kind = self.reader.bytes(first);
-        if matches!(kind, b"fwmark" | b"group") {
-            let Some(second) = directive.arguments().get(1).copied() else {
-                let message = format!("`{}` needs a value", self.reader.text(first));
-                self.reader.report(
-                    Diagnostic::new(Code::MissingArgument, message).at(first, "nothing follows"),
-                );
-                return None;
-            };
-            self.reader.ignored_after(directive, 2);
-            if kind == b"group" {
-                return Some(Service::Group(self.reader.utf8(second)?.into()));
-            }
-            let mark = self.reader.number_at(second, 0..=u64::from(u32::MAX))?;
-            return Some(Service::Fwmark(mark as u32));
-        }
-        let address = self.reader.address(first);
-        let port = self.reader.optional_port(directive.arguments().get(1));
-        self.reader.ignored_after(directive, 2);
-        Some(Service::Address(SocketAddr::new(address?, port?)))
     }
 
     fn option(&mut self, child: Directive<'_>, vs: &mut Draft) {
@@ -325,7 +314,7 @@ impl Lowering<'_> {
             b"sorry_server" => {
                 if let Some(first) = reader.argument(child, "an address") {
                     let address = reader.address(first);
-                    let port = reader.optional_port(child.arguments().get(1));
+                    let port = reader.optional_port(child.arguments().get(1), Class::Silent);
                     reader.ignored_after(child, 2);
                     if let (Some(address), Some(port)) = (address, port) {
                         let port = if port == 0 { vs.port() } else { port };
@@ -349,37 +338,6 @@ impl Lowering<'_> {
                 }
             }
             _ => drop(vs.settings.read(reader, child, LEVEL)),
-        }
-    }
-
-    /// `snmp_name`: exactly one word, or keepalived does without.
-    pub(super) fn snmp_name(
-        &mut self,
-        child: Directive<'_>,
-        level: Level,
-        place: &mut Setting<Option<Arc<str>>>,
-    ) {
-        match child.arguments() {
-            [_, first, .., last] | [_, first @ last] => self.reader.report(
-                Diagnostic::new(Code::BadChoice, "`snmp_name` has one word")
-                    .at(first.to(*last), "and not these as well")
-                    .help("put a name with blanks in double quotes"),
-            ),
-            _ => self.name(child, level, place),
-        }
-    }
-
-    /// A keyword with one name.
-    pub(super) fn name(
-        &mut self,
-        child: Directive<'_>,
-        level: Level,
-        place: &mut Setting<Option<Arc<str>>>,
-    ) {
-        let Some(span) = self.reader.argument(child, "a name") else { return };
-        self.reader.ignored_after(child, 1);
-        if let Some(name) = self.reader.utf8(span) {
-            *place = Setting::written(Some(name.into()), level, child.header());
         }
     }
 

@@ -27,28 +27,19 @@ fn judge(service: &VirtualServer, diagnostics: &mut Diagnostics) {
     let sum: u64 = weights.sum();
     let (quorum, hysteresis) = (service.quorum.value, service.hysteresis.value);
     let needed = u64::from(quorum) + u64::from(hysteresis);
-    if sum >= needed {
+    // That no server has a weight was said when the quorum was settled.
+    if sum >= needed || sum == 0 {
         return;
     }
-    let message = if sum == 0 {
-        format!(
-            "the quorum of virtual server {} is never reached: no real server has a weight",
-            service.label()
-        )
-    } else {
-        format!(
-            "the quorum of virtual server {} is never reached: quorum {quorum} and hysteresis \
-             {hysteresis} need {needed}, all real servers weigh {sum}",
-            service.label()
-        )
-    };
+    let message = format!(
+        "the quorum of virtual server {} is never reached: quorum {quorum} and hysteresis \
+         {hysteresis} need {needed}, all real servers weigh {sum}",
+        service.label()
+    );
     let (quorum_at, hysteresis_at) =
         (service.quorum.origin.span(), service.hysteresis.origin.span());
     let found = Diagnostic::new(Code::QuorumUnreachable, message);
     diagnostics.push(match (hysteresis_at, quorum_at) {
-        _ if sum == 0 => found
-            .at(service.header, "it is down from the start, and stays down")
-            .help("give at least one real server a weight"),
         (Some(hysteresis_at), Some(quorum_at)) => {
             found.at(hysteresis_at, "gained at the sum of both").also(quorum_at, "")
         }
@@ -86,7 +77,6 @@ mod tests {
             (&[2, 2], 4, 3, false),
             (&[2, 2], 3, 1, true),
             (&[2, 2], 3, 2, false),
-            (&[0, 0], 1, 0, false),
             (&[0, 1], 1, 0, true),
             (&[u32::MAX, u32::MAX], u32::MAX, u32::MAX - 1, true),
         ] {

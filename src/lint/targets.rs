@@ -21,7 +21,11 @@ fn other_targets(effective: &Effective, diagnostics: &mut Diagnostics) {
         if network.target.ip() != server.address.ip() {
             let place = network.connect_ip.origin.span().unwrap_or(checker.header);
             addresses.add((service.header, network.target.ip()), place);
-        } else if has_port && network.target.port() != server.address.port() {
+        // A service by mark or group may leave its real servers without a port.
+        } else if has_port
+            && server.address.port() != 0
+            && network.target.port() != server.address.port()
+        {
             let place = network.connect_port.origin.span().unwrap_or(checker.header);
             ports.add((service.header, network.target.port()), place);
         }

@@ -5,6 +5,7 @@ use ringprobe::conf::Severity;
 use ringprobe::fleet::{LoadOptions, Rejected, analyse_text, load_text};
 use ringprobe::lint;
 
+use super::corrupt::damage;
 use super::generate::Random;
 use super::model::{spec, timing};
 
@@ -82,76 +83,6 @@ fn damaged_files_end_in_diagnostics() {
     }
     println!("slowest: {slowest:?}");
     assert!(rejected > 3_000, "damage must show: {rejected}");
-}
-
-fn damage(text: &mut Vec<u8>, random: &mut Random) {
-    if text.is_empty() {
-        return;
-    }
-    let at = random.below(text.len());
-    let find = |text: &[u8], wanted: &dyn Fn(u8) -> bool| {
-        (at..text.len()).chain(0..at).find(|place| wanted(text[*place]))
-    };
-    match random.below(9) {
-        0 => {
-            if let Some(brace) = find(text, &|byte| matches!(byte, b'{' | b'}')) {
-                text.remove(brace);
-            }
-        }
-        1 => {
-            if let Some(digit) = find(text, &|byte| byte.is_ascii_digit()) {
-                text[digit] = b"x-.:/e \t"[random.below(8)];
-            }
-        }
-        2 => text.truncate(at),
-        3 => text.insert(at, [0, 0xff, 0xc3, 0x1b, b'\r', b'\n'][random.below(6)]),
-        4 => text.insert(at, b"\"'\\{}#!$@~"[random.below(10)]),
-        5 => {
-            // Two words change places.
-            let words: Vec<_> = text
-                .split(|byte| byte.is_ascii_whitespace())
-                .filter(|word| !word.is_empty())
-                .map(<[u8]>::to_vec)
-                .collect();
-            if words.len() > 1 {
-                let (one, other) = (random.below(words.len()), random.below(words.len()));
-                let mut lines: Vec<Vec<u8>> = words;
-                lines.swap(one, other);
-                *text = lines.join(&b"\n"[..]);
-            }
-        }
-        6 => {
-            let end = (at + random.below(60)).min(text.len());
-            let copy = text[at..end].to_vec();
-            let place = random.below(text.len());
-            text.splice(place..place, copy);
-        }
-        7 => {
-            let long = vec![b"x{ \""[random.below(4)]; 1000 + random.below(100)];
-            text.splice(at..at, long);
-        }
-        _ => {
-            let macros: [&[u8]; 16] = [
-                b"$A=b \\\n",
-                b"${A",
-                b"~SEQ(",
-                b"@x ",
-                b"include y\n",
-                b"$A ",
-                b"\n$A=${B}$A\n$B=$A x\n",
-                b"\n$N=~SEQ(N, 1, 3) $N\n",
-                b"\n~SEQ(N, 1, 300) ~LST({A, B}, {1, 2}, {$N}) ",
-                b"\n$VIP= \\\n $SERVER \\\n",
-                b"include {tests,src,}/{*,a}/*.conf\n",
-                b"include tests/conf/corpus/inc/*.conf\n",
-                b"include tests/conf/corpus/v15-grammar.conf\n",
-                b"${_RANDOM 1 9}",
-                b"$IF=@^x\n$IF ",
-                b"${_HASH}",
-            ];
-            text.splice(at..at, macros[random.below(macros.len())].iter().copied());
-        }
-    }
 }
 
 /// What would be quadratic in a careless reader.

@@ -12,9 +12,15 @@ use super::fleet_of;
 
 /// A virtual server of the usual kind around `body`.
 fn tcp(body: &str) -> Fleet {
+    tcp_saying(body, &[])
+}
+
+/// The same where these codes are reported, and no other.
+fn tcp_saying(body: &str, codes: &[&str]) -> Fleet {
     let head = "virtual_server 127.0.10.1 80 {\n protocol TCP\n lvs_sched rr\n lvs_method NAT\n";
     let loaded = fleet_of(&format!("{head}{body}\n}}\n"));
-    assert_eq!(loaded.problems.render(false), "");
+    let said: Vec<_> = loaded.problems.iter().map(|found| found.code.as_str()).collect();
+    assert_eq!(said, codes, "{}", loaded.problems.render(false));
     loaded.fleet
 }
 
@@ -147,7 +153,8 @@ fn the_timeout_that_means_unset_is_inherited() {
 
 #[test]
 fn dns_checks() {
-    let fleet = tcp("delay_loop 9
+    let fleet = tcp_saying(
+        "delay_loop 9
         real_server 127.0.10.91 53 {
             DNS_CHECK { }
             DNS_CHECK { type A
@@ -166,7 +173,9 @@ fn dns_checks() {
                 name \"\" }
             DNS_CHECK { type IXFR
                 name X.Example.TEST }
-        }");
+        }",
+        &["N071", "N071"],
+    );
     let expected = [
         (RecordType::SOA, ".", 53, 3, 9_000),
         (RecordType::A, "www.example.test.", 53, 3, 9_000),
@@ -509,11 +518,14 @@ fn names_with_labels_of_one_letter_are_names() {
 /// keepalived makes the quorum 0 then, and the hysteresis wraps.
 #[test]
 fn a_quorum_of_servers_without_weight_is_never_reached() {
-    let fleet = tcp("quorum 1
+    let fleet = tcp_saying(
+        "quorum 1
         hysteresis 0
         real_server 10.0.0.2 80 {
             weight 0
             TCP_CHECK { }
-        }");
+        }",
+        &["W034"],
+    );
     assert_eq!((fleet.virtual_servers[0].quorum, fleet.virtual_servers[0].hysteresis), (1, 0));
 }

@@ -4,13 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use ringprobe::conf::Severity;
+use ringprobe::conf::{Problems, Severity};
 use ringprobe::fleet::{
-    Fleet, LoadOptions, Loaded, MiscSpec, ProbeSpec, Rejected, ScriptCommand, load_text,
+    Fleet, LoadOptions, Loaded, MiscSpec, ProbeSpec, Rejected, ScriptCommand, analyse_text,
+    load_text,
 };
 
-use super::fleet_of;
 use super::model::{spec, timing};
+use super::{compare, fleet_of};
 
 /// A command that is there on every machine and nobody but root can change.
 const SHELL: &str = "/bin/sh";
@@ -350,4 +351,52 @@ fn scripts_of_a_duplicate_server_are_not_looked_at() {
     let loaded = fleet_of(&around(&body, ""));
     assert_eq!(codes(&loaded), ["W036"], "and it needs no user");
     assert_eq!(loaded.fleet.checkers.len(), 1);
+}
+
+/// What a reader of the configuration is told of scripts that keepalived runs by itself.
+fn reviewed(text: &str, options: &LoadOptions) -> String {
+    let analysis = analyse_text("test.conf", text.into(), options).expect("small enough");
+    Problems::new(analysis.diagnostics, &analysis.sources).render(false)
+}
+
+#[test]
+fn files_of_scripts_that_keepalived_runs_are_looked_at() {
+    let text = include_str!("script_events.conf");
+    compare("script_events", &reviewed(text, &LoadOptions::default()));
+}
+
+#[test]
+fn no_scripts_leaves_those_of_keepalived_alone() {
+    let body = "quorum_down /nonexistent/page nosuchuser
+        real_server 127.0.10.11 80 {
+            notify_up /nonexistent/page nosuchuser
+            TCP_CHECK { }
+        }";
+    let text =
+        around(body, "startup_script /nonexistent nosuchuser\n notify_fifo_script /nonexistent");
+    let options = LoadOptions { no_scripts: true, ..LoadOptions::default() };
+    assert_eq!(reviewed(&text, &options), "");
+    // Whoever only probes is not told of what is not run here.
+    assert_eq!(codes(&fleet_of(&text)), Vec::<&str>::new());
+}
+
+#[test]
+fn what_keepalived_would_not_run_is_no_violation() {
+    let found = |command: &str, global_defs: &str| {
+        let body =
+            format!("quorum_up {command}\n real_server 127.0.10.11 80 {{ TCP_CHECK {{ }} }}");
+        let text = reviewed(&around(&body, global_defs), &LoadOptions::default());
+        let codes: Vec<_> = text.lines().filter_map(|line| line.split(['[', ']']).nth(1)).collect();
+        codes
+            .iter()
+            .filter(|code| code.starts_with('W'))
+            .map(|code| (*code).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found("/nonexistent/page root", ""), ["W049"]);
+    assert_eq!(found("/bin/sh nosuchuser", ""), ["W095"]);
+    assert_eq!(found("/bin/sh root", ""), ["W052"]);
+    assert_eq!(found("/bin/sh root", "enable_script_security"), Vec::<String>::new());
+    assert_eq!(found("/bin/sh 7 7", ""), ["W060"], "of anybody, it is a script");
+    assert_eq!(found("/bin/sh", "script_user nosuchuser"), ["W059"]);
 }

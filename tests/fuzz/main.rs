@@ -4,8 +4,9 @@
 //! `scripts/fuzz` runs this at length. RINGPROBE_FUZZ_CASES sets how many cases (default 3,000),
 //! RINGPROBE_SEED where they begin. The canaries are readers with a fault, which must be found.
 
-mod damage;
-#[path = "../conf/generate.rs"]
+#[path = "../conf/corrupt.rs"]
+mod corrupt;
+#[path = "../conf/generate/mod.rs"]
 mod generate;
 #[path = "../conf/mutate.rs"]
 mod mutate;
@@ -17,7 +18,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use damage::damage;
+use corrupt::damage;
 use generate::{Dialect, Random, configuration};
 use mutate::edit;
 use nix::sys::resource::{UsageWho, getrusage};

@@ -116,7 +116,7 @@ fn code(reviews: &[Review], is_unread: bool, args: &LintArgs) -> u8 {
     if args.keepalived_exit_codes {
         let found = reviews.iter().flat_map(|review| review.problems.iter());
         let classes = found.map(|problem| problem.keepalived);
-        return exit_code::keepalived(classes.chain(is_unread.then_some(Class::Fatal)));
+        return Class::exit_code_of(classes.chain(is_unread.then_some(Class::Fatal)));
     }
     if is_unread { exit::USAGE } else { exit_code::own(reviews, args.deny_warnings) }
 }

@@ -183,7 +183,7 @@ impl SweepArgs {
         }
         if self.language.is_given() && self.use_file.is_none() {
             return conflict(
-                "--config-id, --all-config and --random-seed have a meaning only with -f",
+                "--config-id, --all-config, --random-seed and --max-lines have a meaning only with -f",
             );
         }
         self.how.check(self.check)

@@ -5,7 +5,7 @@ use std::path::Path;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::parameter::Surroundings;
+use super::substitute::Surroundings;
 
 /// `${_RANDOM}` without bounds.
 const RANDOM_MAX: u64 = 32_767;

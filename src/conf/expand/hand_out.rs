@@ -1,6 +1,4 @@
-//! The end of the way of a line: it is handed out, and what `global_defs` says to the macro layer is heard.
-
-use memchr::{memchr, memchr2};
+//! The end of the way of a line: it is handed out.
 
 use super::line::has_open_quote;
 use super::parameter::in_bare_braces;
@@ -9,17 +7,16 @@ use super::{Expander, Line};
 use crate::conf::class::of_open_quote;
 use crate::conf::code::Code;
 use crate::conf::diagnostic::{Diagnostic, Diagnostics};
-use crate::conf::lexer::is_blank;
 use crate::conf::origin::OPEN_CHUNK;
 use crate::conf::source::Span;
 
 impl<'s> Expander<'s> {
     /// Hands a line out, as a place in its file or as a line of the chunk.
     pub(super) fn hand_out(&mut self, mut work: Work<'s>, diagnostics: &mut Diagnostics) {
-        self.global(&work.text);
         let length = work.text.len();
         let unknown = in_bare_braces(&work.text).filter(|_| !work.is_doubtful);
         work.is_doubtful |= unknown.is_some();
+        self.hear(&work.text, work.is_doubtful);
         let (file, start) = match work.made {
             None => (work.file, work.start),
             Some(made) => (OPEN_CHUNK, self.chunk.push(&work.text, made.origin)),
@@ -81,34 +78,6 @@ impl<'s> Expander<'s> {
             self.unplaced.push(found);
         } else {
             diagnostics.push(found);
-        }
-    }
-
-    /// Acts on what `global_defs` says to the macro layer. It does so line by line, because lines are read
-    /// ahead; elsewhere these keywords are unknown, and nothing is probed.
-    fn global(&mut self, text: &[u8]) {
-        let text = match text.strip_prefix(b"global_defs") {
-            Some(rest) => match memchr(b'{', rest) {
-                Some(brace) => rest[brace + 1..].trim_ascii_start(),
-                None => return,
-            },
-            None => text,
-        };
-        let text = &text[..memchr2(b'{', b'}', text).unwrap_or(text.len())];
-        if !text.starts_with(b"include_check") && !text.starts_with(b"random_seed") {
-            return;
-        }
-        let words: Vec<&[u8]> =
-            text.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty()).collect();
-        match words.split_first() {
-            Some((&b"include_check", checks)) => self.checks = self.checks.changed(checks),
-            Some((&b"random_seed", [seed, ..])) if self.options.random_seed.is_none() => {
-                let seed = std::str::from_utf8(seed).ok().and_then(|seed| seed.parse().ok());
-                if let Some(seed) = seed {
-                    self.parameters.seed(seed);
-                }
-            }
-            _ => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which files an include means: alternatives in braces, wildcards, and what counts as a failure.
+//! Which files an include means, and what counts as a failure.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -6,14 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::braces::alternatives;
+use super::wildcard::{has_wildcard, matches, unescaped};
 use crate::conf::lexer::is_blank;
 use crate::conf::options::IncludeChecks;
-
-/// Names that braces may stand for.
-const ALTERNATIVES_MAX: usize = 10_000;
-
-/// Names that one pattern may match, in each of its parts.
-const FILES_MAX: usize = 10_000;
 
 /// The keywords, each with the checks of its own.
 const KEYWORDS: [(&[u8], IncludeChecks); 6] = [
@@ -33,6 +29,11 @@ pub(super) fn parse(line: &[u8]) -> Option<(IncludeChecks, &[u8])> {
     let word = line.iter().position(|byte| is_blank(*byte))?;
     let (_, checks) = KEYWORDS.iter().find(|(keyword, _)| *keyword == &line[..word])?;
     Some((*checks, line[word..].trim_ascii()))
+}
+
+/// Whether a line is the keyword of an include and nothing else.
+pub(super) fn is_bare(line: &[u8]) -> bool {
+    line.first() == Some(&b'i') && KEYWORDS.iter().any(|(keyword, _)| *keyword == line)
 }
 
 /// What a pattern finds.
@@ -131,176 +132,6 @@ pub(super) fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Whether a name must be looked for instead of opened.
-pub(super) fn has_wildcard(name: &[u8]) -> bool {
-    let mut bytes = name.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' => drop(bytes.next()),
-            b'*' | b'?' | b'[' => return true,
-            _ => {}
-        }
-    }
-    false
-}
-
-/// Files that match a name with wildcards, in the order of their names, are added to `files`. Part by part,
-/// because names of files need not be UTF-8, which is all that the glob crate walks over.
-pub(super) fn matches(
-    name: &[u8],
-    directory: &Path,
-    files: &mut Vec<PathBuf>,
-) -> Result<(), BadPattern> {
-    let start = if name.starts_with(b"/") { Path::new("/") } else { directory };
-    let mut found = vec![start.to_path_buf()];
-    let mut parts = name.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).peekable();
-    while let Some(part) = parts.next() {
-        let is_last = parts.peek().is_none();
-        let mut next = Vec::new();
-        if has_wildcard(part) {
-            let part = String::from_utf8_lossy(part);
-            let pattern = glob::Pattern::new(&as_glob(&part)).map_err(|error| {
-                let shown = String::from_utf8_lossy(name);
-                format!("`{shown}` is not a pattern: {}", error.msg)
-            })?;
-            for place in &found {
-                next.extend(entries(place, &pattern, part.starts_with('.')));
-            }
-        } else {
-            let part = unescaped(part);
-            next.extend(found.iter().map(|place| place.join(OsStr::from_bytes(&part))));
-        }
-        if next.len() > FILES_MAX {
-            let shown = String::from_utf8_lossy(name);
-            return Err(format!("`{shown}` matches more than {FILES_MAX} names"));
-        }
-        next.retain(|path| if is_last { path.symlink_metadata().is_ok() } else { path.is_dir() });
-        found = next;
-    }
-    files.extend(found);
-    Ok(())
-}
-
-/// What matches in a directory, sorted. `.` and what is hidden only where the pattern says so.
-fn entries(directory: &Path, pattern: &glob::Pattern, with_hidden: bool) -> Vec<PathBuf> {
-    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let Ok(entries) = fs::read_dir(here) else { return Vec::new() };
-    let mut names: Vec<_> = entries
-        .filter_map(|entry| Some(entry.ok()?.file_name()))
-        .filter(|name| with_hidden || !name.as_bytes().starts_with(b"."))
-        .filter(|name| pattern.matches(&name.to_string_lossy()))
-        .collect();
-    names.sort();
-    names.into_iter().map(|name| directory.join(name)).collect()
-}
-
-/// The pattern as the glob crate spells it: `[!a]` for `[^a]`, `[x]` for `\x`, and no `**`, which reaches
-/// into directories there.
-fn as_glob(pattern: &str) -> String {
-    let mut text = String::with_capacity(pattern.len());
-    let mut characters = pattern.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => match characters.next() {
-                Some(hidden) => text.push_str(&glob::Pattern::escape(&hidden.to_string())),
-                None => text.push('\\'),
-            },
-            '*' => {
-                if !text.ends_with('*') {
-                    text.push('*');
-                }
-            }
-            '[' if characters.peek() == Some(&'^') => {
-                characters.next();
-                text.push_str("[!");
-            }
-            _ => text.push(character),
-        }
-    }
-    text
-}
-
-/// A name without its backslashes.
-fn unescaped(name: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(name.len());
-    let mut bytes = name.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' => text.extend(bytes.next()),
-            byte => text.push(*byte),
-        }
-    }
-    text
-}
-
-/// Every name that `{a,b}` stands for, first alternatives first. Braces may nest; `{}` and a brace
-/// without partner are ordinary.
-fn alternatives(pattern: &[u8], names: &mut Vec<Vec<u8>>) -> Result<(), BadPattern> {
-    // A work list instead of recursion: the pattern's author decides how deep it goes.
-    let mut open = vec![(pattern.to_vec(), 0)];
-    while let Some((name, from)) = open.pop() {
-        let Some((start, end, commas)) = braces(&name, from) else {
-            names.push(name);
-            if names.len() > ALTERNATIVES_MAX {
-                return Err(format!("more than {ALTERNATIVES_MAX} alternatives in one include"));
-            }
-            continue;
-        };
-        let mut edges = vec![start];
-        edges.extend(commas);
-        edges.push(end);
-        if open.len() + edges.len() > ALTERNATIVES_MAX {
-            return Err(format!("more than {ALTERNATIVES_MAX} alternatives in one include"));
-        }
-        for pair in edges.windows(2).rev() {
-            let mut one = name[..start].to_vec();
-            one.extend_from_slice(&name[pair[0] + 1..pair[1]]);
-            one.extend_from_slice(&name[end + 1..]);
-            open.push((one, start));
-        }
-    }
-    Ok(())
-}
-
-/// The first pair of braces at or behind `from`, and the commas that separate its alternatives.
-fn braces(name: &[u8], from: usize) -> Option<(usize, usize, Vec<usize>)> {
-    let mut pos = from;
-    while pos < name.len() {
-        match name[pos] {
-            b'\\' => pos += 1,
-            b'{' if name.get(pos + 1) == Some(&b'}') => pos += 1,
-            b'{' => {
-                if let Some((end, commas)) = closed(name, pos) {
-                    return Some((pos, end, commas));
-                }
-            }
-            _ => {}
-        }
-        pos += 1;
-    }
-    None
-}
-
-/// The `}` of the `{` at `start`, and the commas between them.
-fn closed(name: &[u8], start: usize) -> Option<(usize, Vec<usize>)> {
-    let (mut depth, mut commas) = (0, Vec::new());
-    let mut pos = start;
-    while pos < name.len() {
-        match name[pos] {
-            b'\\' => pos += 1,
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            b',' if depth == 1 => commas.push(pos),
-            _ => {}
-        }
-        if depth == 0 {
-            return Some((pos, commas));
-        }
-        pos += 1;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,31 +142,6 @@ mod tests {
         assert_eq!(parse(b"includea\tx"), Some((IncludeChecks::ALL, &b"x"[..])));
         for line in ["include", "included x", "includes", "x include y", ""] {
             assert_eq!(parse(line.as_bytes()), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn alternatives_nest() {
-        for (pattern, expected) in [
-            ("a", "a"),
-            ("{a,b}", "a b"),
-            ("x{a,b}y{c,d}", "xayc xayd xbyc xbyd"),
-            ("{a,b{c,d}}e", "ae bce bde"),
-            ("{a,}b", "ab b"),
-            ("{a}", "a"),
-            ("a{}b", "a{}b"),
-            ("{a,b", "{a,b"),
-            ("a}", "a}"),
-            ("\\{a,b}", "\\{a,b}"),
-        ] {
-            let mut names = Vec::new();
-            alternatives(pattern.as_bytes(), &mut names).expect("few");
-            let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
-            assert_eq!(names.join(" "), expected, "{pattern}");
-        }
-        for many in ["{a,b}".repeat(100), "{".repeat(500), "{a,".repeat(300)] {
-            // Whatever comes of it, it comes soon.
-            let _ = alternatives(many.as_bytes(), &mut Vec::new());
         }
     }
 

@@ -1,23 +1,20 @@
 //! The way of one line through the macro layer.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
 use memchr::{memchr, memchr2};
 
 use super::comment::{Scan, scan, trimmed_end, unescaped};
 use super::definition::{definition, spaced_definition};
 use super::include;
-use super::parameter::{Block, Fault, Substitution, Surroundings};
 use super::reader::RawLine;
-use super::repeat::{self, Repeat};
+use super::repeat;
 use super::work::{Work, behind_brace};
-use super::{EXPANSIONS_MAX, Expander, Frame, LINES_MAX, Line, Made};
+use super::{EXPANSIONS_MAX, Expander, Line};
 use crate::conf::class::of_open_quote;
 use crate::conf::code::Code;
 use crate::conf::diagnostic::{Diagnostic, Diagnostics};
 use crate::conf::lexer::is_blank;
-use crate::conf::origin::{Expansion, Origin};
 use crate::conf::source::{LINE_BYTES_MAX, Span};
 
 /// Looks at one line before its macros must be gone. Each look but the last replaces something.
@@ -75,6 +72,7 @@ impl<'s> Expander<'s> {
             && matches!(text, Cow::Borrowed(_))
             && behind_brace(&text).is_none();
         if is_plain {
+            self.hear(&text, false);
             self.ahead.push_back(Line {
                 file,
                 start: (start + blanks) as u32,
@@ -111,14 +109,15 @@ impl<'s> Expander<'s> {
         let mut replaced = false;
         for _ in 0..LOOKS_MAX {
             work.advance(0);
+            // However many: each takes itself off the line.
+            while work.text.first() == Some(&b'@') {
+                if !self.condition(&mut work, diagnostics) {
+                    return;
+                }
+                work.advance(0);
+            }
             let Some(first) = work.text.first() else { return };
             match first {
-                b'@' => {
-                    if !self.condition(&mut work, diagnostics) {
-                        return;
-                    }
-                    continue;
-                }
                 b'$' => {
                     if let Some(name) = definition(&work.text) {
                         return self.define(&work, name);
@@ -136,13 +135,21 @@ impl<'s> Expander<'s> {
                     }
                 }
                 b'~' => {
-                    if let Some((keyword, expansion)) = repeat::keyword(&work.text) {
-                        return self.repeat(work, keyword, expansion, diagnostics);
+                    if let Some(keyword) = repeat::keyword(&work.text) {
+                        return self.repeat(work, keyword, diagnostics);
                     }
                 }
                 _ => {}
             }
             if memchr(b'$', &work.text).is_none() || !self.replace(&mut work, diagnostics) {
+                if include::is_bare(&work.text) {
+                    let word = String::from_utf8_lossy(&work.text);
+                    let message = format!("`{word}` without the name of a file");
+                    let place = work.place(0, work.text.len());
+                    let found = Diagnostic::new(Code::IncludeNothing, message).at(place, "");
+                    diagnostics.push(found.help("`include FILE`: the name may have wildcards"));
+                    return;
+                }
                 if let Some((checks, pattern)) = include::parse(&work.text) {
                     let pattern = pattern.to_vec();
                     return self.include_line(&work, checks, &pattern, replaced, diagnostics);
@@ -192,163 +199,6 @@ impl<'s> Expander<'s> {
         false
     }
 
-    /// Lays a repetition on the stack.
-    fn repeat(
-        &mut self,
-        work: Work<'s>,
-        keyword: &'static str,
-        expansion: Expansion,
-        diagnostics: &mut Diagnostics,
-    ) {
-        let word = keyword.trim_end_matches('(');
-        let Some(close) = memchr(b')', &work.text) else {
-            let found = Diagnostic::new(Code::BadRepetition, format!("`{word}(` without its `)`"));
-            diagnostics.push(found.at(work.place(0, work.text.len()), ""));
-            return;
-        };
-        let head = work.place(0, close + 1);
-        let inside = work.text[keyword.len()..close].to_vec();
-        let inside = match self.substitute(&inside) {
-            Substitution::Unchanged => inside,
-            Substitution::Replaced(found) if found.block.is_none() => {
-                self.report_odd(&work, keyword.len(), &found.odd, diagnostics);
-                found.text
-            }
-            Substitution::Replaced(_) => {
-                let message = format!("a parameter of several lines inside `{word}()`");
-                diagnostics.push(Diagnostic::new(Code::MultiLineUse, message).at(head, ""));
-                return;
-            }
-            Substitution::Failed(fault) => {
-                diagnostics.push(self.fault(&work, keyword.len(), fault));
-                return;
-            }
-        };
-        let repeat = match Repeat::parse(keyword, &inside) {
-            Ok(repeat) => repeat,
-            Err(message) => {
-                let found = Diagnostic::new(Code::BadRepetition, message).at(head, "");
-                diagnostics.push(found);
-                return;
-            }
-        };
-        if repeat.count() > LINES_MAX - self.lines_made.min(LINES_MAX) {
-            let message = format!(
-                "`{word}` of {} turns: a configuration has {LINES_MAX} of them at most",
-                repeat.count()
-            );
-            diagnostics.push(Diagnostic::new(Code::TooManyLines, message).at(head, ""));
-            return;
-        }
-        let made = work.made.unwrap_or(Made {
-            origin: Origin { at: head, expansion, definition: None },
-            number: work.number,
-        });
-        let rest = work.text[close + 1..].into();
-        self.lay(Frame::Repeat { repeat, rest, made }, made, diagnostics);
-    }
-
-    /// Lays an expansion on the stack, if it is not too high already.
-    fn lay(&mut self, frame: Frame<'s>, made: Made, diagnostics: &mut Diagnostics) {
-        let depth = self
-            .stack
-            .iter()
-            .rev()
-            .take_while(|frame| !matches!(frame, Frame::File(_) | Frame::Files { .. }))
-            .count();
-        if depth >= EXPANSIONS_MAX {
-            let message = format!(
-                "parameters and repetitions in one another more than {EXPANSIONS_MAX} deep"
-            );
-            let found = Diagnostic::new(Code::ExpansionTooDeep, message).at(made.origin.at, "");
-            return self.cut_off(found, diagnostics);
-        }
-        self.stack.push(frame);
-    }
-
-    fn substitute(&mut self, text: &[u8]) -> Substitution {
-        let open: Vec<Rc<[u8]>> = self
-            .stack
-            .iter()
-            .filter_map(|frame| match frame {
-                Frame::Lines { name, .. } => Some(Rc::clone(name)),
-                _ => None,
-            })
-            .collect();
-        let directory = self.file().map_or(std::path::Path::new(""), |reader| reader.directory);
-        let around = Surroundings {
-            directory,
-            config_id: &self.config_id,
-            environment: &self.options.environment,
-            open: &open,
-        };
-        self.parameters.substitute(text, around)
-    }
-
-    /// Replaces the parameters of a line; false where nothing was replaced and the line is as it will be.
-    fn replace(&mut self, work: &mut Work<'s>, diagnostics: &mut Diagnostics) -> bool {
-        let found = match self.substitute(&work.text) {
-            Substitution::Unchanged => return false,
-            Substitution::Replaced(found) => found,
-            Substitution::Failed(fault) => {
-                diagnostics.push(self.fault(work, 0, fault));
-                work.is_doubtful = true;
-                return false;
-            }
-        };
-        self.report_odd(work, 0, &found.odd, diagnostics);
-        let made = work.made.unwrap_or_else(|| Made {
-            origin: Origin {
-                at: work.place(found.first.start, found.first.end),
-                expansion: Expansion::Parameter,
-                definition: found.definition,
-            },
-            number: work.number,
-        });
-        work.made = Some(made);
-        let mut text = found.text;
-        let mut scan = scan(&text);
-        if let Some(escape) = scan.escape {
-            cut_at(&text, escape, &mut scan);
-        }
-        text.truncate(scan.end);
-        work.comment = scan.has_comment.then_some(scan.end).or(work.comment);
-        let first = found.block.as_ref().and_then(|block| block.lines.first());
-        work.is_quote_known |=
-            has_open_quote(&work.text) || first.is_some_and(|first| has_open_quote(&first.text));
-        work.quote = scan.quote;
-        work.text = Cow::Owned(text);
-        if let Some(Block { name, lines }) = found.block {
-            if let Some(made) = &mut work.made {
-                made.origin.definition = lines.first().map(|line| line.at);
-            }
-            self.lay(Frame::Lines { name, lines, next: 1, made }, made, diagnostics);
-            if self.is_cut_off {
-                work.text = Cow::Owned(Vec::new());
-            }
-        }
-        true
-    }
-
-    /// A fault of a text that begins `offset` bytes into the line.
-    fn fault(&self, work: &Work<'s>, offset: usize, fault: Fault) -> Diagnostic {
-        let place = work.place(offset + fault.place.start, offset + fault.place.end);
-        let found = Diagnostic::new(fault.code, fault.message).at(place, fault.label);
-        fault.definitions.into_iter().fold(found, |found, at| found.also(at, "defined here"))
-    }
-
-    fn report_odd(
-        &self,
-        work: &Work<'s>,
-        offset: usize,
-        odd: &[Fault],
-        diagnostics: &mut Diagnostics,
-    ) {
-        for fault in odd {
-            diagnostics.push(self.fault(work, offset, fault.clone()));
-        }
-    }
-
     fn include_line(
         &mut self,
         work: &Work<'s>,
@@ -380,8 +230,6 @@ fn is_special(text: &[u8]) -> bool {
     match text[0] {
         b'@' | b'~' => true,
         b'i' => text.starts_with(b"include"),
-        b'g' => text.starts_with(b"global_defs"),
-        b'r' => text.starts_with(b"random_seed"),
         _ => false,
     }
 }
@@ -392,7 +240,7 @@ pub(super) fn has_open_quote(text: &[u8]) -> bool {
 
 /// Cuts a line at a backslash that keeps `#` or `!` from beginning a comment only for keepalived's first
 /// process; gives the end of what is left.
-fn cut_at(line: &[u8], escape: usize, scan: &mut Scan) -> usize {
+pub(super) fn cut_at(line: &[u8], escape: usize, scan: &mut Scan) -> usize {
     scan.end = trimmed_end(line, escape);
     scan.has_comment = true;
     scan.has_dollar = memchr(b'$', &line[..scan.end]).is_some();

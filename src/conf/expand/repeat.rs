@@ -1,5 +1,6 @@
 //! `~SEQ`, `~SEQx` and `~LST`: reading their parentheses, and counting through them.
 
+use crate::conf::lexer::is_blank;
 use crate::conf::origin::Expansion;
 
 /// What `~SEQ(...)` or `~LST(...)` goes through, and the place it has reached.
@@ -18,19 +19,38 @@ pub(super) enum Repeat {
     List { variables: Vec<Vec<u8>>, sets: Vec<Vec<Vec<u8>>>, place: usize },
 }
 
+/// How repetitions are written, for those who have to write them.
+pub(super) const FORMS: &str =
+    "`~SEQ(NAME, [START, [STEP,]] END) LINE` or `~LST(NAME, VALUE, ...) LINE`";
+
+/// The beginning of a repetition.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) struct Keyword {
+    pub(super) word: &'static str,
+    pub(super) expansion: Expansion,
+    /// Where the inside of its parentheses begins; `None` where something else follows than a `(`, perhaps
+    /// behind blanks.
+    pub(super) open: Option<usize>,
+}
+
 /// The keyword of a repetition, where `line` begins with one.
-pub(super) fn keyword(line: &[u8]) -> Option<(&'static str, Expansion)> {
-    [("~SEQ(", Expansion::Sequence), ("~SEQx(", Expansion::Sequence), ("~LST(", Expansion::List)]
-        .into_iter()
-        .find(|(keyword, _)| line.starts_with(keyword.as_bytes()))
+pub(super) fn keyword(line: &[u8]) -> Option<Keyword> {
+    let (word, expansion) =
+        [("~SEQx", Expansion::Sequence), ("~SEQ", Expansion::Sequence), ("~LST", Expansion::List)]
+            .into_iter()
+            .find(|(word, _)| line.starts_with(word.as_bytes()))?;
+    let rest = &line[word.len()..];
+    let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+    let open = (rest.get(blanks) == Some(&b'(')).then_some(word.len() + blanks + 1);
+    Some(Keyword { word, expansion, open })
 }
 
 impl Repeat {
     /// Reads what stands between the parentheses, parameters replaced. The error is a sentence.
-    pub(super) fn parse(keyword: &str, inside: &[u8]) -> Result<Repeat, String> {
-        match keyword {
-            "~LST(" => list(inside),
-            _ => sequence(inside, keyword == "~SEQx("),
+    pub(super) fn parse(word: &str, inside: &[u8]) -> Result<Repeat, String> {
+        match word {
+            "~LST" => list(inside),
+            _ => sequence(inside, word == "~SEQx"),
         }
     }
 
@@ -234,9 +254,9 @@ mod tests {
                 "9223372036854775806 9223372036854775807",
             ),
         ] {
-            assert_eq!(turns("~SEQ(", inside), Ok(expected.to_owned()), "{inside}");
+            assert_eq!(turns("~SEQ", inside), Ok(expected.to_owned()), "{inside}");
         }
-        assert_eq!(turns("~SEQx(", "X, 8, 17"), Ok("8 9 a b c d e f 10 11".to_owned()));
+        assert_eq!(turns("~SEQx", "X, 8, 17"), Ok("8 9 a b c d e f 10 11".to_owned()));
     }
 
     #[test]
@@ -256,10 +276,10 @@ mod tests {
             ("1,1", "`1` is not the name of a variable"),
             ("", "`` is not the name of a variable"),
         ] {
-            assert_eq!(turns("~SEQ(", inside), Err(error.to_owned()), "{inside}");
+            assert_eq!(turns("~SEQ", inside), Err(error.to_owned()), "{inside}");
         }
-        assert!(turns("~SEQx(", "X,-1").is_err());
-        let huge = Repeat::parse("~SEQ(", b"X,-9223372036854775807,9223372036854775807");
+        assert!(turns("~SEQx", "X,-1").is_err());
+        let huge = Repeat::parse("~SEQ", b"X,-9223372036854775807,9223372036854775807");
         assert_eq!(huge.map(|huge| huge.count()), Ok(u64::MAX));
     }
 
@@ -281,7 +301,7 @@ mod tests {
             ("", Err("`` is not the name of a variable")),
         ] {
             let expected = expected.map(str::to_owned).map_err(str::to_owned);
-            assert_eq!(turns("~LST(", inside), expected, "{inside}");
+            assert_eq!(turns("~LST", inside), expected, "{inside}");
         }
     }
 }

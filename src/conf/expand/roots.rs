@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::include;
+use super::wildcard::{has_wildcard, matches};
 
 /// The root files of a configuration, in the order in which they are read.
 pub type Roots = Vec<PathBuf>;
@@ -13,11 +13,11 @@ pub type Roots = Vec<PathBuf>;
 /// a name without wildcards is given back as it is.
 pub fn find_roots(name: &Path) -> io::Result<Roots> {
     let bytes = name.as_os_str().as_bytes();
-    if !include::has_wildcard(bytes) || name.symlink_metadata().is_ok() {
+    if !has_wildcard(bytes) || name.symlink_metadata().is_ok() {
         return Ok(vec![name.to_path_buf()]);
     }
     let mut files = Vec::new();
-    include::matches(bytes, Path::new(""), &mut files)
+    matches(bytes, Path::new(""), &mut files)
         .map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;
     if files.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "no file matches"));

@@ -96,6 +96,21 @@ fn definitions_of_several_lines() {
     }
 }
 
+/// keepalived goes on with the new value in both cases.
+#[test]
+fn a_line_of_a_parameter_may_define_it_anew() {
+    for (text, lines) in [
+        ("$A= \\\n $A=b \\\n c \\\n $A d\n$A\n$A", "5 c | 5 b d | 6 b"),
+        ("$A= \\\n x \\\n $A=y \\\n $A\n$A", "5 x | 5 y"),
+        ("$A= \\\n x \\\n ~SEQ(A, 2) y $A\n$A", "4 x | 4 y 1 | 4 y 2"),
+    ] {
+        assert_eq!(expand(text), (lines.to_owned(), vec![]), "{text:?}");
+    }
+    // By a detour it is itself again.
+    let (_, codes) = expand("$B= \\\n $A=$B \\\n x $A \\\n y\n$B");
+    assert_eq!(codes, ["E037"]);
+}
+
 #[test]
 fn conditions() {
     for (text, lines) in [
@@ -110,6 +125,13 @@ fn conditions() {
     ] {
         assert_eq!(expand(text), (lines.to_owned(), vec![]), "{text:?}");
     }
+}
+
+#[test]
+fn conditions_on_one_line_have_no_bound_of_their_own() {
+    let text = format!("{}a $A", "@^you @me ".repeat(90));
+    let text = format!("$A=1\n{text}");
+    assert_eq!(expand(&text), ("2 a 1".to_owned(), vec![]));
 }
 
 #[test]
@@ -130,6 +152,11 @@ fn repetitions() {
         ("~SEQ(N, 2) $V=$N\nx $V $N", "2 x 2 2"),
         ("~SEQ(N, 2)\nx", "2 x"),
         ("~SEQ(N, 2) # c\n~else x", "2 ~else x"),
+        // Blanks before the parenthesis, as keepalived has it.
+        ("~SEQ (N, 2) a $N", "1 a 1 | 1 a 2"),
+        ("~SEQx\t (N, 10, 11) a $N", "1 a a | 1 a b"),
+        ("x { ~LST  (N, b) a $N", "1 x { | 1 a b"),
+        ("$R=~SEQ (N, 2)\n$R a $N", "2 a 1 | 2 a 2"),
     ] {
         assert_eq!(expand(text), (lines.to_owned(), vec![]), "{text:?}");
     }
@@ -149,6 +176,13 @@ fn what_is_wrong_is_reported_once() {
         ("~SEQ(N, 1, 0, 2) x", "", vec!["E040"]),
         ("~SEQ(N, 2 x", "", vec!["E040"]),
         ("~LST(N, {a, b}) x", "", vec!["E040"]),
+        ("~SEQ x (N, 2) y\nz", "2 z", vec!["E040"]),
+        ("~SEQy(N, 2) y", "", vec!["E040"]),
+        ("~LST", "", vec!["E040"]),
+        ("include\nx", "2 x", vec!["E075"]),
+        ("x {\n includea # c\n}", "1 x { | 3 }", vec!["E075"]),
+        ("x { include", "1 x {", vec!["E075"]),
+        ("$F=\ninclude $F", "", vec!["E075"]),
         ("~SEQ(N, 99999999999) x\ny", "2 y", vec!["E041"]),
         ("$A= \\\n b \\", "", vec!["E042"]),
         ("$A=b \\", "", vec!["E042"]),
@@ -188,6 +222,24 @@ fn a_long_expansion_is_handed_out_in_pieces() {
     assert_eq!((lines[0].as_str(), lines[40_001].as_str()), ("1 a", "3 b"));
     assert_eq!(lines[40_000], "2 real_server 10.0.0.1 40000");
     assert!(sources.iter().count() > 3, "{}", sources.iter().count());
+}
+
+#[test]
+fn lines_that_are_made_have_a_limit_that_can_be_raised() {
+    let made = |text: &str, most| {
+        let options = LanguageOptions { lines_max: most, ..options() };
+        let (lines, codes) = expand_with(text, &options);
+        (lines.len(), codes)
+    };
+    let fine = vec![];
+    assert_eq!(made("~SEQ(N, 10) x", Some(10)), (10, fine.clone()));
+    assert_eq!(made("~SEQ(N, 11) x\ny", Some(10)), (1, vec!["E041"]));
+    // A turn of the outer one counts as a line too.
+    assert_eq!(made("~SEQ(N, 3) ~SEQ(M, 3) x", Some(12)), (9, fine.clone()));
+    assert_eq!(made("~SEQ(N, 3) ~SEQ(M, 3) x", Some(11)), (6, vec!["E041"]));
+    // What stands in the file is not made.
+    assert_eq!(made(&"x\n".repeat(20), Some(10)), (20, fine));
+    assert_eq!(made("~SEQ(N, 1200001) x", None), (0, vec!["E041"]));
 }
 
 #[test]
@@ -326,6 +378,39 @@ fn include_check_holds_until_the_file_ends() {
     ];
     let (_, codes) = include(&files, &options());
     assert_eq!(codes, ["E034", "W054", "E034"]);
+}
+
+/// As keepalived does; each of these was held against `keepalived -t`.
+#[test]
+fn include_check_and_random_seed_are_words_of_global_defs_alone() {
+    for (text, code) in [
+        ("global_defs {\n include_check match\n}", "E034"),
+        ("global_defs\n{\n include_check match\n}", "E034"),
+        ("global_defs\n{ include_check match\n}", "E034"),
+        ("global_defs { router_id x } global_defs { include_check match }", "E034"),
+        ("global_defs {\n notification_email {\n a@b\n }\n include_check match\n}", "E034"),
+        ("global_defs {\n notification_email\n {\n a@b\n }\n include_check match\n}", "E034"),
+        ("global_defs {\n router_id \"}\"\n include_check match\n}", "E034"),
+        ("global_defs {\n {\n include_check match\n }\n}", "E034"),
+        ("global_defs\n include_check match\n}", "E034"),
+        ("$C=include_check match\nglobal_defs {\n $C\n}", "E034"),
+        ("include_check match", "W054"),
+        ("virtual_server 10.0.0.1 80 {\n include_check match\n}", "W054"),
+        ("vrrp_instance a\n{\n include_check match\n}", "W054"),
+        ("virtual_server_group g {\n include_check match\n}", "W054"),
+        ("global_defs {\n notification_email {\n include_check match\n }\n}", "W054"),
+        ("global_defs {\n notification_email\n include_check match\n }\n}", "W054"),
+        ("global_defs {\n}\nwhat { include_check match }", "W054"),
+    ] {
+        let main = format!("{text}\ninclude no");
+        assert_eq!(include(&[("main", &main)], &options()).1, [code], "{text}");
+        // Those of the same seed are alike, and others are not.
+        let main = text.replace("include_check match", "random_seed 7");
+        let main = format!("{main}\n~SEQ(N, 20) x ${{_RANDOM}}");
+        let unseeded = LanguageOptions { random_seed: None, ..options() };
+        let read = || include(&[("main", &main)], &unseeded).0;
+        assert_eq!(read() == read(), code == "E034", "{main}");
+    }
 }
 
 #[test]

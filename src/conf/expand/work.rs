@@ -122,7 +122,7 @@ pub(super) fn behind_brace(text: &[u8]) -> Option<usize> {
                     Some(b'@') => true,
                     Some(b'$') => definition(line).is_some(),
                     Some(b'~') => repeat::keyword(line).is_some(),
-                    Some(b'i') => include::parse(line).is_some(),
+                    Some(b'i') => include::parse(line).is_some() || include::is_bare(line),
                     _ => false,
                 };
                 if is_line {

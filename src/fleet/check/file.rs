@@ -32,7 +32,14 @@ impl Lowering<'_> {
             } else {
                 is_written = true;
                 let written = self.text_of(child, "the name of a `track_file`");
-                name = written.map(|name| (name, child)).or(name);
+                if let Some(written) = written {
+                    // One that is nobody's is reported even where another follows, and does not count.
+                    if self.named.track_files.contains_key(&written) {
+                        name = Some((written, child));
+                    } else {
+                        self.unknown_name(Kind::TrackFile, written, child.arguments()[0]);
+                    }
+                }
             }
         }
         if !is_written && !common.is_doubtful {
@@ -40,10 +47,7 @@ impl Lowering<'_> {
         }
         let (name, child) = name?;
         let header = child.header();
-        let Some(file) = self.named.track_files.get(&name) else {
-            self.unknown_name(Kind::TrackFile, name, child.arguments()[0]);
-            return None;
-        };
+        let file = self.named.track_files.get(&name)?;
         // A weight of its own is not reversed unless it says so, whatever the track file's is.
         let (weight, reverse) = weight.unwrap_or((file.weight, file.reverse));
         Some(FileCheck {
@@ -93,10 +97,23 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_name_is_reported_whatever_follows_and_does_not_count() {
+        for lines in ["track_file nope\n track_file boost", "track_file boost\n track_file nope"] {
+            let read = read(&format!("FILE_CHECK {{\n {lines}\n }}"));
+            let Some(Check::File(check)) = read.check else { panic!("{lines}: {:?}", read.codes) };
+            assert_eq!(&*check.track_file.value, "boost", "{lines}");
+            assert_eq!(read.codes, ["E066"], "{lines}");
+        }
+    }
+
+    #[test]
     fn without_a_known_track_file_there_is_no_checker() {
-        for (lines, codes) in
-            [("weight 1", &["E060"][..]), ("track_file nope", &["E066"]), ("track_file", &["E012"])]
-        {
+        for (lines, codes) in [
+            ("weight 1", &["E060"][..]),
+            ("track_file nope\n track_file nada", &["E066", "E066"]),
+            ("track_file nope", &["E066"]),
+            ("track_file", &["E012"]),
+        ] {
             let read = read(&format!("FILE_CHECK {{\n {lines}\n }}"));
             assert!(read.check.is_none(), "{lines}");
             assert_eq!(read.codes, codes, "{lines}");

@@ -16,6 +16,7 @@ impl Lowering<'_> {
         _server: &Server,
     ) -> Option<FtpCheck> {
         self.check_header(directive);
+        self.unknown_there(Code::OwnExtension, "FTP_CHECK".to_owned(), directive.keyword());
         let mut check = FtpCheck { user: Setting::default(), password: Setting::default() };
         let mut has_user = false;
         for child in directive.children() {

@@ -74,6 +74,7 @@ impl Lowering<'_> {
             b"virtualhost" => self.text(child, "the name of a host", &mut check.virtualhost),
             b"enable_sni" => self.flag(child, &mut check.enable_sni),
             b"sni_name" => {
+                self.later(child);
                 // Without a name it only turns SNI on.
                 if !child.arguments().is_empty() {
                     self.text(child, "the name of a host", &mut check.sni_name);
@@ -81,7 +82,10 @@ impl Lowering<'_> {
                 check.enable_sni = Setting::written(true, Level::Checker, child.header());
             }
             b"fast_recovery" => self.flag(child, &mut check.fast_recovery),
-            b"tls_compliant" => self.flag(child, &mut check.tls_compliant),
+            b"tls_compliant" => {
+                self.later(child);
+                self.flag(child, &mut check.tls_compliant);
+            }
             b"nb_get_retry" => {
                 self.reader.report(
                     Diagnostic::new(Code::Deprecated, "`nb_get_retry` is an old name")
@@ -92,6 +96,12 @@ impl Lowering<'_> {
             }
             _ => self.common_option(child, common),
         }
+    }
+
+    /// Notes a keyword that 2.2 does not know.
+    pub(super) fn later(&mut self, child: Directive<'_>) {
+        let what = format!("`{}`", self.reader.text(child.keyword()));
+        self.unknown_there(Code::LaterKeyword, what, child.keyword());
     }
 
     /// Warns of what HTTP_GET accepts and has no use for.

@@ -1,9 +1,10 @@
-//! Checkers whose blocks are read in full and that are not probed yet, and what reading them shares.
+//! Blocks of checkers, and what reading them shares.
 //!
 //! A keyword that is missing or wrong keeps its default, as in keepalived; what is wrong is reported, so
 //! nothing is probed. Where keepalived drops the whole checker there is none.
 
 mod bfd;
+mod dns;
 mod file;
 mod ftp;
 mod http;
@@ -89,7 +90,7 @@ impl Lowering<'_> {
             let message = format!("`{}` needs {wants}", self.reader.text(child.keyword()));
             self.reader.report(
                 Diagnostic::new(Code::MissingArgument, message)
-                    .class(Class::General)
+                    .class(class_of_empty(self.reader.bytes(child.keyword())))
                     .at(child.header(), "nothing between the quotes"),
             );
             return None;
@@ -104,6 +105,15 @@ impl Lowering<'_> {
             Diagnostic::new(Code::MissingKeyword, format!("`{name}` without `{keyword}`"))
                 .at(block.header(), then.to_owned()),
         );
+    }
+}
+
+/// The class of nothing between two quotes: keepalived takes it for a text like any other, but there is
+/// nothing of that name.
+fn class_of_empty(keyword: &[u8]) -> Class {
+    match keyword {
+        b"track_file" | b"name" => Class::General,
+        _ => Class::Silent,
     }
 }
 

@@ -154,6 +154,7 @@ impl Lowering<'_> {
         if let [_, first, .., last] | [_, first @ last] = child.arguments() {
             self.reader.report(
                 Diagnostic::new(Code::BadRegex, "`regex` takes one word")
+                    .class(Class::Silent)
                     .at(first.to(*last), "one too many: keepalived ignores the line")
                     .help("put a pattern with blanks in quotes"),
             );
@@ -209,6 +210,8 @@ impl Lowering<'_> {
         };
         self.reader.report(
             Diagnostic::new(Code::BadRegex, format!("invalid pattern at offset {offset}"))
+                // It logs that, and checks without the pattern.
+                .class(Class::Silent)
                 .at(span, reason.to_owned()),
         );
     }

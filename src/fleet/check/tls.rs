@@ -21,20 +21,24 @@ impl Lowering<'_> {
         _server: &Server,
     ) -> Option<TlsCheck> {
         self.check_header(directive);
+        self.unknown_there(Code::OwnExtension, "TLS_CHECK".to_owned(), directive.keyword());
         let mut check = TlsCheck {
             name: Setting::default(),
             verify: Setting::default(),
             ca: Setting::default(),
             min_days: Setting::default(),
         };
-        let mut has_verify = false;
+        let (mut has_verify, mut has_name) = (false, false);
         for child in directive.children() {
             common.is_doubtful |= child.is_doubtful();
             if self.value(child, BlockKind::TlsCheck) {
                 continue;
             }
             match self.reader.bytes(child.keyword()) {
-                b"tls_name" => self.tls_name(child, &mut check),
+                b"tls_name" => {
+                    has_name = true;
+                    self.tls_name(child, &mut check);
+                }
                 b"tls_verify" => {
                     has_verify = true;
                     self.flag(child, &mut check.verify);
@@ -56,6 +60,15 @@ impl Lowering<'_> {
             self.reader.report(
                 Diagnostic::new(Code::NoEffect, "`tls_ca` has no effect without `tls_verify`")
                     .at(span, ""),
+            );
+        }
+        if let (Some(span), true, None, false) =
+            (check.verify.origin.span(), check.verify.value, &check.name.value, has_name)
+        {
+            self.reader.report(
+                Diagnostic::new(Code::VerifiedAddress, "`tls_verify` without `tls_name`")
+                    .at(span, "the certificate must be for the address that is contacted")
+                    .help("add `tls_name` with a name that the certificate is for"),
             );
         }
         Some(check)
@@ -83,6 +96,20 @@ impl Lowering<'_> {
 mod tests {
     use crate::fleet::check::tests::read;
     use crate::fleet::effective::Check;
+
+    #[test]
+    fn what_is_verified_without_a_name_is_the_address() {
+        for (lines, codes) in [
+            ("tls_verify", &["W107"][..]),
+            ("tls_verify\n tls_name a.test", &[]),
+            ("tls_name a.test\n tls_verify on", &[]),
+            ("tls_verify off", &[]),
+            ("tls_verify\n tls_name 10.0.0.1", &["E023"]),
+        ] {
+            let read = read(&format!("TLS_CHECK {{\n {lines}\n }}"));
+            assert_eq!(read.codes, codes, "{lines}");
+        }
+    }
 
     #[test]
     fn every_keyword_has_its_place() {

@@ -96,7 +96,10 @@ impl Lowering<'_> {
                 self.status_codes(child, &mut draft.codes);
             }
             b"virtualhost" => self.text(child, "the name of a host", &mut draft.virtualhost),
-            b"tls_compliant" => self.flag(child, &mut draft.tls_compliant),
+            b"tls_compliant" => {
+                self.later(child);
+                self.flag(child, &mut draft.tls_compliant);
+            }
             _ => self.regex_option(child, &mut draft.regex),
         }
     }

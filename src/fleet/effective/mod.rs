@@ -5,6 +5,7 @@
 //! virtual server with its real servers and their checkers, each setting inherited and defaulted.
 
 mod checker;
+mod global;
 mod origin;
 mod service;
 
@@ -12,6 +13,7 @@ pub use checker::{
     BfdCheck, Check, Checker, DnsCheck, FileCheck, FtpCheck, HttpCheck, HttpProtocol, MiscCheck,
     Network, PingCheck, Regex, SmtpCheck, StatusCodes, TcpCheck, Timers, TlsCheck, UdpCheck, Url,
 };
+pub use global::{GlobalValue, LvsTimeouts, SmtpServer, SyncDaemon, Word};
 pub use origin::{Level, Origin, Setting, Verbatim};
 pub use service::{
     Family, ForwardingMethod, Globals, GroupMember, GroupMembers, Notify, RealServer, SorryServer,
@@ -24,7 +26,7 @@ use std::sync::Arc;
 /// Everything one configuration says about health checks.
 #[derive(Clone, Debug, Default)]
 pub struct Effective {
-    /// `global_defs`, as far as it changes what checkers do.
+    /// `global_defs`.
     pub globals: Globals,
     /// `SSL`.
     pub ssl: Ssl,

@@ -1,17 +1,19 @@
 //! Virtual servers, groups, real servers, and what stands beside them at the top level.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::checker::Checker;
-use super::origin::{Setting, Verbatim};
+use super::global::GlobalValue;
+use super::origin::Setting;
 use crate::conf::Span;
 use crate::fleet::model::{Protocol, Service};
 use crate::fleet::range::AddressRange;
 use crate::fleet::script::user::UserName;
 
-/// `global_defs`: what changes what checkers do, and the rest as it is written.
+/// `global_defs`: what changes what checkers do, and the rest.
 #[derive(Clone, Debug, Default)]
 pub struct Globals {
     /// `script_user`.
@@ -36,8 +38,8 @@ pub struct Globals {
     pub lvs_flush: Setting<bool>,
     /// `lvs_flush_on_stop`; `Some(true)` for `VS`.
     pub lvs_flush_on_stop: Setting<Option<bool>>,
-    /// All other keywords, in file order.
-    pub others: Vec<Verbatim>,
+    /// All other keywords, by their names. Of one that is written twice what counts.
+    pub values: BTreeMap<&'static str, Setting<GlobalValue>>,
 }
 
 /// The root block `SSL`: a client certificate for SSL_GET.

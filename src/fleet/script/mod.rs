@@ -18,6 +18,7 @@ use crate::conf::{Directive, Span};
 use crate::id::SpecId;
 
 pub mod argv;
+pub(super) mod events;
 mod files;
 mod misc;
 mod settle;
@@ -51,6 +52,10 @@ pub(super) struct Scripts {
     has_groups: bool,
     /// Stands in every spec until the end.
     nobody: Arc<ScriptUser>,
+    /// Those of `global_defs`, where somebody asks for them.
+    globals: Vec<events::GlobalScript>,
+    /// The first script of a checker that keepalived takes for one, once all are known.
+    first: Option<Span>,
 }
 
 /// A script while the configuration is read.
@@ -106,6 +111,8 @@ impl Default for Scripts {
             default_user: None,
             has_groups: false,
             nobody: Arc::new(nobody),
+            globals: Vec::new(),
+            first: None,
         }
     }
 }
@@ -157,6 +164,13 @@ impl Lowering<'_> {
             None => None,
         };
         Some(Written { name: UserName::from_words(user_text, group_text), user, group })
+    }
+
+    /// Says what there is to say of the scripts that keepalived runs by itself, and gives the first of all
+    /// scripts that it takes for one.
+    pub(in crate::fleet) fn first_script(&mut self) -> Option<Span> {
+        let event = self.look_at_events();
+        [event, self.scripts.first].into_iter().flatten().min()
     }
 
     /// The spec of a script, without its user.

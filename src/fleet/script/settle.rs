@@ -5,17 +5,23 @@ use std::sync::Arc;
 
 use super::user::{DEFAULT_USER, UserError, UserName};
 use super::{Draft, Scripts, Written};
-use crate::conf::{Code, Diagnostic, Span};
+use crate::conf::{Class, Code, Diagnostic, Span};
 use crate::fleet::lower::Lowering;
 use crate::fleet::model::{ProbeSpec, ScriptUser};
 
 impl Lowering<'_> {
     /// Gives every script its user, and says what is wrong with it.
     pub(in crate::fleet) fn settle_scripts(&mut self) {
-        let scripts = std::mem::take(&mut self.scripts);
-        if scripts.drafts.is_empty() {
-            return;
+        let mut scripts = std::mem::take(&mut self.scripts);
+        if !scripts.drafts.is_empty() {
+            scripts.first = self.settle_drafts(&scripts);
         }
+        // Those of keepalived itself are still to be looked at.
+        self.scripts = Scripts { drafts: Vec::new(), known: Default::default(), ..scripts };
+    }
+
+    /// The same of what checkers run. Gives the first script that keepalived takes for one.
+    fn settle_drafts(&mut self, scripts: &Scripts) -> Option<Span> {
         // How many checkers run each spec: those of duplicate real servers went away.
         let mut runs = vec![0_u32; self.fleet.specs.len()];
         for checker in &self.fleet.checkers {
@@ -23,11 +29,17 @@ impl Lowering<'_> {
         }
         let needs_default = |draft: &&Draft| draft.user.is_none() && runs[draft.spec.index()] > 0;
         let mut found: Vec<_> =
-            scripts.users.iter().map(|user| self.written_user(user, &scripts)).collect();
+            scripts.users.iter().map(|user| self.written_user(user, scripts)).collect();
+        let mut fallback = None;
         if let Some(first) = scripts.drafts.iter().find(needs_default) {
             let drafts = scripts.drafts.iter().filter(needs_default);
             let count = drafts.map(|draft| runs[draft.spec.index()]).sum();
-            found.push(self.default_user(&scripts, first.first, count));
+            let default = self.default_user(scripts, first.first, count);
+            let is_unnamed = scripts.default_user.is_none() && self.options.script_user.is_none();
+            if default.is_none() && is_unnamed && !self.fleet.script_security {
+                fallback = UserName::from_words("root", None).look_up(false).ok().map(Arc::new);
+            }
+            found.push(default);
         }
         let (users, are_different) = shared(found);
         for draft in &scripts.drafts {
@@ -39,10 +51,11 @@ impl Lowering<'_> {
                 spec.user = Arc::clone(user);
             }
         }
-        self.look_at_files(&scripts.drafts, &runs);
+        let first = self.look_at_files(&scripts.drafts, &runs, fallback);
         if !are_different {
             self.unite_specs();
         }
+        first
     }
 
     fn written_user(&mut self, written: &Written, scripts: &Scripts) -> Option<ScriptUser> {
@@ -76,7 +89,10 @@ impl Lowering<'_> {
             (Err(_), None) => {
                 let noun = if count == 1 { "script" } else { "scripts" };
                 let message = format!("no user to run {count} {noun} as");
-                Diagnostic::new(Code::NoScriptUser, message).at(first, "first here").help(format!(
+                let found = Diagnostic::new(Code::NoScriptUser, message);
+                // keepalived runs them as root, if nothing forbids it.
+                let class = if self.fleet.script_security { Class::General } else { Class::Silent };
+                found.class(class).at(first, "first here").help(format!(
                     "create the user `{DEFAULT_USER}`, or write `script_user USER` in \
                      `global_defs` or `user USER` in the checker, or say --script-user USER; \
                      --no-scripts does without these checkers"

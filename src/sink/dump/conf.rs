@@ -6,25 +6,16 @@
 //!
 //! Left out are the blocks that are no business of a health checker; comments say so.
 
-use std::fmt::Display;
-use std::sync::Arc;
-
 use super::conf_checks::checker;
+use super::globals;
+use super::lines::Lines;
 use super::quote;
 use super::record::time;
-use crate::conf::blocks;
 use crate::fleet::effective::{
-    Effective, Family, ForwardingMethod, Globals, GroupMember, GroupMembers, Level, Notify, Origin,
+    Effective, Family, ForwardingMethod, Globals, GroupMember, GroupMembers, Level, Notify,
     RealServer, Setting, SorryServer, Ssl, TrackFile, Verbatim, VirtualServer,
 };
 use crate::fleet::{Protocol, Service};
-
-/// Lines, indented by their block.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    text: Vec<u8>,
-    depth: usize,
-}
 
 /// The text, one root block at a time, each with its line ends.
 pub fn conf(effective: &Effective) -> impl Iterator<Item = Vec<u8>> {
@@ -40,192 +31,23 @@ pub fn conf(effective: &Effective) -> impl Iterator<Item = Vec<u8>> {
     top_level.chain(head).chain(track_files).chain(bfd).chain(groups).chain(services).chain(foreign)
 }
 
-impl Lines {
-    /// A line of its own, made by `write`.
-    pub(super) fn line(&mut self, keyword: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        self.text.extend(std::iter::repeat_n(b' ', 4 * self.depth));
-        self.text.extend_from_slice(keyword.as_bytes());
-        let before = self.text.len();
-        self.text.push(b' ');
-        write(&mut self.text);
-        if self.text.len() == before + 1 {
-            self.text.truncate(before);
-        }
-        self.text.push(b'\n');
-    }
-
-    /// A keyword as it was written, with all that is in its block.
-    fn verbatim(&mut self, kept: &Verbatim) {
-        let Some((keyword, values)) = kept.words.split_first() else { return };
-        let is_command = blocks::is_split_like_shell(keyword);
-        let mut header = Vec::new();
-        quote::word(&mut header, keyword);
-        for value in values {
-            header.push(b' ');
-            if is_command {
-                header.extend_from_slice(value);
-            } else {
-                quote::word(&mut header, value);
-            }
-        }
-        let indent = std::iter::repeat_n(b' ', 4 * self.depth);
-        self.text.extend(indent.clone());
-        self.text.extend_from_slice(&header);
-        if let Some(block) = &kept.block {
-            self.text.extend_from_slice(b" {\n");
-            self.depth += 1;
-            block.iter().for_each(|child| self.verbatim(child));
-            self.depth -= 1;
-            self.text.extend(indent);
-            self.text.push(b'}');
-        }
-        self.text.push(b'\n');
-    }
-
-    /// A keyword and a value that needs no quotes.
-    pub(super) fn value(&mut self, keyword: &str, value: impl Display) {
-        self.line(keyword, |out| out.extend_from_slice(value.to_string().as_bytes()));
-    }
-
-    /// A keyword and a word.
-    pub(super) fn word(&mut self, keyword: &str, value: &[u8]) {
-        self.line(keyword, |out| quote::word(out, value));
-    }
-
-    /// A keyword alone.
-    pub(super) fn flag(&mut self, keyword: &str) {
-        self.line(keyword, |_| {});
-    }
-
-    /// A block; `header` may have several words, none of which needs quotes.
-    pub(super) fn block(&mut self, header: &str, inside: impl FnOnce(&mut Lines)) {
-        self.value(header, "{");
-        self.depth += 1;
-        inside(self);
-        self.depth -= 1;
-        self.flag("}");
-    }
-
-    /// A value that is written on `level`, and no other.
-    pub(super) fn own<T>(
-        &mut self,
-        level: Level,
-        setting: &Setting<T>,
-        write: impl FnOnce(&mut Lines, &T),
-    ) {
-        if is_of(setting.origin, level) {
-            write(self, &setting.value);
-        }
-    }
-
-    /// The same of one that may be absent.
-    pub(super) fn own_if<T>(
-        &mut self,
-        level: Level,
-        setting: &Setting<Option<T>>,
-        write: impl FnOnce(&mut Lines, &T),
-    ) {
-        self.own(level, setting, |lines, value| {
-            if let Some(value) = value {
-                write(lines, value);
-            }
-        });
-    }
-
-    /// A keyword that has no argument: it can only be switched on.
-    fn own_flag(&mut self, level: Level, keyword: &str, setting: &Setting<bool>) {
-        self.own(level, setting, |lines, is_on| {
-            if *is_on {
-                lines.flag(keyword);
-            }
-        });
-    }
-
-    pub(super) fn own_boolean(&mut self, level: Level, keyword: &str, setting: &Setting<bool>) {
-        self.own(level, setting, |lines, is_on| {
-            lines.value(keyword, if *is_on { "on" } else { "off" });
-        });
-    }
-
-    pub(super) fn own_word(
-        &mut self,
-        level: Level,
-        keyword: &str,
-        setting: &Setting<Option<Arc<str>>>,
-    ) {
-        self.own_if(level, setting, |lines, word| lines.word(keyword, word.as_bytes()));
-    }
-
-    pub(super) fn own_number<T: Display>(
-        &mut self,
-        level: Level,
-        keyword: &str,
-        setting: &Setting<T>,
-    ) {
-        self.own(level, setting, |lines, number| lines.value(keyword, number));
-    }
-
-    pub(super) fn finish(self) -> Vec<u8> {
-        self.text
-    }
-}
-
-fn is_of(origin: Origin, level: Level) -> bool {
-    matches!(origin, Origin::Written(of, _) | Origin::Adjusted(of, _) if of == level)
-}
-
-fn globals(globals: &Globals) -> Vec<u8> {
-    const LEVEL: Level = Level::Global;
-    let mut inside = Lines { depth: 1, ..Lines::default() };
-    let lines = &mut inside;
-    lines.own_if(LEVEL, &globals.script_user, |lines, user| {
-        lines.line("script_user", |out| quote::user(out, user));
-    });
-    lines.own_flag(LEVEL, "enable_script_security", &globals.enable_script_security);
-    lines.own_flag(LEVEL, "lvs_flush", &globals.lvs_flush);
-    for (keyword, setting) in [
-        ("set_supplementary_groups", &globals.set_supplementary_groups),
-        ("checker_log_all_failures", &globals.checker_log_all_failures),
-        ("no_checker_emails", &globals.no_checker_emails),
-        ("rs_init_notifies", &globals.rs_init_notifies),
-    ] {
-        lines.own_boolean(LEVEL, keyword, setting);
-    }
-    for (keyword, setting) in
-        [("smtp_alert", &globals.smtp_alert), ("smtp_alert_checker", &globals.smtp_alert_checker)]
-    {
-        lines.own_if(LEVEL, setting, |lines, is_on| {
-            lines.value(keyword, if *is_on { "on" } else { "off" });
-        });
-    }
-    lines.own_if(LEVEL, &globals.lvs_notify_fifo, |lines, words| {
-        lines.line("lvs_notify_fifo", |out| {
-            for (at, word) in words.iter().enumerate() {
-                if at > 0 {
-                    out.push(b' ');
-                }
-                quote::word(out, word.as_bytes());
-            }
-        });
-    });
-    lines.own_if(LEVEL, &globals.lvs_flush_on_stop, |lines, is_vs| {
-        lines.value("lvs_flush_on_stop", if *is_vs { "VS" } else { "" });
-    });
-    globals.others.iter().for_each(|kept| lines.verbatim(kept));
+fn globals(of: &Globals) -> Vec<u8> {
+    let mut inside = Lines::inside();
+    globals::lines(&mut inside, of);
     in_block("global_defs", inside)
 }
 
 /// The lines in their block; nothing where there are none.
 fn in_block(header: &str, inside: Lines) -> Vec<u8> {
     let mut lines = Lines::default();
-    if !inside.text.is_empty() {
-        lines.block(header, |lines| lines.text.extend_from_slice(&inside.text));
+    if !inside.is_empty() {
+        lines.block(header, |lines| lines.append(inside));
     }
     lines.finish()
 }
 
 fn ssl(ssl: &Ssl) -> Vec<u8> {
-    let mut inside = Lines { depth: 1, ..Lines::default() };
+    let mut inside = Lines::inside();
     for (keyword, setting) in [
         ("password", &ssl.password),
         ("ca", &ssl.ca),

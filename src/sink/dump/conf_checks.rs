@@ -1,7 +1,8 @@
 //! A checker's block in keepalived.conf.
 
 use super::checks::{hex, http_protocol, pattern, status_range};
-use super::conf::{Lines, weight};
+use super::conf::weight;
+use super::lines::Lines;
 use super::quote;
 use super::record::time;
 use crate::fleet::effective::{Check, Checker, HttpCheck, Level, Network, Regex, UdpCheck, Url};

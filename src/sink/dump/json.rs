@@ -7,17 +7,18 @@
 //! keepalived makes something else of what is written.
 
 use super::checks::checker;
+use super::globals;
 use super::record::{Record, bytes, list, optional, plain, shown, text, time};
 use crate::conf::Sources;
 use crate::fleet::effective::{
-    Effective, Family, ForwardingMethod, Globals, GroupMember, GroupMembers, Level, Notify,
-    RealServer, Setting, SorryServer, Ssl, TrackFile, Verbatim, VirtualServer,
+    Effective, Family, ForwardingMethod, GroupMember, GroupMembers, Level, Notify, RealServer,
+    Setting, SorryServer, Ssl, TrackFile, Verbatim, VirtualServer,
 };
 use crate::fleet::{Protocol, ScriptCommand, Service, UserName};
 
 /// The records, one at a time, each without its line end.
 pub fn json<'e>(effective: &'e Effective, sources: &'e Sources) -> impl Iterator<Item = String> {
-    let head = [globals(&effective.globals, sources), ssl(&effective.ssl, sources)];
+    let head = [globals::record(&effective.globals, sources), ssl(&effective.ssl, sources)];
     let track_files =
         effective.track_files.iter().map(|(name, file)| track_file(name, file, sources));
     let top_level = effective.top_level.iter().map(move |kept| {
@@ -60,36 +61,6 @@ fn verbatim(kept: &Verbatim) -> String {
 
 pub(super) fn string(value: &std::sync::Arc<str>) -> String {
     text(value)
-}
-
-fn globals(globals: &Globals, sources: &Sources) -> String {
-    let mut record = Record::of(sources, "globals");
-    record.setting("script_user", &globals.script_user, |user| optional(user, user_name));
-    for (name, setting) in [
-        ("enable_script_security", &globals.enable_script_security),
-        ("set_supplementary_groups", &globals.set_supplementary_groups),
-        ("checker_log_all_failures", &globals.checker_log_all_failures),
-        ("no_checker_emails", &globals.no_checker_emails),
-        ("rs_init_notifies", &globals.rs_init_notifies),
-        ("lvs_flush", &globals.lvs_flush),
-    ] {
-        record.setting(name, setting, plain);
-    }
-    if !globals.others.is_empty() {
-        record.put("others", list(globals.others.iter().map(verbatim)));
-    }
-    for (name, setting) in
-        [("smtp_alert", &globals.smtp_alert), ("smtp_alert_checker", &globals.smtp_alert_checker)]
-    {
-        record.setting(name, setting, |value| optional(value, plain));
-    }
-    record.setting("lvs_notify_fifo", &globals.lvs_notify_fifo, |words| {
-        optional(words, |words| list(words.iter().map(string)))
-    });
-    record.setting("lvs_flush_on_stop", &globals.lvs_flush_on_stop, |value| {
-        optional(value, |is_vs| text(if *is_vs { "VS" } else { "all" }))
-    });
-    record.finish()
 }
 
 fn ssl(ssl: &Ssl, sources: &Sources) -> String {
@@ -276,7 +247,7 @@ pub(super) fn command(command: &ScriptCommand) -> String {
     }
 }
 
-fn notify(notify: &Notify) -> String {
+pub(super) fn notify(notify: &Notify) -> String {
     let user = optional(&notify.user, user_name);
     format!(r#"{{"command":{},"user":{user}}}"#, command(&notify.command))
 }

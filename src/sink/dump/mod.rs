@@ -6,7 +6,9 @@
 mod checks;
 mod conf;
 mod conf_checks;
+mod globals;
 mod json;
+mod lines;
 mod quote;
 mod record;
 

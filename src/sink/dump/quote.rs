@@ -14,7 +14,11 @@ pub(super) fn word(out: &mut Vec<u8>, value: &[u8]) {
         |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'#' | b'!' | b'{' | b'}' | 0x0b);
     // At the beginning of a line or behind a brace these begin a condition, a repetition, a definition.
     let begins_macro = matches!(value.first(), Some(b'@' | b'~' | b'$'));
-    let is_quoted = value.is_empty() || begins_macro || value.iter().any(is_special);
+    // Two backslashes before the closing quote are two; at the end of a line they look as if it went on.
+    let ends_in_pairs = value.iter().rev().take_while(|byte| **byte == b'\\').count();
+    let ends_in_pairs = ends_in_pairs > 0 && ends_in_pairs.is_multiple_of(2);
+    let is_quoted =
+        value.is_empty() || begins_macro || ends_in_pairs || value.iter().any(is_special);
     let quotes: &[u8] = if is_quoted { b"\"" } else { b"" };
     out.extend_from_slice(quotes);
     out.extend_from_slice(value);
@@ -155,6 +159,7 @@ mod tests {
             (b"a b", b"\"a b\""),
             (b"a#b", b"\"a#b\""),
             (b"TCP\\", b"TCP\\"),
+            (b"TCP\\\\", b"\"TCP\\\\\""),
             (b"${x}", b"\"${x}\""),
         ] {
             let mut out = Vec::new();

@@ -66,10 +66,18 @@ impl<'s> Record<'s> {
         let adjusted = if is_adjusted { r#","adjusted":true"# } else { "" };
         let _ = write!(
             self.from,
-            r#"{comma}{}:{{"level":"{level}","file":{},"line":{line}{adjusted}}}"#,
+            r#"{comma}{}:{{"level":"{level}","file":{},"line":{line}"#,
             text(name),
             text(file),
         );
+        // What stands at the place is `$NAME`, and the words stand elsewhere.
+        let definition = self.sources.origin(span).and_then(|origin| origin.definition);
+        if let Some(definition) = definition {
+            let (file, line) = file_and_line(self.sources, definition);
+            let _ = write!(self.from, r#","defined":{{"file":{},"line":{line}}}"#, text(file));
+        }
+        self.from.push_str(adjusted);
+        self.from.push('}');
     }
 
     /// The object.

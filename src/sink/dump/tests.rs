@@ -266,6 +266,27 @@ fn every_record_is_an_object_and_knows_its_lines() {
 }
 
 #[test]
+fn a_value_from_a_parameter_names_its_use_and_its_definition() {
+    let text = "$T= \\\n delay_loop 7 \\\n retry 3\n$Q=4\nvirtual_server 10.0.0.1 80 {\n $T\n quorum $Q\n weight 5\n real_server 10.0.0.2 80 {\n }\n}\n";
+    let analysis = crate::fleet::analyse_text("x", text.into(), &Default::default());
+    let analysis = analysis.expect("small enough");
+    let record = json(&analysis.effective, &analysis.sources)
+        .find(|record| record.contains(r#""type":"virtual_server""#));
+    let record: serde_json::Value =
+        serde_json::from_str(&record.expect("there is one")).expect("JSON");
+    let from = &record["from"];
+    for (name, line, defined) in [
+        ("delay_loop", 6, Some(2)),
+        ("retry", 6, Some(3)),
+        ("quorum", 7, Some(4)),
+        ("weight", 8, None),
+    ] {
+        assert_eq!(from[name]["line"], line, "{name}");
+        assert_eq!(from[name]["defined"]["line"].as_i64(), defined, "{name}");
+    }
+}
+
+#[test]
 fn a_checker_is_one_line_in_the_order_of_its_keywords() {
     let (effective, sources) = (one_of_everything(), sources());
     let ping = json(&effective, &sources).find(|record| record.contains("PING_CHECK"));
@@ -281,4 +302,25 @@ fn a_checker_is_one_line_in_the_order_of_its_keywords() {
             r#""bind_if":{"level":"checker","file":"made.conf","line":50}}}"#
         )
     );
+}
+
+#[test]
+fn a_value_that_ends_in_a_backslash_is_left_out_or_quoted() {
+    let text = "virtual_server 10.0.0.1 80 {\n protocol TCP\n lvs_sched rr\n lvs_method NAT\n \
+                snmp_name \"two\\\\\"\n real_server 10.0.0.2 80 { virtualhost one\\ }\n}\n";
+    let flatten = |text: &str| {
+        let options = crate::fleet::LoadOptions::default();
+        let analysis = crate::fleet::analyse_text("a.conf", text.into(), &options).expect("read");
+        let errors = analysis.diagnostics.count(crate::conf::Severity::Error);
+        let written = conf(&analysis.effective).flatten().collect();
+        (errors, String::from_utf8(written).expect("all of it is ASCII"))
+    };
+    let (errors, once) = flatten(text);
+    assert_eq!(errors, 0);
+    assert!(once.contains("    snmp_name \"two\\\\\"\n"), "{once}");
+    let comment = "        # left out, its value ends in a backslash: virtualhost\n";
+    assert!(once.contains(comment), "{once}");
+    let (errors, twice) = flatten(&once);
+    assert_eq!(errors, 0, "{once}");
+    assert_eq!(twice, once.replace(comment, ""));
 }

@@ -1,5 +1,8 @@
 //! SARIF 2.1.0 (OASIS), as code scanning services read it. Columns are Unicode code points.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::Review;
@@ -159,7 +162,7 @@ fn finding(problem: &Problem) -> Finding {
 fn location(place: &Excerpt, is_named: bool) -> Location {
     Location {
         physical_location: Physical {
-            artifact_location: Artifact { uri: uri(&place.file) },
+            artifact_location: Artifact { uri: uri(place.path()) },
             region: Region {
                 start_line: place.line,
                 start_column: place.column,
@@ -172,12 +175,12 @@ fn location(place: &Excerpt, is_named: bool) -> Location {
 }
 
 /// RFC 3986: a path as a URI reference; a colon in the first segment would look like a scheme.
-fn uri(path: &str) -> String {
-    let mut uri = String::from(if path.starts_with('/') { "file://" } else { "" });
-    for byte in path.bytes() {
-        match byte {
+fn uri(path: &Path) -> String {
+    let mut uri = String::from(if path.is_absolute() { "file://" } else { "" });
+    for byte in path.as_os_str().as_bytes() {
+        match *byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                uri.push(char::from(byte));
+                uri.push(char::from(*byte));
             }
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
@@ -232,7 +235,21 @@ mod tests {
 
     #[test]
     fn paths_become_uris() {
-        assert_eq!(uri("/etc/a b.conf"), "file:///etc/a%20b.conf");
-        assert_eq!(uri("x:y/%"), "x%3Ay/%25");
+        assert_eq!(uri(Path::new("/etc/a b.conf")), "file:///etc/a%20b.conf");
+        assert_eq!(uri(Path::new("x:y/%")), "x%3Ay/%25");
+    }
+
+    /// Bytes of a path that are no text lead to the file all the same.
+    #[test]
+    fn paths_need_not_be_utf_8() {
+        use std::ffi::OsStr;
+        let place = tempfile::tempdir().expect("a directory for temporary files");
+        let path = place.path().join(OsStr::from_bytes(b"caf\xe9\x07.conf"));
+        std::fs::write(&path, "~SEQ(N, 1) wieght\n").expect("written");
+        let analysis = crate::fleet::analyse(&path, &Default::default()).expect("there");
+        let problems = crate::conf::Problems::new(analysis.diagnostics, &analysis.sources);
+        let excerpt = problems.iter().find_map(|problem| problem.primary.as_ref()).expect("one");
+        assert!(excerpt.file.ends_with("caf\u{fffd}\u{fffd}.conf"), "{}", excerpt.file);
+        assert!(uri(excerpt.path()).ends_with("/caf%E9%07.conf"), "{}", uri(excerpt.path()));
     }
 }

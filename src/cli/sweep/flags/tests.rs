@@ -1,6 +1,9 @@
 use clap::{CommandFactory, Parser};
 
+use hickory_proto::rr::{Name, RecordType};
+
 use super::*;
+use crate::fleet::ProbeSpec;
 
 #[derive(Debug, Parser)]
 struct Probe {
@@ -98,5 +101,5 @@ fn a_list_gets_a_spec_for_each_family_it_can_reach() {
 
     let args = parse("--targets x --check dns --name Example.com").expect("good");
     assert_eq!(args.default_port(), Some(53));
-    assert!(args.name.expect("given").is_fqdn());
+    assert!(args.how.name.expect("given").is_fqdn());
 }

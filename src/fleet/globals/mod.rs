@@ -1,33 +1,75 @@
-//! `global_defs`: what changes what checkers do, and the rest as it is written.
+//! `global_defs`: what changes what checkers do, here, and the rest by its [`table`]: `read` and `compound`
+//! make values of the words, and nothing acts on them.
 
-use super::effective::{Check, Level, Setting, Verbatim, VirtualServer};
+use super::effective::{Check, GlobalValue, Level, Setting, Verbatim};
 use super::lower::Lowering;
 use crate::conf::blocks::BlockKind;
-use crate::conf::{Code, Diagnostic, Directive, Span};
+use crate::conf::{Class, Code, Diagnostic, Directive, Span};
+
+mod compound;
+mod read;
+pub(super) mod table;
+
+use table::Shape;
 
 const LEVEL: Level = Level::Global;
+
+/// Every keyword that `global_defs` knows.
+pub fn global_keywords() -> impl Iterator<Item = &'static str> {
+    table::keywords()
+}
 
 impl Lowering<'_> {
     /// Takes the `global_defs` block.
     pub(super) fn global_defs(&mut self, directive: Directive<'_>) {
         self.reader.ignored_after(directive, 0);
         for child in directive.children() {
-            if self.reader.bytes(child.keyword()) == b"notification_email" {
-                self.reader.ignored_after(child, 0);
-                self.keep_global(child);
-            } else if self.value(child, BlockKind::GlobalDefs) {
-                self.keep_global(child);
-            } else {
-                self.global_option(child);
+            if child.is_doubtful() {
+                continue;
+            }
+            let Some((keyword, shape)) = table::row(self.reader.bytes(child.keyword())) else {
+                self.unknown(child, BlockKind::GlobalDefs);
+                continue;
+            };
+            if shape != Shape::Mail {
+                self.reader.no_block(child);
+            }
+            match shape {
+                Shape::Own => self.global_option(child),
+                _ => self.global_value(child, keyword, shape),
             }
         }
     }
 
     /// Keeps a keyword that no code here acts on.
-    fn keep_global(&mut self, child: Directive<'_>) {
-        if self.effective.is_some() && !child.is_doubtful() {
-            let verbatim = self.verbatim(child);
-            self.globals.others.push(verbatim);
+    fn global_value(&mut self, child: Directive<'_>, keyword: &'static str, shape: Shape) {
+        if let Some(successor) = table::successor(keyword) {
+            self.reader.report(
+                Diagnostic::new(Code::Deprecated, format!("`{keyword}` is of the past"))
+                    .at(child.keyword(), format!("now `{successor}`")),
+            );
+        }
+        let value = self.reader.foreign(|reader| reader.global(child, shape));
+        let Some(value) = value else { return };
+        let setting = Setting::written(value, LEVEL, child.header());
+        let Some(known) = self.globals.values.get_mut(keyword) else {
+            self.globals.values.insert(keyword, setting);
+            return;
+        };
+        match (&mut known.value, setting.value) {
+            (GlobalValue::Mail(all), GlobalValue::Mail(more)) => all.extend(more),
+            // Which of several counts depends on what keepalived drops: `script::events` says so.
+            (GlobalValue::Script(_), _) => {}
+            _ if table::first_counts(keyword) => {
+                let first = known.origin.span();
+                let found = Diagnostic::new(Code::Repeated, format!("second `{keyword}`"))
+                    .at(child.header(), "this one is ignored");
+                self.reader.report(match first {
+                    Some(first) => found.also(first, "the one that counts"),
+                    None => found,
+                });
+            }
+            (_, value) => *known = Setting { value, origin: setting.origin },
         }
     }
 
@@ -102,21 +144,29 @@ impl Lowering<'_> {
         if self.effective.is_none() || self.options.no_scripts {
             return;
         }
+        self.look_at_fifos();
+        let label = match self.events_need_default() {
+            true => "keepalived drops the scripts that need it",
+            false => "no script needs it",
+        };
         if let (Some(name), Some(span)) =
             (&self.globals.script_user.value, self.globals.script_user.origin.span())
             && !self.reader.diagnostics.has(Code::UnknownUser)
             && let Err(error) = name.look_up(self.globals.set_supplementary_groups.value)
         {
             self.reader.report(
-                Diagnostic::new(Code::UnknownScriptUser, error.to_string())
-                    .at(span, "no script needs it"),
+                Diagnostic::new(Code::UnknownScriptUser, error.to_string()).at(span, label),
             );
         }
-        let Some(effective) = &self.effective else { return };
-        if self.fleet.script_security || self.reader.diagnostics.has(Code::ScriptAsRoot) {
+        let first = self.first_script();
+        let is_said =
+            self.reader.diagnostics.iter().any(|found| {
+                found.code == Code::ScriptAsRoot && found.keepalived == Class::Security
+            });
+        if self.fleet.script_security || is_said {
             return;
         }
-        if let Some(first) = effective.virtual_servers.iter().find_map(first_script) {
+        if let Some(first) = first {
             self.reader.report(
                 Diagnostic::new(
                     Code::NoScriptSecurity,
@@ -125,6 +175,20 @@ impl Lowering<'_> {
                 .at(first, "first here")
                 .help("write `enable_script_security` into `global_defs`"),
             );
+        }
+    }
+
+    /// Owners of FIFOs that there are not. keepalived does without the FIFO, with a line in its log.
+    fn look_at_fifos(&mut self) {
+        let has_groups = self.globals.set_supplementary_groups.value;
+        for setting in self.globals.values.values() {
+            if let GlobalValue::Fifo { owner: Some(owner), .. } = &setting.value
+                && let Some(span) = setting.origin.span()
+                && let Err(error) = owner.look_up(has_groups)
+            {
+                let found = Diagnostic::new(Code::UnknownUser, error.to_string());
+                self.reader.report(found.class(Class::Silent).at(span, ""));
+            }
         }
     }
 
@@ -168,22 +232,4 @@ impl Lowering<'_> {
             effective.foreign.entry(keyword).or_insert((span, 0)).1 += 1;
         }
     }
-}
-
-/// The first script of a virtual server: of a checker, or of a change.
-fn first_script(service: &VirtualServer) -> Option<Span> {
-    let notifies = [&service.quorum_up, &service.quorum_down];
-    let own = notifies.into_iter().find_map(|notify| notify.origin.span());
-    own.or_else(|| {
-        service.real_servers.iter().find_map(|server| {
-            let notifies = [&server.notify_up, &server.notify_down];
-            let own = notifies.into_iter().find_map(|notify| notify.origin.span());
-            own.or_else(|| {
-                server.checkers.iter().find_map(|checker| match &checker.check {
-                    Check::Misc(check) => check.command.origin.span(),
-                    _ => None,
-                })
-            })
-        })
-    })
 }
