@@ -110,12 +110,14 @@ pub fn run_with(
     let mut threads = Vec::with_capacity(shards);
     let mut assignments = Vec::with_capacity(shards);
     let mut empties = Vec::with_capacity(shards);
+    let (spent_in, spent) = bounded(shards * (BATCHES_IN_FLIGHT + 1));
     let (ready_in, ready) = bounded(0);
     for config in shard_configs(&request, shards) {
         let (assignments_in, assignments_out) = bounded(BATCHES_IN_FLIGHT);
         let (empties_in, empties_out) = bounded(shards * REPORTS_IN_FLIGHT);
         let links = Links {
             assignments: assignments_out,
+            spent: spent_in.clone(),
             reports: reports_in.clone(),
             empties: empties_out,
             ready: ready_in.clone(),
@@ -144,7 +146,8 @@ pub fn run_with(
         span.begin(monotonic_now());
     }
 
-    let feeder = FeederThread::start(request, catalog.specs(), assignments, scripts_in, &halt);
+    let to_shards = (assignments, spent);
+    let feeder = FeederThread::start(request, catalog.specs(), to_shards, scripts_in, &halt);
     let feeder = match feeder {
         Ok(feeder) => feeder,
         Err(error) => {

@@ -53,6 +53,7 @@ fn sweep(assignments: Vec<Assignment>, window: u32) -> (Vec<Record>, ShardStats)
         let (ready, _) = crossbeam_channel::bounded(0);
         let links = Links {
             assignments: inbox,
+            spent: crossbeam_channel::bounded(1).0,
             reports,
             empties,
             ready,

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 
 use crate::outcome::Assignment;
 use crate::tick::Tick;
@@ -20,7 +20,10 @@ const RETRIES_MAX: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) struct Inbox {
     assignments: Receiver<Vec<Assignment>>,
-    batch: std::vec::IntoIter<Assignment>,
+    spent: Sender<Vec<Assignment>>,
+    batch: Vec<Assignment>,
+    /// Of the batch, so many were taken.
+    taken: usize,
     is_ended: bool,
     /// Only retries begin any more.
     refuses_new: bool,
@@ -30,10 +33,15 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn new(assignments: Receiver<Vec<Assignment>>) -> Inbox {
+    pub(super) fn new(
+        assignments: Receiver<Vec<Assignment>>,
+        spent: Sender<Vec<Assignment>>,
+    ) -> Inbox {
         Inbox {
             assignments,
-            batch: Vec::new().into_iter(),
+            spent,
+            batch: Vec::new(),
+            taken: 0,
             is_ended: false,
             refuses_new: false,
             retries: VecDeque::new(),
@@ -52,12 +60,12 @@ impl Inbox {
             return Some(retry);
         }
         loop {
-            if let Some(assignment) = self.batch.next() {
-                return Some(Pending::new(assignment));
+            if let Some(assignment) = self.batch.get(self.taken) {
+                self.taken += 1;
+                return Some(Pending::new(*assignment));
             }
             match self.assignments.try_recv() {
-                Ok(_) if self.refuses_new => {}
-                Ok(batch) => self.batch = batch.into_iter(),
+                Ok(batch) => self.take(batch),
                 Err(error) => {
                     self.is_ended |= error == TryRecvError::Disconnected;
                     return self.next_retry(now);
@@ -70,7 +78,7 @@ impl Inbox {
     /// dropped.
     pub(super) fn refuse_new(&mut self) {
         self.refuses_new = true;
-        self.batch = Vec::new().into_iter();
+        self.take(Vec::new());
         self.held = self.held.take().filter(|held| held.due.is_some());
     }
 
@@ -94,7 +102,7 @@ impl Inbox {
         self.is_ended
             && self.held.is_none()
             && self.retries.is_empty()
-            && self.batch.as_slice().is_empty()
+            && self.taken == self.batch.len()
     }
 
     /// More may still come from the feeder.
@@ -105,10 +113,23 @@ impl Inbox {
     /// Waits for the feeder; only when there is nothing else to do.
     pub(super) fn wait(&mut self, patience: Duration) {
         match self.assignments.recv_timeout(patience) {
-            Ok(_) if self.refuses_new => {}
-            Ok(batch) => self.batch = batch.into_iter(),
+            Ok(batch) => self.take(batch),
             Err(RecvTimeoutError::Timeout) => (),
             Err(RecvTimeoutError::Disconnected) => self.is_ended = true,
+        }
+    }
+
+    /// Begins a batch; the one before goes back.
+    fn take(&mut self, mut batch: Vec<Assignment>) {
+        if self.refuses_new {
+            batch.clear();
+        }
+        let mut spent = std::mem::replace(&mut self.batch, batch);
+        self.taken = 0;
+        if spent.capacity() > 0 {
+            spent.clear();
+            // A feeder that has enough, or has ended, does without this one.
+            let _ = self.spent.try_send(spent);
         }
     }
 

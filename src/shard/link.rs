@@ -40,6 +40,8 @@ pub struct ShardConfig {
 pub struct Links {
     /// Batches from the feeder; disconnected when the input is at its end.
     pub assignments: Receiver<Vec<Assignment>>,
+    /// Emptied batches on their way back to the feeder.
+    pub spent: Sender<Vec<Assignment>>,
     /// To the aggregator.
     pub reports: Sender<Report>,
     /// Emptied batches on their way back.

@@ -8,8 +8,8 @@ use crate::tick::Tick;
 
 use super::link::Report;
 
-/// Records that make a batch worth sending at once.
-const BATCH: usize = 256;
+/// Records that make a batch worth sending at once: whoever waits for one is woken, or spins, for each.
+const BATCH: usize = 1024;
 /// A smaller batch leaves after this long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(50);
 

@@ -151,7 +151,7 @@ impl<R: Ring> Shard<R> {
             pacer: Pacer::new(config.pace),
             begun_at: now,
             span_end: Tick::NEVER,
-            inbox: Inbox::new(links.assignments),
+            inbox: Inbox::new(links.assignments, links.spent),
             outbox: Outbox::new(config.id, links.reports, links.empties),
             stats: recorder::new_stats(window),
             stats_due: now + STATS_INTERVAL,

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender, never};
 
 use super::request::{Addresses, BadTarget, Exclude, Input, ListSpecs};
 use crate::aggregate::FeedCounts;
@@ -20,12 +20,14 @@ use crate::outcome::Assignment;
 use crate::schedule::pace::Span;
 use crate::tick::monotonic_now;
 
-/// Targets in a batch.
-const BATCH: usize = 256;
+/// Targets in a batch: the feeder is woken, or spins, for each.
+const BATCH: usize = 1024;
+/// With so many shards that this would be exceeded, batches are smaller.
+const TARGETS_IN_FLIGHT_MAX: usize = 1 << 17;
 /// Scripts that are sent together: few, because a script takes longer than any batch of targets.
 const SCRIPT_BATCH: usize = 16;
 /// Batches waiting per shard; with [`BATCH`], how far the feeder may run ahead.
-pub(super) const BATCHES_IN_FLIGHT: usize = 8;
+pub(super) const BATCHES_IN_FLIGHT: usize = 4;
 
 /// Part `number` of `count`: the targets whose position in the input is `number - 1` modulo `count`.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -102,6 +104,9 @@ pub(super) struct Feeder {
     script_batch: Vec<Assignment>,
     is_script: Vec<bool>,
     shards: Vec<Sender<Vec<Assignment>>>,
+    /// Emptied batches that come back.
+    pub(super) spent: Receiver<Vec<Assignment>>,
+    batch_size: usize,
     is_alive: Vec<bool>,
     batches: Vec<Vec<Assignment>>,
     /// The shard of each spec that fixes a source port.
@@ -130,7 +135,9 @@ impl Feeder {
             script_batch: Vec::new(),
             is_script: specs.iter().map(|spec| matches!(spec, ProbeSpec::Misc(_))).collect(),
             is_alive: vec![true; count],
-            batches: (0..count).map(|_| Vec::with_capacity(BATCH)).collect(),
+            batches: (0..count).map(|_| Vec::new()).collect(),
+            spent: never(),
+            batch_size: BATCH.min(TARGETS_IN_FLIGHT_MAX / BATCHES_IN_FLIGHT / count.max(1)),
             home: homes(specs, count),
             number: 0,
             shards,
@@ -252,7 +259,7 @@ impl Feeder {
         self.number += 1;
         let retries = retries(self.retries);
         self.batches[shard].push(Assignment { seq, target, spec, retries });
-        if self.batches[shard].len() == BATCH { self.send(shard) } else { Ok(()) }
+        if self.batches[shard].len() >= self.batch_size { self.send(shard) } else { Ok(()) }
     }
 
     /// Sends the scripts that wait, without ever waiting itself.
@@ -272,11 +279,13 @@ impl Feeder {
 
     /// Sends a shard's batch, waiting for room; to the next living shard where that one has ended.
     fn send(&mut self, shard: usize) -> Result<(), Closed> {
-        let mut batch = std::mem::replace(&mut self.batches[shard], Vec::with_capacity(BATCH));
-        let size = batch.len() as u64;
-        if size == 0 {
+        if self.batches[shard].is_empty() {
             return Ok(());
         }
+        let new = |_| Vec::with_capacity(self.batch_size);
+        let empty = self.spent.try_recv().unwrap_or_else(new);
+        let mut batch = std::mem::replace(&mut self.batches[shard], empty);
+        let size = batch.len() as u64;
         // The shards may have no room for long, and the scripts could run meanwhile.
         self.send_scripts();
         for step in 0..self.shards.len() {

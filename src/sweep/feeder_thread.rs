@@ -32,13 +32,14 @@ impl FeederThread {
     pub(super) fn start(
         request: SweepRequest,
         specs: &Arc<[ProbeSpec]>,
-        assignments: Vec<Sender<Vec<Assignment>>>,
+        (assignments, spent): (Vec<Sender<Vec<Assignment>>>, Receiver<Vec<Assignment>>),
         scripts: Option<Sender<Vec<Assignment>>>,
         halt: &Arc<AtomicBool>,
     ) -> io::Result<FeederThread> {
         let tally = Arc::new(Tally::default());
         let (ended_in, ended) = bounded(1);
         let mut feeder = Feeder::new(specs, assignments, Arc::clone(halt), Arc::clone(&tally));
+        feeder.spent = spent;
         feeder.scripts = scripts;
         feeder.part = request.part;
         feeder.exclude = request.exclude;

@@ -62,7 +62,8 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
     let (emptied, empties) = unbounded();
     let stop = Arc::new(AtomicBool::new(false));
     let (ready, _) = bounded(0);
-    let links = Links { assignments, reports, empties, ready, stop: Arc::clone(&stop) };
+    let (spent, _) = bounded(1);
+    let links = Links { assignments, spent, reports, empties, ready, stop: Arc::clone(&stop) };
     let mut shard = Shard::new(ring, specs, scenario.config.clone(), links);
     let mut feeder = Feeder {
         left: &scenario.assignments,
