@@ -21,8 +21,20 @@ const STAGES: &[(&str, &[&str])] = &[
     ("respond", &["ring"]),
     (
         "sweep",
-        &["conf", "fleet", "checker", "wire", "ring", "shard", "reaper", "aggregate", "sink"],
+        &[
+            "conf",
+            "fleet",
+            "schedule",
+            "checker",
+            "wire",
+            "ring",
+            "shard",
+            "reaper",
+            "aggregate",
+            "sink",
+        ],
     ),
+    ("bench", &["fleet", "schedule", "reaper", "aggregate", "sink", "sweep"]),
 ];
 
 const SHARED: &[&str] = &["id", "tick", "outcome"];

@@ -1,26 +1,19 @@
-//! `--hdr`: latencies as an HdrHistogram interval log, format version 1.3, one line a second.
-//!
-//! Values are nanoseconds; the column Interval_Max is in milliseconds, as HistogramLogAnalyzer and
-//! its kin expect. Source: hdrhistogram.org, "Histogram Logs".
+//! `--hdr`: latencies as an HdrHistogram interval log, one line a second.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 
+use super::interval_log::IntervalLog;
 use super::{Context, Output, RunInfo, Sink, SinkError};
 use crate::aggregate::Summary;
 use crate::outcome::Record;
 use crate::tick::WallClock;
 
-/// Nanoseconds in the unit of the column Interval_Max.
-const NS_PER_MS: f64 = 1e6;
-
 /// Writes the interval log to an [`Output`].
 pub struct HdrSink {
     output: Output,
-    serializer: V2DeflateSerializer,
+    log: IntervalLog,
 }
 
 impl std::fmt::Debug for HdrSink {
@@ -32,7 +25,7 @@ impl std::fmt::Debug for HdrSink {
 impl HdrSink {
     /// Will write to `output`.
     pub fn new(output: Output) -> HdrSink {
-        HdrSink { output, serializer: V2DeflateSerializer::new() }
+        HdrSink { output, log: IntervalLog::new() }
     }
 
     fn refused(&self, error: std::io::Error) -> SinkError {
@@ -45,18 +38,8 @@ impl Sink for HdrSink {
         let wall = WallClock::read();
         let unix_ns = wall.unix_ns(crate::tick::monotonic_now());
         let start = UNIX_EPOCH + Duration::from_nanos(u64::try_from(unix_ns).unwrap_or(0));
-        IntervalLogWriterBuilder::new()
-            .add_comment("[Histogram log format version 1.3]")
-            .with_start_time(start)
-            .with_base_time(start)
-            .with_max_value_divisor(NS_PER_MS)
-            .begin_log_with(self.output.lines(), &mut self.serializer)
-            .map(drop)
-            .map_err(|error| self.refused(error))?;
-        self.output.lines().extend_from_slice(
-            b"\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\
-              \"Interval_Compressed_Histogram\"\n",
-        );
+        let head = self.log.head(start, self.output.lines());
+        head.map_err(|error| self.refused(error))?;
         self.output.appended(0)
     }
 
@@ -74,21 +57,8 @@ impl Sink for HdrSink {
         length: Duration,
         latency: &Histogram<u64>,
     ) -> Result<(), SinkError> {
-        let mut bytes = Vec::new();
-        IntervalLogWriterBuilder::new()
-            .with_max_value_divisor(NS_PER_MS)
-            .begin_log_with(&mut bytes, &mut self.serializer)
-            .and_then(|mut log| {
-                log.write_histogram(latency, start, length, None)
-                    .map_err(|error| std::io::Error::other(error.to_string()))
-            })
-            .map_err(|error| self.refused(error))?;
-        // A writer begins with comment lines; this log has them already.
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if !line.starts_with(b"#") {
-                self.output.lines().extend_from_slice(line);
-            }
-        }
+        let line = self.log.interval(None, (start, length), latency, self.output.lines());
+        line.map_err(|error| self.refused(error))?;
         self.output.appended(0)
     }
 

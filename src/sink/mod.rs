@@ -7,6 +7,7 @@ mod csv;
 mod detail;
 pub mod dump;
 mod hdr;
+mod interval_log;
 mod labels;
 mod ndjson;
 mod output;
@@ -26,10 +27,13 @@ use serde::Serialize;
 pub use self::csv::CsvSink;
 pub use self::detail::Detail;
 pub use self::hdr::HdrSink;
+pub(crate) use self::interval_log::IntervalLog;
 pub use self::ndjson::NdjsonSink;
 pub use self::output::Output;
 pub use self::text::{Rest, TextSink};
-pub(crate) use self::text::{counted, grouped, short_text};
+pub(crate) use self::text::{
+    Trouble, align_right, counted, grouped, painted, plain_table, seconds, short_text,
+};
 pub use self::timestamp::rfc3339;
 
 use crate::aggregate::{Catalog, Summary};

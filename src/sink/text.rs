@@ -12,8 +12,8 @@ use std::fmt::{self, Write};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
-pub(crate) use self::words::{counted, grouped};
-use self::words::{limit_in_words, microseconds, seconds, strange_in_words, trouble_in_words};
+pub(crate) use self::words::{Trouble, counted, grouped, seconds};
+use self::words::{limit_in_words, microseconds, strange_in_words};
 use super::{Context, Output, RunInfo, Sink, SinkError};
 use crate::aggregate::{Catalog, Summary};
 use crate::outcome::Record;
@@ -101,7 +101,7 @@ impl Page {
     }
 
     fn painted(&self, colour: &str, text: &str) -> String {
-        if self.is_coloured { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+        painted(self.is_coloured, colour, text)
     }
 
     fn headline(&mut self, summary: &Summary) -> fmt::Result {
@@ -197,7 +197,7 @@ impl Page {
             ),
         )?;
         self.fact("strange packets", &strange_in_words(summary))?;
-        self.fact("local trouble", &trouble_in_words(summary))?;
+        self.fact("local trouble", &Trouble::of(summary).in_words())?;
         if !summary.not_probed.is_empty() {
             let words: Vec<String> = (summary.not_probed.iter())
                 .map(|(keyword, count)| format!("{} {keyword}", grouped(u64::from(*count))))
@@ -228,14 +228,19 @@ impl Page {
     }
 }
 
+/// `text` in an ANSI colour, if there may be any.
+pub(crate) fn painted(is_coloured: bool, colour: &str, text: &str) -> String {
+    if is_coloured { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
 /// Columns two spaces apart, no lines; every line begins with one space.
-fn plain_table() -> Table {
+pub(crate) fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table
 }
 
-fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
+pub(crate) fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
     for column in columns {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -27,32 +27,58 @@ pub(super) fn strange_in_words(summary: &Summary) -> String {
     words.join(", ")
 }
 
-/// What went wrong on this machine, without which the sweep would have been better.
-pub(super) fn trouble_in_words(summary: &Summary) -> String {
-    let mut words = Vec::new();
-    if summary.counts.unknown > 0 {
-        words.push(format!("{} ended unknown", counted(summary.counts.unknown, "probe")));
+/// What went wrong on this machine, without which a run would have been better.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Trouble {
+    /// Probes that ended unknown.
+    pub(crate) unknown: u64,
+    pub(crate) receive_drops: u64,
+    pub(crate) window_min: Option<u32>,
+    pub(crate) free_retries: u64,
+    pub(crate) soft_send_errors: u64,
+    pub(crate) stalled_ms: f64,
+}
+
+impl Trouble {
+    /// Of a sweep.
+    pub(super) fn of(summary: &Summary) -> Trouble {
+        Trouble {
+            unknown: summary.counts.unknown,
+            receive_drops: summary.receive_drops,
+            window_min: summary.window_min,
+            free_retries: summary.free_retries,
+            soft_send_errors: summary.soft_send_errors,
+            stalled_ms: summary.stalled_ms,
+        }
     }
-    if summary.receive_drops > 0 {
-        let dropped = counted(summary.receive_drops, "datagram");
-        let window = summary.window_min.map_or(String::new(), |window| {
-            format!(" (window down to {})", grouped(u64::from(window)))
-        });
-        words.push(format!("{dropped} dropped by our receive buffers{window}"));
+
+    /// `none` where there is none.
+    pub(crate) fn in_words(&self) -> String {
+        let mut words = Vec::new();
+        if self.unknown > 0 {
+            words.push(format!("{} ended unknown", counted(self.unknown, "probe")));
+        }
+        if self.receive_drops > 0 {
+            let dropped = counted(self.receive_drops, "datagram");
+            let window = self.window_min.map_or(String::new(), |window| {
+                format!(" (window down to {})", grouped(u64::from(window)))
+            });
+            words.push(format!("{dropped} dropped by our receive buffers{window}"));
+        }
+        if self.free_retries > 0 {
+            let attempts = counted(self.free_retries, "attempt");
+            words.push(format!("{attempts} repeated because of us"));
+        }
+        if self.soft_send_errors > 0 {
+            let sends = counted(self.soft_send_errors, "send");
+            words.push(format!("{sends} repeated after another target's ICMP error"));
+        }
+        // Scheduling hiccups below a millisecond are everybody's.
+        if self.stalled_ms >= 1.0 {
+            words.push(format!("not running for {}", seconds(self.stalled_ms / 1e3)));
+        }
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
     }
-    if summary.free_retries > 0 {
-        let attempts = counted(summary.free_retries, "attempt");
-        words.push(format!("{attempts} repeated because of us"));
-    }
-    if summary.soft_send_errors > 0 {
-        let sends = counted(summary.soft_send_errors, "send");
-        words.push(format!("{sends} repeated after another target's ICMP error"));
-    }
-    // Scheduling hiccups below a millisecond are everybody's.
-    if summary.stalled_ms >= 1.0 {
-        words.push(format!("not running for {}", seconds(summary.stalled_ms / 1e3)));
-    }
-    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
 /// `1234567` as `1,234,567`.
@@ -74,7 +100,7 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", grouped(number))
 }
 
-pub(super) fn seconds(seconds: f64) -> String {
+pub(crate) fn seconds(seconds: f64) -> String {
     if seconds < 0.1 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
 }
 

@@ -1,0 +1,343 @@
+//! What the text and the page say beside the figures.
+
+use super::figures::{latency, rate, share};
+use crate::bench::{BenchResult, KernelCounters, Knee, LoadInfo, ProbeCounts, RunResult, Spread};
+use crate::sink::{Trouble, counted, grouped, seconds};
+
+/// Of what is said, how it is meant.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Tone {
+    /// As it should be.
+    Good,
+    /// Nothing special.
+    Plain,
+    /// To be known before a figure is used.
+    Caution,
+    /// The figures are not to be trusted.
+    Warning,
+}
+
+/// A word and what there is to say about it.
+pub(super) struct Fact {
+    pub(super) word: &'static str,
+    pub(super) text: String,
+    pub(super) tone: Tone,
+}
+
+fn fact(word: &'static str, text: String) -> Fact {
+    Fact { word, text, tone: Tone::Plain }
+}
+
+/// What to think of the whole.
+pub(super) fn verdict(result: &BenchResult) -> (Tone, &'static str) {
+    if result.runs.is_empty() {
+        (Tone::Warning, "NOTHING MEASURED")
+    } else if disagreeing(result).next().is_some() {
+        (Tone::Warning, "DOUBTFUL")
+    } else if result.interrupted {
+        (Tone::Caution, "INTERRUPTED")
+    } else {
+        (Tone::Good, "MEASURED")
+    }
+}
+
+/// The main figures in a sentence.
+pub(super) fn headline(result: &BenchResult) -> String {
+    let runs = result.runs.len();
+    if runs == 0 {
+        return "no run was whole".to_owned();
+    }
+    if let Some(knee) = &result.knee {
+        return format!("{} ({})", knee_in_words(knee), counted(runs as u64, "step"));
+    }
+    let middle = |figure: fn(&RunResult) -> Option<f64>| {
+        Spread::of(result.runs.iter().filter_map(figure)).map(|spread| spread.median)
+    };
+    let mut text = format!("{} probes/s", rate(middle(|run| Some(run.per_second)).unwrap_or(0.0)));
+    let p50 = middle(|run| run.latency_us.map(|latency| latency.p50));
+    let p99 = middle(|run| run.latency_us.map(|latency| latency.p99));
+    if let (Some(p50), Some(p99)) = (p50, p99) {
+        text += &format!(", p50 {}, p99 {}", latency(p50), latency(p99));
+    }
+    let lost = middle(|run| Some(run.probes.lost_share())).unwrap_or(0.0);
+    text += &format!(", {} lost", share(lost));
+    let of =
+        if result.load.runs > runs { format!(" of {}", result.load.runs) } else { String::new() };
+    match runs {
+        1 if of.is_empty() => text,
+        1 => text + &format!(" (1{of} runs)"),
+        _ => text + &format!(" (medians of {runs}{of} runs)"),
+    }
+}
+
+/// What was asked for, and of whom.
+pub(super) fn load(load: &LoadInfo) -> String {
+    let how = match (load.mode, load.rate) {
+        ("open", Some(asked)) => format!("open loop of {} probes/s", rate(asked)),
+        ("ramp", _) => "open loop, rate by rate".to_owned(),
+        _ => "closed loop".to_owned(),
+    };
+    format!(
+        "{} of {} ({}), {how}, {} in flight at most, {}, timeout {}, {} of {} each after {} of warm-up",
+        load.check,
+        load.targets,
+        counted(load.target_count as u64, "target"),
+        grouped(u64::from(load.window)),
+        counted(load.shards as u64, "shard"),
+        seconds(load.timeout_s),
+        counted(load.runs as u64, if load.mode == "ramp" { "step" } else { "run" }),
+        seconds(load.duration_s),
+        seconds(load.warm_up_s),
+    )
+}
+
+/// Everything else, in the order it matters.
+pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
+    let mut facts: Vec<Fact> = disagreeing(result)
+        .map(|(run, kernel)| Fact {
+            word: "WARNING",
+            text: format!(
+                "{}: we say that {} and {} were sent, the kernel counted {} and {}. Some never left this \
+                 machine; do not trust these figures.",
+                run_name(result, run),
+                counted(kernel.datagrams_sent, "datagram"),
+                counted(kernel.connects, "connect"),
+                grouped(kernel.udp_out_datagrams),
+                grouped(kernel.tcp_active_opens),
+            ),
+            tone: Tone::Warning,
+        })
+        .collect();
+    if let Some(knee) = &result.knee {
+        facts.push(fact("knee", knee_in_words(knee)));
+    }
+    facts.extend(limits(result).into_iter().map(|text| fact("limited by", text)));
+    let total = total(result);
+    if total.due > 0 {
+        facts.push(fact("probes", probes(total)));
+    }
+    let how_lost = how_the_lost_count(total, result.load.timeout_s);
+    if !how_lost.is_empty() {
+        facts.push(Fact { word: "latencies", text: how_lost, tone: Tone::Caution });
+    }
+    facts.push(fact(
+        "idle",
+        match result.idle_us {
+            Some(idle) => format!("{} with one probe at a time (median)", latency(idle)),
+            None => "one probe at a time, too few were answered to say".to_owned(),
+        },
+    ));
+    facts.extend(cpu(result));
+    facts.extend(kernel(result));
+    let trouble = trouble(result, total);
+    if trouble != "none" {
+        facts.push(Fact { word: "own trouble", text: trouble, tone: Tone::Caution });
+    }
+    facts.push(fact("load", load(&result.load)));
+    facts.push(fact("machine", machine(result)));
+    facts.push(fact("begun", format!("{}, ringprobe {}", result.started_at, result.version)));
+    facts
+}
+
+fn run_name(result: &BenchResult, run: &RunResult) -> String {
+    match run.asked_per_second {
+        Some(asked) if result.knee.is_some() => format!("step {} ({}/s)", run.number, rate(asked)),
+        _ => format!("run {}", run.number),
+    }
+}
+
+fn disagreeing(result: &BenchResult) -> impl Iterator<Item = (&RunResult, KernelCounters)> {
+    let counted = result.runs.iter().filter_map(|run| Some((run, run.kernel?)));
+    counted.filter(|(_, kernel)| !kernel.agrees)
+}
+
+fn knee_in_words(knee: &Knee) -> String {
+    let why = knee.why.as_deref().unwrap_or("it was not kept");
+    match (knee.per_second, knee.broken_per_second) {
+        (Some(kept), Some(broken)) => {
+            format!("{} probes/s were kept; at {}/s {why}", rate(kept), rate(broken))
+        }
+        (Some(kept), None) => format!("every rate up to {} probes/s was kept", rate(kept)),
+        (None, Some(broken)) => format!("not even {} probes/s were kept: {why}", rate(broken)),
+        (None, None) => "no step was whole".to_owned(),
+    }
+}
+
+/// A line for each thing that limited some runs: which, how often, and how that is known of the first.
+fn limits(result: &BenchResult) -> Vec<String> {
+    let mut by: Vec<(&str, Vec<&RunResult>)> = Vec::new();
+    for run in &result.runs {
+        match by.iter_mut().find(|(what, _)| *what == run.limited_by.what) {
+            Some((_, runs)) => runs.push(run),
+            None => by.push((run.limited_by.what, vec![run])),
+        }
+    }
+    let noun = if result.knee.is_some() { "step" } else { "run" };
+    by.iter()
+        .map(|(what, runs)| {
+            let what = what.replace('_', " ");
+            let why = &runs[0].limited_by.why;
+            if runs.len() == result.runs.len() {
+                return format!("{what}: {why}");
+            }
+            let plural = if runs.len() == 1 { "" } else { "s" };
+            let numbers = ranges(runs.iter().map(|run| run.number));
+            format!("{what} in {noun}{plural} {numbers}: {why}")
+        })
+        .collect()
+}
+
+/// `1-3, 5` of ascending numbers.
+fn ranges(numbers: impl Iterator<Item = usize>) -> String {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let words = ranges.iter().map(|&(first, last)| match last - first {
+        0 => first.to_string(),
+        _ => format!("{first}-{last}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn total(result: &BenchResult) -> ProbeCounts {
+    result.runs.iter().fold(ProbeCounts::default(), |sum, run| ProbeCounts {
+        due: sum.due + run.probes.due,
+        passed: sum.passed + run.probes.passed,
+        failed: sum.failed + run.probes.failed,
+        timeouts: sum.timeouts + run.probes.timeouts,
+        unknown: sum.unknown + run.probes.unknown,
+        unsent: sum.unsent + run.probes.unsent,
+    })
+}
+
+fn probes(total: ProbeCounts) -> String {
+    format!(
+        "{} due: {} passed, {} failed, {}, {} unknown, {} unsent",
+        grouped(total.due),
+        grouped(total.passed),
+        grouped(total.failed),
+        counted(total.timeouts, "timeout"),
+        grouped(total.unknown),
+        grouped(total.unsent),
+    )
+}
+
+/// What those who got no answer are in the distribution.
+fn how_the_lost_count(total: ProbeCounts, timeout_s: f64) -> String {
+    let mut words = Vec::new();
+    if total.timeouts > 0 {
+        words.push(format!(
+            "a timeout counts with the time it took to find out, {} at least",
+            seconds(timeout_s)
+        ));
+    }
+    if total.unsent > 0 {
+        words.push(
+            "an unsent probe was due and not begun when its run ended: it counts with the time it had \
+             waited, and would have taken longer"
+                .to_owned(),
+        );
+    }
+    if total.unknown > 0 {
+        words.push("an unknown one has no latency, as the trouble was ours".to_owned());
+    }
+    words.join("; ")
+}
+
+fn cpu(result: &BenchResult) -> Option<Fact> {
+    let runs = || result.runs.iter().filter(|run| run.latency_us.is_some()).map(|run| run.cpu);
+    let user = Spread::of(runs().map(|cpu| cpu.user_us_per_probe))?.median;
+    let system = Spread::of(runs().map(|cpu| cpu.system_us_per_probe))?.median;
+    let middle = if runs().count() > 1 { " (medians)" } else { "" };
+    let (user, system) = (latency(user), latency(system));
+    Some(fact("CPU", format!("per probe {user} in user space, {system} in the kernel{middle}")))
+}
+
+/// That the kernel agrees, or that it was not asked; where it does not there is a warning.
+fn kernel(result: &BenchResult) -> Option<Fact> {
+    let counters: Vec<KernelCounters> = result.runs.iter().filter_map(|run| run.kernel).collect();
+    if result.runs.is_empty() || counters.iter().any(|kernel| !kernel.agrees) {
+        return None;
+    }
+    if counters.len() < result.runs.len() {
+        return Some(fact("kernel", "its counters could not be read".to_owned()));
+    }
+    let sum = |of: fn(&KernelCounters) -> u64| counters.iter().map(of).sum::<u64>();
+    let mut words = Vec::new();
+    let (sent, connects) = (sum(|kernel| kernel.datagrams_sent), sum(|kernel| kernel.connects));
+    if sent > 0 {
+        let out = sum(|kernel| kernel.udp_out_datagrams);
+        words.push(format!("{} sent, {} counted", counted(sent, "datagram"), grouped(out)));
+    }
+    if connects > 0 {
+        let opens = sum(|kernel| kernel.tcp_active_opens);
+        words.push(format!("{}, {} counted", counted(connects, "connect"), grouped(opens)));
+    }
+    if words.is_empty() {
+        return None;
+    }
+    let text = format!("agrees: {} (everybody's of this network namespace)", words.join("; "));
+    Some(fact("kernel", text))
+}
+
+fn trouble(result: &BenchResult, total: ProbeCounts) -> String {
+    let mut trouble = Trouble { unknown: total.unknown, ..Trouble::default() };
+    for run in &result.runs {
+        trouble.receive_drops += run.trouble.receive_drops;
+        trouble.free_retries += run.trouble.free_retries;
+        trouble.stalled_ms += run.trouble.stalled_ms;
+        trouble.window_min =
+            [trouble.window_min, run.trouble.window_min].into_iter().flatten().min();
+    }
+    trouble.in_words()
+}
+
+fn machine(result: &BenchResult) -> String {
+    let machine = &result.machine;
+    let mut text = format!("{}, Linux {}", machine.cpu, machine.kernel);
+    if !machine.cpus.is_empty() {
+        let noun = if machine.cpus.len() == 1 { "core" } else { "cores" };
+        text += &format!(", {noun} {}", ranges(machine.cpus.iter().copied()));
+    }
+    if !machine.responder_cpus.is_empty() {
+        let cores = ranges(machine.responder_cpus.iter().copied());
+        text += &format!("; the embedded fleet on {cores}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_written_as_a_range() {
+        assert_eq!(ranges([1, 2, 3, 5, 7, 8].into_iter()), "1-3, 5, 7-8");
+        assert_eq!(ranges([].into_iter()), "");
+    }
+
+    #[test]
+    fn a_knee_may_be_below_or_above_what_was_asked() {
+        let knee = |kept, broken: Option<f64>| Knee {
+            per_second: kept,
+            broken_per_second: broken,
+            why: broken.map(|_| "97.0 % of the rate came out".to_owned()),
+        };
+        assert_eq!(
+            knee_in_words(&knee(Some(1000.0), Some(2000.0))),
+            "1,000 probes/s were kept; at 2,000/s 97.0 % of the rate came out"
+        );
+        assert_eq!(
+            knee_in_words(&knee(Some(1000.0), None)),
+            "every rate up to 1,000 probes/s was kept"
+        );
+        assert_eq!(
+            knee_in_words(&knee(None, Some(1000.0))),
+            "not even 1,000 probes/s were kept: 97.0 % of the rate came out"
+        );
+    }
+}

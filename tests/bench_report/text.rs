@@ -1,0 +1,94 @@
+//! The text for people, whole: `RINGPROBE_BLESS=1` writes tests/bench_report/text/*.txt anew.
+
+use std::fs;
+use std::path::Path;
+
+use ringprobe::bench::report::text;
+use ringprobe::bench::{BenchResult, KernelCounters};
+
+use crate::made;
+
+const LINE_MAX: usize = 100;
+
+fn assert_lines(text: &str) {
+    for line in text.lines() {
+        assert!(line.chars().count() <= LINE_MAX, "too long: {line}");
+        assert_eq!(line, line.trim_end(), "blanks at the end");
+    }
+}
+
+fn assert_text(name: &str, result: &BenchResult) {
+    let text = text(result, false);
+    assert_lines(&text);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench_report/text").join(name);
+    if std::env::var_os("RINGPROBE_BLESS").is_some() {
+        fs::write(&path, &text).expect("room");
+    }
+    let golden = fs::read_to_string(&path).expect("a golden");
+    assert!(text == golden, "{name}: now\n{text}");
+}
+
+#[test]
+fn runs_have_a_row_each_and_what_is_in_the_middle_of_them() {
+    assert_text("runs.txt", &made::runs());
+}
+
+#[test]
+fn a_ramp_has_a_row_per_step_and_its_knee() {
+    assert_text("ramp.txt", &made::ramp());
+}
+
+#[test]
+fn a_million_a_second_fits_on_a_line() {
+    let mut result = made::ramp();
+    for run in &mut result.runs {
+        run.asked_per_second = run.asked_per_second.map(|asked| 100.0 * asked);
+        run.per_second *= 100.0;
+        run.cpu.user_us_per_probe = 99.9;
+        run.cpu.cores = 63.99;
+        run.probes.unknown = 1;
+    }
+    let text = text(&result, false);
+    assert!(text.contains("\n 1,600,000  1,241,600   22.4 %   978 µs  "), "{text}");
+    assert_lines(&text);
+}
+
+#[test]
+fn without_a_whole_run_there_is_no_figure() {
+    assert_text("nothing.txt", &made::nothing());
+}
+
+/// The kernel counted less than we say was sent, in a run that drowned in its own buffers.
+#[test]
+fn what_the_kernel_did_not_count_is_a_warning_before_everything_else() {
+    let mut result = made::runs();
+    result.interrupted = true;
+    result.runs.truncate(2);
+    let run = &mut result.runs[1];
+    run.limited_by.what = "socket_buffer";
+    run.limited_by.why = "buffers overflowed".to_owned();
+    run.kernel = Some(KernelCounters {
+        datagrams_sent: 110_000,
+        udp_out_datagrams: 90_000,
+        connects: 7,
+        tcp_active_opens: 7,
+        agrees: false,
+    });
+    run.trouble.receive_drops = 1234;
+    run.trouble.window_min = Some(64);
+    run.trouble.stalled_ms = 12.0;
+    assert_text("doubtful.txt", &result);
+}
+
+#[test]
+fn colours_are_there_when_they_are_asked_for_and_change_nothing_else() {
+    for result in [made::runs(), made::ramp(), made::nothing()] {
+        let coloured = text(&result, true);
+        assert!(coloured.starts_with("\x1b[1;3"), "{coloured}");
+        let mut bare = coloured;
+        for code in ["\x1b[1;31m", "\x1b[1;32m", "\x1b[1;33m", "\x1b[0m"] {
+            bare = bare.replace(code, "");
+        }
+        assert_eq!(bare, text(&result, false));
+    }
+}
