@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ringprobe::fleet::{LoadOptions, Loaded, Rejected, load_text};
+use ringprobe::conf::Problems;
+use ringprobe::fleet::{LoadOptions, Loaded, Rejected, analyse_text, load_text};
+use ringprobe::lint;
 
 #[path = "conf/corrupt.rs"]
 mod corrupt;
@@ -20,6 +22,8 @@ mod globals;
 mod language;
 #[path = "conf/model.rs"]
 mod model;
+#[path = "conf/notify.rs"]
+mod notify;
 #[path = "conf/scripts.rs"]
 mod scripts;
 
@@ -145,6 +149,20 @@ fn checks_that_name_another_block() {
 #[test]
 fn checks_of_every_type_are_accepted() {
     golden("checks_accepted", true);
+}
+
+#[test]
+fn ports_masks_and_sorry_servers_that_keepalived_changes() {
+    golden("forwarding", true);
+}
+
+#[test]
+fn rules_beside_what_cannot_be_read() {
+    let text = include_str!("conf/linted.conf");
+    let mut analysis =
+        analyse_text("linted.conf", text.into(), &LoadOptions::default()).expect("small");
+    lint::check(&analysis.effective, &mut analysis.diagnostics);
+    compare("linted", &Problems::new(analysis.diagnostics, &analysis.sources).render(false));
 }
 
 #[test]

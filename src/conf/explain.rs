@@ -780,10 +780,10 @@ fn text(code: Code) -> Text {
         ),
         Code::DuplicateVirtualServer => (
             "two virtual servers for one service",
-            "IPVS knows one service for each protocol, address and port, so both blocks work on the same one.",
+            "IPVS knows one service for each protocol, address and port, and for each mark, so both blocks work on the same one. A group brings in the services of all its members.",
             "virtual_server 10.0.0.1 80 { ... }\nvirtual_server 10.0.0.1 80 { ... }",
             "Says nothing: the second one changes what the first one set up.",
-            "Put all real servers into one block.",
+            "Put all real servers into one block, and let groups have no member that another virtual server serves.",
         ),
         Code::RootZone => (
             "a DNS_CHECK asks for the root zone by default",

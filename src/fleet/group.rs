@@ -10,6 +10,7 @@ use super::keywords::SUGGESTIONS_MAX;
 use super::lower::Lowering;
 use super::model::Protocol;
 use super::range::AddressRange;
+use super::settle::sorry_port_not_translated;
 use super::virtual_server::PERSISTENCE_TIMEOUT_DEFAULT;
 use crate::conf::{Class, Code, Diagnostic, Directive, Severity, Span};
 use crate::id::VirtualServerId;
@@ -30,6 +31,8 @@ pub(super) struct Group {
     ports: BTreeMap<u16, Span>,
     /// First mark, with a family or without.
     any_mark: Option<Span>,
+    /// Ports with nothing between their quotes, which were reported and stand for none.
+    empty_ports: u64,
     /// Its name or a member could not be read, which was reported.
     is_doubtful: bool,
     /// Every line that could be read.
@@ -53,6 +56,8 @@ pub(super) struct GroupUse {
     pub(super) protocol: Option<Span>,
     /// Ports of real servers that are reached without NAT, each once.
     pub(super) untranslated: Vec<(u16, Span)>,
+    /// The same of its sorry server.
+    pub(super) sorry_port: Option<(u16, Span)>,
     pub(super) is_persistent: bool,
 }
 
@@ -68,6 +73,7 @@ impl Lowering<'_> {
             without_port: None,
             ports: BTreeMap::new(),
             any_mark: None,
+            empty_ports: 0,
             is_doubtful: false,
             members: Vec::new(),
         };
@@ -78,6 +84,7 @@ impl Lowering<'_> {
                 self.member(member, &mut group);
             }
         }
+        let errors = errors + group.empty_ports;
         group.is_doubtful |= errors < self.reader.diagnostics.count(Severity::Error);
         if directive.is_doubtful() {
             return;
@@ -185,7 +192,11 @@ impl Lowering<'_> {
                 )),
             );
         }
-        let port = self.reader.optional_port(words.get(1), Class::General);
+        let mut port = self.reader.optional_port(words.get(1), Class::Silent);
+        if words.get(1).is_some_and(|port| self.reader.bytes(*port).is_empty()) {
+            group.empty_ports += 1;
+            port = Some(0);
+        }
         self.reader.ignored_after(member, 1);
         if let Some(port) = port {
             group.ports.entry(port).or_insert(span);
@@ -266,7 +277,11 @@ impl Lowering<'_> {
                     };
                 }
             }
-            let found = port_not_translated(group, &used);
+            // Of a service that it drops keepalived says none of this.
+            let sorry_port = used.sorry_port.filter(|sorry| group.other_port(*sorry).is_some());
+            let sorry_port = sorry_port.map(|(port, span)| sorry_port_not_translated(port, span));
+            let found = port_not_translated(group, &used).into_iter().chain(sorry_port);
+            let found: Vec<_> = found.collect();
             if let (Some(span), false) = (used.protocol, group.has_addresses) {
                 self.reader.report(
                     Diagnostic::new(Code::NoEffect, "a group of marks has no protocol")
@@ -306,21 +321,27 @@ impl Lowering<'_> {
 /// What is to be said of ports of real servers that no packet is sent to, as without NAT it keeps the port of
 /// the group.
 fn port_not_translated(group: &Group, used: &GroupUse) -> Option<Diagnostic> {
-    let says = |(port, header): (u16, Span)| {
-        let message = format!("without NAT port {port} cannot be reached");
-        Diagnostic::new(Code::PortNotTranslated, message)
-            .at(header, "keepalived takes the port of the group")
-    };
-    let differs = used.untranslated.iter().find_map(|(port, header)| {
-        let (_, member) = group.ports.iter().find(|(of, _)| *of != port)?;
-        Some(says((*port, *header)).also(*member, "another port"))
-    });
-    let mark =
-        || Some(says(*used.untranslated.first()?).also(group.any_mark?, "a mark has no port"));
-    differs.or_else(mark)
+    // A member with another port says more than a mark, which has none.
+    let differs =
+        used.untranslated.iter().find(|used| group.member_of_other_port(used.0).is_some());
+    let used = *differs.or(used.untranslated.first())?;
+    let (member, label) = group.other_port(used)?;
+    let message = format!("without NAT port {} cannot be reached", used.0);
+    let found = Diagnostic::new(Code::PortNotTranslated, message);
+    Some(found.at(used.1, "keepalived takes the port of the group").also(member, label))
 }
 
 impl Group {
+    /// A member that has not this port, and why not.
+    fn other_port(&self, (port, _): (u16, Span)) -> Option<(Span, &'static str)> {
+        let member = self.member_of_other_port(port).map(|member| (member, "another port"));
+        member.or_else(|| Some((self.any_mark?, "a mark has no port")))
+    }
+
+    fn member_of_other_port(&self, port: u16) -> Option<Span> {
+        self.ports.iter().find(|(of, _)| **of != port).map(|(_, member)| *member)
+    }
+
     fn is_empty(&self) -> bool {
         self.v4.is_none() && self.v6.is_none() && self.mark.is_none()
     }

@@ -117,6 +117,8 @@ impl<'s> Lowering<'s> {
         self.settle_names();
         self.settle_effective();
         self.settle_script_globals();
+        // Behind that, which tells who has a user of their own.
+        self.settle_notify_users();
         for (keyword, (first, count)) in std::mem::take(&mut self.skipped) {
             let keyword = String::from_utf8_lossy(keyword).into_owned();
             let is_checker = keyword.ends_with("_CHECK") || keyword.ends_with("_GET");

@@ -48,13 +48,39 @@ impl Lowering<'_> {
             let span = words.next()?;
             self.reader.utf8(*span)
         };
-        let user = word().map(|user| UserName::from_words(user, word()));
+        let user = match word().map(|user| UserName::from_words(user, word())) {
+            Some(user) => Setting::written(Some(user), level, child.header()),
+            None => Setting::default(),
+        };
         *place = Setting::written(Some(Notify { command, user }), level, child.header());
+    }
+
+    /// Gives those without a user of their own that of `script_user`, wherever it stands.
+    pub(super) fn settle_notify_users(&mut self) {
+        let Some(effective) = &mut self.effective else { return };
+        let default_user = &effective.globals.script_user;
+        let give = |place: &mut Setting<Option<Notify>>| {
+            if let Some(notify) = &mut place.value
+                && notify.user.value.is_none()
+            {
+                notify.user = default_user.clone();
+            }
+        };
+        for service in &mut effective.virtual_servers {
+            give(&mut service.quorum_up);
+            give(&mut service.quorum_down);
+            for server in &mut service.real_servers {
+                give(&mut server.notify_up);
+                give(&mut server.notify_down);
+            }
+        }
     }
 
     /// Whether this one, at `span`, does not count as its user is nobody; then that is said.
     fn is_dropped(&mut self, notify: Option<&Notify>, span: Span) -> bool {
-        let Some(Notify { user: Some(user), .. }) = notify else { return false };
+        let Some(user) = notify.and_then(|notify| notify.user.value.as_ref()) else {
+            return false;
+        };
         if self.options.no_scripts {
             return false;
         }

@@ -125,6 +125,7 @@ impl Lowering<'_> {
             is_doubtful,
         };
         vs.headers.push(header);
+        vs.written_ports.push(written.map_or(0, |written| written.port()));
         self.fleet.real_servers.push(RealServer {
             virtual_server: vs.id,
             address: address.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)),

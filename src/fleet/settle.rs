@@ -51,10 +51,12 @@ impl Lowering<'_> {
             }
         }
         if !duplicates.is_empty() {
-            let mut gone = duplicates.iter().map(|(later, _)| *later).peekable();
-            let mut places = 0..;
-            vs.headers
-                .retain(|_| places.next().is_none_or(|place| gone.next_if_eq(&place).is_none()));
+            let is_kept = |place: usize| {
+                duplicates.binary_search_by_key(&place, |(later, _)| *later).is_err()
+            };
+            let (mut headers, mut ports) = (0.., 0..);
+            vs.headers.retain(|_| headers.next().is_none_or(is_kept));
+            vs.written_ports.retain(|_| ports.next().is_none_or(is_kept));
             self.drop_servers(first_server, &duplicates);
         }
     }
@@ -90,10 +92,15 @@ impl Lowering<'_> {
         }
     }
 
-    /// A sorry server takes the place of the real servers, so it is of their family and on their port.
-    pub(super) fn check_sorry_server(&mut self, first_server: usize, vs: &mut Draft) {
-        let Some((address, span)) = vs.sorry_server else { return };
-        let method = vs.sorry_method.unwrap_or(vs.model.method.value);
+    /// A sorry server takes the place of the real servers, so it is of their family and on their port. Gives
+    /// a port that is of no use if keepalived takes the group of the service.
+    pub(super) fn check_sorry_server(
+        &mut self,
+        first_server: usize,
+        vs: &mut Draft,
+    ) -> Option<(u16, Span)> {
+        let (address, span) = vs.sorry_server?;
+        let method = vs.sorry_method();
         let family = Family::of(address.ip());
         if let Some((known, says)) = vs.family
             && known != family
@@ -108,45 +115,52 @@ impl Lowering<'_> {
                 .at(span, format!("this is {family}"))
                 .also(says, format!("this says {known}")),
             );
-            return;
+            return None;
         }
         self.check_sorry_inhibit(first_server, address, span, vs);
-        let port = vs.port();
-        let has_address = matches!(vs.service, Some(Service::Address(_)));
-        if method != ForwardingMethod::Nat && !has_address && address.port() != 0 {
-            let message = format!("without NAT port {} cannot be reached", address.port());
-            let then = "keepalived ignores the port where the service is a group or a mark";
-            let found = Diagnostic::new(Code::PortNotTranslated, message);
-            self.reader.report(found.at(span, then));
+        if method == ForwardingMethod::Nat || address.port() == 0 {
+            return None;
         }
-        if method != ForwardingMethod::Nat && port != 0 && address.port() != port {
-            let message = format!("without NAT port {} cannot be reached", address.port());
-            self.reader.report(
-                Diagnostic::new(Code::PortNotTranslated, message)
-                    .at(span, format!("keepalived takes port {port}"))
-                    .also(vs.header, "the port of the virtual server"),
-            );
+        match vs.service {
+            Some(Service::Group(_)) => return Some((address.port(), span)),
+            Some(Service::Address(service)) => {
+                let port = service.port();
+                if port != 0 && address.port() != port {
+                    let message = format!("without NAT port {} cannot be reached", address.port());
+                    self.reader.report(
+                        Diagnostic::new(Code::PortNotTranslated, message)
+                            .at(span, format!("keepalived takes port {port}"))
+                            .also(vs.header, "the port of the virtual server"),
+                    );
+                }
+            }
+            Some(Service::Fwmark(_)) => {
+                self.reader.report(sorry_port_not_translated(address.port(), span));
+            }
+            None => {}
         }
+        None
     }
 
-    /// A sorry server that is one of the real servers is inhibited as that is.
+    /// A sorry server that is one of the real servers is inhibited as that is. Whether it is one, keepalived
+    /// decides by the ports as they are written: none is another than that of the service.
     fn check_sorry_inhibit(
         &mut self,
         first_server: usize,
-        mut address: SocketAddr,
+        address: SocketAddr,
         span: Span,
-        vs: &Draft,
+        vs: &mut Draft,
     ) {
-        let method = vs.sorry_method.unwrap_or(vs.model.method.value);
-        if method != ForwardingMethod::Nat && vs.port() != 0 {
-            address.set_port(vs.port());
-        }
-        let mut servers = self.fleet.real_servers[first_server..].iter();
-        let Some(place) = servers.position(|server| server.address == address) else { return };
-        let inhibits = self.fleet.real_servers[first_server + place].inhibit_on_failure;
+        let servers = &self.fleet.real_servers[first_server..];
+        let same = servers.iter().zip(&vs.written_ports).position(|(server, port)| {
+            (server.address.ip(), *port) == (address.ip(), address.port())
+        });
+        let Some(place) = same else { return };
+        let inhibits = servers[place].inhibit_on_failure;
         if inhibits == vs.sorry_inhibit {
             return;
         }
+        vs.sorry_inhibit = inhibits;
         let then = match inhibits {
             true => "keepalived inhibits it here as well",
             false => "keepalived does not inhibit it here either",
@@ -311,6 +325,13 @@ impl Lowering<'_> {
         vs.model.hysteresis = settled(hysteresis, vs.hysteresis);
         (quorum, hysteresis)
     }
+}
+
+/// A port of a sorry server that no packet is sent to.
+pub(super) fn sorry_port_not_translated(port: u16, span: Span) -> Diagnostic {
+    let message = format!("without NAT port {port} cannot be reached");
+    Diagnostic::new(Code::PortNotTranslated, message)
+        .at(span, "keepalived ignores the port where the service is a group or a mark")
 }
 
 /// What counts, and whether that is what was written.

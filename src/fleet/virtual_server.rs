@@ -48,7 +48,8 @@ pub(super) struct Draft {
     pub(super) ops: Option<Span>,
     pub(super) quorum: Option<(u32, Span)>,
     pub(super) hysteresis: Option<(u32, Span)>,
-    /// `sorry_server`, `_inhibit` and `_lvs_method` as far as they are read.
+    /// `sorry_server`, with the port that is written, 0 for none; `_inhibit` and `_lvs_method`; as far as
+    /// they are read.
     pub(super) sorry_server: Option<(SocketAddr, Span)>,
     /// Whether `sorry_server` is written, well or badly.
     pub(super) has_sorry_server: bool,
@@ -61,6 +62,8 @@ pub(super) struct Draft {
     pub(super) servers: Vec<Option<effective::RealServer>>,
     /// Headers of its real servers, in the order of `Fleet::real_servers`.
     pub(super) headers: Vec<Span>,
+    /// Their ports as they are written, 0 for none.
+    pub(super) written_ports: Vec<u16>,
     /// Real servers whose port keepalived replaces, and by what; positions among `headers`.
     pub(super) ports: Vec<(u32, u16)>,
 }
@@ -72,6 +75,11 @@ impl Draft {
             Some(Service::Address(address)) => address.port(),
             _ => 0,
         }
+    }
+
+    /// How the sorry server is reached.
+    pub(super) fn sorry_method(&self) -> effective::ForwardingMethod {
+        self.sorry_method.unwrap_or(self.model.method.value)
     }
 }
 
@@ -110,6 +118,7 @@ impl Lowering<'_> {
             sorry_inhibit: false,
             sorry_method: None,
             headers: Vec::new(),
+            written_ports: Vec::new(),
             ports: Vec::new(),
         };
         let is_server = |reader: &super::value::Reader<'_>, child: &Directive<'_>| {
@@ -154,9 +163,10 @@ impl Lowering<'_> {
             Some(Service::Group(name)) => Some((name.clone(), directive.arguments()[1])),
             _ => None,
         };
-        if is_kept {
-            self.check_sorry_server(first_server, &mut vs);
-        }
+        let sorry_port = match is_kept {
+            true => self.check_sorry_server(first_server, &mut vs),
+            false => None,
+        };
         let group_use = group.map(|(name, span)| GroupUse {
             name,
             span,
@@ -166,6 +176,7 @@ impl Lowering<'_> {
             has_protocol: vs.has_protocol,
             protocol: vs.protocol.map(|(_, span)| span),
             untranslated: std::mem::take(&mut vs.untranslated),
+            sorry_port,
             is_persistent: vs.is_persistent,
         });
         let mut effective = None;
@@ -203,14 +214,12 @@ impl Lowering<'_> {
         model.family = vs.family.map(|(family, _)| family);
         model.real_servers = servers.into_iter().flatten().collect();
         if let Some((mut address, span)) = vs.sorry_server {
-            let method = vs.sorry_method.unwrap_or(model.method.value);
-            if method != effective::ForwardingMethod::Nat && vs.port() != 0 {
+            let method = vs.sorry_method();
+            let is_translated = method == effective::ForwardingMethod::Nat && address.port() != 0;
+            if !is_translated && vs.port() != 0 {
                 address.set_port(vs.port());
             }
-            let same = model.real_servers.iter().find(|server| server.address == address);
-            // keepalived lets the real server of the same address decide.
-            let inhibit = same.map_or(vs.sorry_inhibit, |server| server.inhibit_on_failure.value);
-            let sorry_server = SorryServer { address, inhibit, method };
+            let sorry_server = SorryServer { address, inhibit: vs.sorry_inhibit, method };
             model.sorry_server = Setting::written(Some(sorry_server), Level::VirtualServer, span);
         }
         if model.real_servers.is_empty() {
@@ -317,7 +326,6 @@ impl Lowering<'_> {
                     let port = reader.optional_port(child.arguments().get(1), Class::Silent);
                     reader.ignored_after(child, 2);
                     if let (Some(address), Some(port)) = (address, port) {
-                        let port = if port == 0 { vs.port() } else { port };
                         vs.sorry_server = Some((SocketAddr::new(address, port), header));
                         // Those before it were of another one.
                         vs.sorry_inhibit = false;

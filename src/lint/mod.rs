@@ -15,6 +15,7 @@ mod duplicates;
 mod quorum;
 mod rate;
 mod servers;
+mod services;
 mod tally;
 mod targets;
 mod timeouts;
@@ -28,6 +29,7 @@ use crate::fleet::effective::{Checker, Effective, RealServer, VirtualServer};
 /// Runs every rule.
 pub fn check(effective: &Effective, diagnostics: &mut Diagnostics) {
     servers::check(effective, diagnostics);
+    services::check(effective, diagnostics);
     timeouts::check(effective, diagnostics);
     quorum::check(effective, diagnostics);
     duplicates::check(effective, diagnostics);

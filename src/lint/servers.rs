@@ -1,6 +1,4 @@
-//! Real servers that nothing checks, and virtual servers that are one service.
-
-use std::collections::HashMap;
+//! Real servers that nothing checks.
 
 use crate::conf::{Code, Diagnostic, Diagnostics};
 use crate::fleet::effective::{Effective, RealServer, VirtualServer};
@@ -8,23 +6,6 @@ use crate::fleet::effective::{Effective, RealServer, VirtualServer};
 pub(super) fn check(effective: &Effective, diagnostics: &mut Diagnostics) {
     for service in &effective.virtual_servers {
         without_checker(service, diagnostics);
-    }
-    let mut known = HashMap::new();
-    for service in &effective.virtual_servers {
-        let key = (&service.service, service.protocol.value);
-        if let Some(first) = known.get(&key) {
-            diagnostics.push(
-                Diagnostic::new(
-                    Code::DuplicateVirtualServer,
-                    format!("virtual server {} is defined twice", service.label()),
-                )
-                .at(service.header, "both work on one IPVS service")
-                .also(*first, "first defined here")
-                .help("put all real servers into one block"),
-            );
-        } else {
-            known.insert(key, service.header);
-        }
     }
 }
 
@@ -93,16 +74,5 @@ mod tests {
         let service = service(&mut build, vec![bare]);
         let effective = build.with(vec![service]);
         assert_eq!(messages(|diagnostics| check(&effective, diagnostics)), [""; 0]);
-    }
-
-    #[test]
-    fn one_service_in_two_blocks() {
-        let mut build = Build::default();
-        let services = vec![service(&mut build, vec![]), service(&mut build, vec![])];
-        let effective = build.with(services);
-        assert_eq!(
-            messages(|diagnostics| check(&effective, diagnostics)),
-            ["W079 virtual server 10.0.0.1:80/tcp is defined twice"]
-        );
     }
 }

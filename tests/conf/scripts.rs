@@ -17,7 +17,7 @@ use super::{compare, fleet_of};
 const SHELL: &str = "/bin/sh";
 
 /// A virtual server of the usual kind around `body`, and `global_defs` behind it.
-fn around(body: &str, global_defs: &str) -> String {
+pub(super) fn around(body: &str, global_defs: &str) -> String {
     let head = "virtual_server 127.0.10.1 80 {\n protocol TCP\n lvs_sched rr\n lvs_method NAT\n";
     format!("{head}{body}\n}}\nglobal_defs {{\n{global_defs}\n}}\n")
 }
@@ -354,7 +354,7 @@ fn scripts_of_a_duplicate_server_are_not_looked_at() {
 }
 
 /// What a reader of the configuration is told of scripts that keepalived runs by itself.
-fn reviewed(text: &str, options: &LoadOptions) -> String {
+pub(super) fn reviewed(text: &str, options: &LoadOptions) -> String {
     let analysis = analyse_text("test.conf", text.into(), options).expect("small enough");
     Problems::new(analysis.diagnostics, &analysis.sources).render(false)
 }

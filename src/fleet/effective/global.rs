@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::service::Notify;
 use crate::fleet::script::user::UserName;
 
 /// A word as it is written; it need not be UTF-8.
@@ -51,7 +50,12 @@ pub enum GlobalValue {
         owner: Option<UserName>,
     },
     /// A command, and whom it runs as where the line says so.
-    Script(Notify),
+    Script {
+        /// Program and arguments.
+        command: crate::fleet::model::ScriptCommand,
+        /// `None` where the line does not say.
+        user: Option<UserName>,
+    },
     /// `[all] SECONDS`
     ExtraGarp {
         /// `all`

@@ -125,8 +125,8 @@ pub struct Tunnel {
 pub struct Notify {
     /// Program and arguments.
     pub command: crate::fleet::model::ScriptCommand,
-    /// Whom it runs as, where the line says so.
-    pub user: Option<UserName>,
+    /// Whom it runs as; `script_user` where the line does not say, `None` where that is not written either.
+    pub user: Setting<Option<UserName>>,
 }
 
 /// `sorry_server`.

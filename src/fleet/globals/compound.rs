@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::super::effective::{GlobalValue, LvsTimeouts, Notify, SmtpServer, SyncDaemon};
+use super::super::effective::{GlobalValue, LvsTimeouts, SmtpServer, SyncDaemon};
 use super::super::script::argv::{CommandError, command};
 use super::super::script::user::UserName;
 use super::super::value::Reader;
@@ -270,7 +270,7 @@ impl Reader<'_> {
         self.ignored_after(child, 3);
         let user = self.owner(child)?;
         let command = self.command_at(span, of_empty)?;
-        Some(GlobalValue::Script(Notify { command, user }))
+        Some(GlobalValue::Script { command, user })
     }
 
     fn command_at(&mut self, span: Span, of_empty: Class) -> Option<super::super::ScriptCommand> {

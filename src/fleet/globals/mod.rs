@@ -59,7 +59,7 @@ impl Lowering<'_> {
         match (&mut known.value, setting.value) {
             (GlobalValue::Mail(all), GlobalValue::Mail(more)) => all.extend(more),
             // Which of several counts depends on what keepalived drops: `script::events` says so.
-            (GlobalValue::Script(_), _) => {}
+            (GlobalValue::Script { .. }, _) => {}
             _ if table::first_counts(keyword) => {
                 let first = known.origin.span();
                 let found = Diagnostic::new(Code::Repeated, format!("second `{keyword}`"))

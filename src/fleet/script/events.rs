@@ -13,7 +13,7 @@ use super::user::{DEFAULT_USER, UserError, UserName};
 use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 use crate::fleet::effective::{Effective, Notify, Setting};
 use crate::fleet::lower::Lowering;
-use crate::fleet::model::{ScriptCommand, ScriptUser};
+use crate::fleet::model::{ProbeSpec, ScriptCommand, ScriptUser};
 
 /// Keywords of `global_defs` that are scripts.
 const GLOBAL_SCRIPTS: &[&str] = &[
@@ -168,6 +168,12 @@ impl Lowering<'_> {
                  before its own scripts"
             )));
         }
+        let specs =
+            self.fleet.checkers.iter().map(|checker| &self.fleet.specs[checker.spec.index()]);
+        looks.are_said(specs.filter_map(|spec| match spec {
+            ProbeSpec::Misc(spec) => Some(spec),
+            _ => None,
+        }));
         let first = looks.run(self.fleet.script_security, &mut said);
         for diagnostic in said {
             self.reader.report(diagnostic);
@@ -202,7 +208,7 @@ impl Lowering<'_> {
             if let (Some(Notify { command, user }), Some(at)) =
                 (&notify.value, notify.origin.span())
             {
-                let user = user.as_ref();
+                let user = user.value.as_ref();
                 events.push(Event { command, user, at, fallback, counts: true });
             }
         };

@@ -4,12 +4,13 @@
 //! turn comes. Each file is looked at once for each user that runs it, however many checkers do.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Draft, FastMap, SCRIPT_DIRECTORY, SCRIPT_PATH};
 use crate::conf::{Class, Code, Diagnostic, Span};
 use crate::fleet::lower::Lowering;
-use crate::fleet::model::{ProbeSpec, ScriptCommand, ScriptUser};
+use crate::fleet::model::{MiscSpec, ProbeSpec, ScriptCommand, ScriptUser};
 use crate::fleet::script_file::{self, PathProblem, ScriptFile, Weakness, shown};
 
 /// What runs a command that is for the shell.
@@ -43,6 +44,8 @@ struct Run<'f> {
     first: Span,
     /// Checkers or settings that do.
     runs: u32,
+    /// Checkers run it as well, of which everything was said.
+    is_said: bool,
 }
 
 /// What tells one [`Run`] from another.
@@ -65,22 +68,31 @@ impl<'f> Looks<'f> {
         by: By,
         runs: u32,
     ) {
-        let (program, is_shell) = match command {
-            ScriptCommand::Argv(arguments) => (arguments.first().unwrap_or(&[]), false),
-            ScriptCommand::Shell(_) => (SHELL, true),
-        };
+        let (program, is_shell) = program(command);
         let key = (program, is_shell, Arc::clone(user), by);
         let place = *self.places.entry(key).or_insert_with(|| {
             let user = Arc::clone(user);
-            self.found.push(Run { program, is_shell, user, by, first, runs: 0 });
+            self.found.push(Run { program, is_shell, user, by, first, runs: 0, is_said: false });
             self.found.len() - 1
         });
         self.found[place].runs += runs;
     }
 
+    /// Remembers what checkers run: of that everything was said when they were looked at.
+    pub(super) fn are_said<'s>(&mut self, specs: impl Iterator<Item = &'s MiscSpec>) {
+        let of = |command, user| (program(command), user);
+        let said: HashSet<_> = specs.map(|spec| of(&spec.command, &spec.user)).collect();
+        for run in &mut self.found {
+            run.is_said = said.contains(&((run.program, run.is_shell), &run.user));
+        }
+    }
+
     /// Looks, says what there is to say, and gives the first script that keepalived takes for one.
     pub(super) fn run(self, has_security: bool, said: &mut Vec<Diagnostic>) -> Option<Span> {
-        let there = self.found.iter().filter(|run| run.look(has_security, said));
+        let there = self.found.iter().filter(|run| match run.is_said {
+            true => run.is_there(),
+            false => run.look(has_security, said),
+        });
         there.map(|run| run.first).min()
     }
 
@@ -275,6 +287,14 @@ impl Run<'_> {
             }
             (settings, _) => format!("the first of {settings} that name it"),
         }
+    }
+}
+
+/// The program of a command, and whether it is the shell.
+fn program(command: &ScriptCommand) -> (&[u8], bool) {
+    match command {
+        ScriptCommand::Argv(arguments) => (arguments.first().unwrap_or(&[]), false),
+        ScriptCommand::Shell(_) => (SHELL, true),
     }
 }
 

@@ -8,7 +8,7 @@
 
 use super::conf_checks::checker;
 use super::globals;
-use super::lines::Lines;
+use super::lines::{Lines, is_of};
 use super::quote;
 use super::record::time;
 use crate::fleet::effective::{
@@ -233,7 +233,9 @@ pub(super) fn method(method: &ForwardingMethod) -> String {
 
 fn notify(lines: &mut Lines, level: Level, keyword: &str, setting: &Setting<Option<Notify>>) {
     lines.own_if(level, setting, |lines, notify| {
-        lines.line(keyword, |out| quote::command(out, &notify.command, notify.user.as_ref()));
+        // That of `script_user` stays inherited.
+        let user = notify.user.value.as_ref().filter(|_| is_of(notify.user.origin, level));
+        lines.line(keyword, |out| quote::command(out, &notify.command, user));
     });
 }
 

@@ -97,8 +97,8 @@ fn line(lines: &mut Lines, keyword: &str, value: &GlobalValue) {
                 quote::user(out, owner);
             }
         }),
-        GlobalValue::Script(script) => lines.line(keyword, |out| {
-            quote::command(out, &script.command, script.user.as_ref());
+        GlobalValue::Script { command, user } => lines.line(keyword, |out| {
+            quote::command(out, command, user.as_ref());
         }),
         GlobalValue::ExtraGarp { all, delay } => {
             let all = if *all { "all " } else { "" };
@@ -223,7 +223,11 @@ fn member(record: &mut Record<'_>, keyword: &str, setting: &Setting<GlobalValue>
             parts.put("owner", optional(owner, user_name));
             parts.finish_plain()
         }
-        GlobalValue::Script(script) => super::json::notify(script),
+        GlobalValue::Script { command, user } => {
+            parts.put("command", super::json::command(command));
+            parts.put("user", optional(user, user_name));
+            parts.finish_plain()
+        }
         GlobalValue::ExtraGarp { all, delay } => {
             parts.put("all", plain(all));
             parts.put("delay", time(delay));

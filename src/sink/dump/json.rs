@@ -150,8 +150,8 @@ fn virtual_server(service: &VirtualServer, sources: &Sources) -> String {
     ] {
         record.setting(name, setting, plain);
     }
-    record.setting("quorum_up", &service.quorum_up, |value| optional(value, notify));
-    record.setting("quorum_down", &service.quorum_down, |value| optional(value, notify));
+    record.setting("quorum_up", &service.quorum_up, |value| notify(value, sources));
+    record.setting("quorum_down", &service.quorum_down, |value| notify(value, sources));
     record.setting("sorry_server", &service.sorry_server, |value| {
         optional(value, |server| sorry_server(server, sources))
     });
@@ -193,8 +193,8 @@ fn real_server(service: &VirtualServer, server: &RealServer, sources: &Sources) 
     record.setting("alpha", &server.alpha, plain);
     record.setting("inhibit_on_failure", &server.inhibit_on_failure, plain);
     record.setting("smtp_alert", &server.smtp_alert, plain);
-    record.setting("notify_up", &server.notify_up, |value| optional(value, notify));
-    record.setting("notify_down", &server.notify_down, |value| optional(value, notify));
+    record.setting("notify_up", &server.notify_up, |value| notify(value, sources));
+    record.setting("notify_down", &server.notify_down, |value| notify(value, sources));
     record.setting("virtualhost", &server.virtualhost, |value| optional(value, string));
     record.setting("snmp_name", &server.snmp_name, |value| optional(value, string));
     record.finish()
@@ -247,9 +247,13 @@ pub(super) fn command(command: &ScriptCommand) -> String {
     }
 }
 
-pub(super) fn notify(notify: &Notify) -> String {
-    let user = optional(&notify.user, user_name);
-    format!(r#"{{"command":{},"user":{user}}}"#, command(&notify.command))
+fn notify(notify: &Option<Notify>, sources: &Sources) -> String {
+    optional(notify, |notify| {
+        let mut record = Record::new(sources);
+        record.put("command", command(&notify.command));
+        record.setting("user", &notify.user, |user| optional(user, user_name));
+        record.finish()
+    })
 }
 
 fn sorry_server(server: &SorryServer, sources: &Sources) -> String {

@@ -175,6 +175,7 @@ impl Lines {
     }
 }
 
-fn is_of(origin: Origin, level: Level) -> bool {
+/// Whether a value is written on `level`.
+pub(super) fn is_of(origin: Origin, level: Level) -> bool {
     matches!(origin, Origin::Written(of, _) | Origin::Adjusted(of, _) if of == level)
 }

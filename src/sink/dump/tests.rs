@@ -124,7 +124,7 @@ fn one_of_everything() -> Effective {
         Setting { value: 5, origin: Origin::Adjusted(Level::VirtualServer, build.span()) };
     service.omega = build.written(Level::VirtualServer, true);
     let command = ScriptCommand::Argv([&b"/bin/up"[..], b"", b"#"].into_iter().collect());
-    let user = Some(UserName::from_words("nobody", None));
+    let user = build.written(Level::VirtualServer, Some(UserName::from_words("nobody", None)));
     service.quorum_up = build.written(Level::VirtualServer, Some(Notify { command, user }));
     service.sorry_server = build.written(
         Level::VirtualServer,
@@ -251,6 +251,8 @@ fn every_record_is_an_object_and_knows_its_lines() {
     assert_eq!(service["quorum"], 5);
     assert_eq!(service["from"]["quorum"]["adjusted"], true);
     assert_eq!(service["quorum_up"]["command"][2], "#");
+    assert_eq!(service["quorum_up"]["user"][0], "nobody");
+    assert_eq!(service["quorum_up"]["from"]["user"]["level"], "virtual_server");
     assert_eq!(service["sorry_server"]["lvs_method"], "DR");
     let server = &records[4];
     assert_eq!(server["from"]["port"]["level"], "virtual_server");
