@@ -55,7 +55,7 @@ pub struct Subject {
 #[derive(Clone, Debug)]
 pub enum Targets {
     /// Addresses.
-    List(Arc<[SocketAddr]>, ListSpecs),
+    List(Arc<[SocketAddr]>, Box<ListSpecs>),
     /// The checkers of a configuration.
     Fleet(Arc<Fleet>, PathBuf),
 }
@@ -117,7 +117,7 @@ impl Targets {
             }
             Targets::List(list, specs) => Input::Targets {
                 addresses: Box::new(Round { list: Arc::clone(list), next: 0, span: span.clone() }),
-                specs: Box::new(specs.clone()),
+                specs: specs.clone(),
             },
         }
     }

@@ -69,9 +69,8 @@ impl Conversation {
             let mut polled = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
             // Finer than a socket's own timeout, which is in the kernel's jiffies. What goes wrong here is
             // met again by the read.
-            match ppoll(&mut polled, Some(wait.into()), None) {
-                Ok(0) => return Heard::Nothing,
-                Ok(_) | Err(_) => {}
+            if let Ok(0) = ppoll(&mut polled, Some(wait.into()), None) {
+                return Heard::Nothing;
             }
         }
         self.receive()

@@ -81,7 +81,7 @@ fn of_list(
             check_flags::Check::Tcp => "TCP_CHECK",
         },
         timeout: args.timeout.unwrap_or(LIST_TIMEOUT),
-        targets: Targets::List(list.into(), specs),
+        targets: Targets::List(list.into(), Box::new(specs)),
     })
 }
 

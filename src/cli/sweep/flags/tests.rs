@@ -1,5 +1,4 @@
 use clap::{CommandFactory, Parser};
-
 use hickory_proto::rr::{Name, RecordType};
 
 use super::*;
