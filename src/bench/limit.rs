@@ -31,8 +31,8 @@ pub(super) struct Evidence<'a> {
     /// Cores that were busy, and how many the shards could have used.
     pub(super) cores_busy: f64,
     pub(super) cores: f64,
-    /// Half the probes took at most this long.
-    pub(super) p50_us: Option<f64>,
+    /// Half the probes took at most this long, from their beginning; ours to wait before it is not in it.
+    pub(super) service_us: Option<f64>,
     /// The same with one probe at a time.
     pub(super) idle_us: Option<f64>,
     pub(super) window: u32,
@@ -84,13 +84,13 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
         return by("sockets", "no more descriptors or ports; raise `ulimit -n`".to_owned());
     }
     let flag = if evidence.are_scripts { "jobs" } else { "window" };
-    match (evidence.p50_us, evidence.idle_us) {
-        (Some(p50), Some(idle)) if p50 > QUEUED * idle => by(
+    match (evidence.service_us, evidence.idle_us) {
+        (Some(service), Some(idle)) if service > QUEUED * idle => by(
             "target",
             format!(
                 "with up to {} probes in flight half of them took {:.0} µs, one at a time {:.0} µs: \
                  they wait in the target or on the way",
-                evidence.window, p50, idle
+                evidence.window, service, idle
             ),
         ),
         (_, None) => by("target", "one at a time, none was answered in its time".to_owned()),

@@ -243,7 +243,7 @@ fn run(
         per_second,
         cores_busy: cpu.cores,
         cores: cores.min(available_cpus().len().max(1)) as f64,
-        p50_us: latency.map(|latency| latency.p50),
+        service_us: service_us(&summary),
         idle_us,
         window: plan.window,
         are_scripts,
@@ -266,6 +266,15 @@ fn run(
             .map(|counted| (counted.start, counted.length, counted.latency))
             .collect(),
     }))
+}
+
+/// Half the probes took at most this long from their beginning, in microseconds.
+fn service_us(summary: &Summary) -> Option<f64> {
+    let script = summary
+        .scripts
+        .as_ref()
+        .and_then(|scripts| Some(scripts.startup_us.as_ref()?.p50 + scripts.run_us.as_ref()?.p50));
+    summary.latency_us.map(|latency| latency.p50).or(script)
 }
 
 /// How long an interval is.

@@ -77,8 +77,12 @@ impl AddressRange {
             return Ok(AddressRange { first, last, has_host_bits: false, prefix_len: None });
         }
         let address: IpAddr = text.parse().map_err(|_| RangeError::Address)?;
-        let address = address.to_canonical();
-        Ok(AddressRange { first: address, last: address, has_host_bits: false, prefix_len: None })
+        Ok(AddressRange::of(address.to_canonical()))
+    }
+
+    /// One address, which is not an IPv4-mapped one.
+    pub(super) fn of(address: IpAddr) -> AddressRange {
+        AddressRange { first: address, last: address, has_host_bits: false, prefix_len: None }
     }
 
     /// The lowest address.

@@ -102,6 +102,12 @@ pub(super) struct Entry {
 impl Entry {
     /// Reads a line without blanks around it.
     fn parse(text: &str) -> Result<Entry, TargetProblem> {
+        // Most lists are of nothing else, and none of the searches below finds anything in it.
+        if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+            && let Ok(address) = text.parse::<Ipv4Addr>()
+        {
+            return Ok(Entry { range: AddressRange::of(address.into()), port: None });
+        }
         if text.contains('%') && text.contains(':') {
             return Err(TargetProblem::Zone);
         }

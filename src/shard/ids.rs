@@ -1,8 +1,11 @@
 //! Transaction ids of the attempts in flight, and what a datagram that matches none of them is.
 //!
-//! An id is unique within the shard, so a reply finds its slot by one look into a table of 65,536;
-//! the slot then has to agree in socket, address and port. Each id also remembers a hash of the last
-//! peer it was used for: a reply of that peer after the attempt ended is *late*, not foreign.
+//! An id is random and unique within the shard. Its low bits are the place of its attempt in a table of
+//! four times as many places as there are slots, and no id is taken whose place is: so a reply finds its
+//! slot by one look, and the table of a usual window stays in a core's nearest caches, where one of all
+//! 65,536 ids would not. The slot then has to agree in socket, address and port. Each id also remembers a
+//! hash of the last peer it was used for: a reply of that peer after the attempt ended is *late*, not
+//! foreign. That memory is only written on the way of a probe, and only read for what is strange.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,6 +13,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 const IDS: usize = 1 << 16;
+/// Places per slot: so few are taken that the first random id mostly has a free one.
+const PLACES_PER_SLOT: usize = 4;
 /// No slot has this number: a window is at most half as large.
 const NO_SLOT: u16 = u16::MAX;
 /// Marks a slot that waits for no datagram; hashes of peers never take this value.
@@ -21,18 +26,20 @@ const SEARCHES_PER_TURN: u32 = 256;
 #[derive(Debug)]
 pub(super) struct Ids {
     random: StdRng,
-    uses: Box<[Use]>,
+    /// As many as a power of two has, by the low bits of an id.
+    places: Box<[Place]>,
+    /// By id: half of the hash of the last peer whose attempt ended.
+    last_peers: Box<[u16]>,
     /// By slot: hash of the peer it waits for, or [`NO_PEER`].
     peers: Box<[u32]>,
     searches_left: u32,
 }
 
-/// Who uses an id, and who used it last. Both in four bytes, so that all ids fit into a core's
-/// second-level cache and an attempt touches one line of it.
+/// An id in use, and by whom.
 #[derive(Copy, Clone, Debug)]
-struct Use {
+struct Place {
+    id: u16,
     slot: u16,
-    last_peer: u16,
 }
 
 /// What the id of a datagram leads to.
@@ -53,22 +60,28 @@ impl Ids {
             Some(seed) => StdRng::seed_from_u64(seed),
             None => rand::make_rng(),
         };
+        let places = (slots as usize * PLACES_PER_SLOT).next_power_of_two().min(IDS);
         Ids {
             random,
-            uses: vec![Use { slot: NO_SLOT, last_peer: short(NO_PEER) }; IDS].into(),
+            places: vec![Place { id: 0, slot: NO_SLOT }; places].into(),
+            last_peers: vec![short(NO_PEER); IDS].into(),
             peers: vec![NO_PEER; slots as usize].into(),
             searches_left: SEARCHES_PER_TURN,
         }
     }
 
+    fn place(&self, id: u16) -> usize {
+        usize::from(id) & (self.places.len() - 1)
+    }
+
     /// Takes a free id for a slot that is about to ask `peer`. There always is one: a shard has at
-    /// most half as many slots as there are ids.
+    /// most half as many slots as there are places.
     pub(super) fn take(&mut self, slot: u32, peer: SocketAddr) -> u16 {
         loop {
             let id: u16 = self.random.random();
-            let entry = &mut self.uses[usize::from(id)];
-            if entry.slot == NO_SLOT {
-                entry.slot = slot as u16;
+            let place = self.place(id);
+            if self.places[place].slot == NO_SLOT {
+                self.places[place] = Place { id, slot: slot as u16 };
                 self.peers[slot as usize] = hash(peer);
                 return id;
             }
@@ -77,23 +90,26 @@ impl Ids {
 
     /// Frees the id of an attempt that ended.
     pub(super) fn release(&mut self, id: u16, slot: u32) {
-        let last_peer = short(self.peers[slot as usize]);
-        self.uses[usize::from(id)] = Use { slot: NO_SLOT, last_peer };
+        self.places[self.place(id)].slot = NO_SLOT;
+        self.last_peers[usize::from(id)] = short(self.peers[slot as usize]);
         self.peers[slot as usize] = NO_PEER;
     }
 
     /// What an id leads to, in a datagram from (or about) `peer`.
     pub(super) fn find(&self, id: u16, peer: SocketAddr) -> Found {
-        match self.uses[usize::from(id)] {
-            Use { slot: NO_SLOT, last_peer } if last_peer == short(hash(peer)) => Found::Ended,
-            Use { slot: NO_SLOT, .. } => Found::Nothing,
-            Use { slot, .. } => Found::Slot(u32::from(slot)),
+        let place = self.places[self.place(id)];
+        if place.slot != NO_SLOT && place.id == id {
+            Found::Slot(u32::from(place.slot))
+        } else if self.was_last(id, peer) {
+            Found::Ended
+        } else {
+            Found::Nothing
         }
     }
 
     /// Whether the last attempt that ended with this id was this peer's.
     pub(super) fn was_last(&self, id: u16, peer: SocketAddr) -> bool {
-        self.uses[usize::from(id)].last_peer == short(hash(peer))
+        self.last_peers[usize::from(id)] == short(hash(peer))
     }
 
     /// Slots that may be waiting for `peer`, first match first; the caller compares the address.
@@ -108,7 +124,8 @@ impl Ids {
     /// Whether this id leads to this slot, which waits for a peer.
     #[cfg(feature = "sim")]
     pub(super) fn is_taken_by(&self, id: u16, slot: u32) -> bool {
-        u32::from(self.uses[usize::from(id)].slot) == slot && self.is_asking(slot)
+        let place = self.places[self.place(id)];
+        place.id == id && u32::from(place.slot) == slot && self.is_asking(slot)
     }
 
     /// Whether this slot waits for a peer.
@@ -170,6 +187,30 @@ mod tests {
         taken.sort_unstable();
         taken.dedup();
         assert_eq!(taken.len(), 1 << 15);
+    }
+
+    #[test]
+    fn two_ids_of_one_place_are_told_apart() {
+        let mut ids = Ids::new(1, Some(4));
+        let id = ids.take(0, peer(1, 53));
+        let twin = id ^ 1 << 15;
+        assert_eq!(ids.place(id), ids.place(twin));
+        assert_eq!(ids.find(twin, peer(1, 53)), Found::Nothing);
+        ids.release(id, 0);
+        assert_eq!(ids.find(twin, peer(1, 53)), Found::Nothing);
+        assert_eq!(ids.find(id, peer(1, 53)), Found::Ended);
+    }
+
+    #[test]
+    fn ids_come_from_all_of_the_65536() {
+        let mut ids = Ids::new(8, Some(5));
+        let mut seen = vec![false; IDS];
+        for _ in 0..1_000_000 {
+            let id = ids.take(0, peer(1, 53));
+            seen[usize::from(id)] = true;
+            ids.release(id, 0);
+        }
+        assert!(seen.iter().all(|seen| *seen), "one in e^15 is missed by chance");
     }
 
     #[test]

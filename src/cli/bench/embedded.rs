@@ -78,7 +78,7 @@ fn command(args: &BenchArgs, port: u16, time: Duration) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "ringprobe".into());
     let mut command = Command::new(program);
     command.args(["respond", "--net", NET, "--script-share", "0%"]);
-    command.args(["--servers", &args.servers.to_string(), "--port", &port.to_string()]);
+    command.args(["--servers", &args.servers().to_string(), "--port", &port.to_string()]);
     command.args(["--for", &format!("{}s", time.as_secs().max(1))]);
     if let Some(seed) = args.seed {
         command.args(["--seed", &seed.to_string()]);

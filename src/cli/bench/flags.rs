@@ -68,18 +68,16 @@ pub(crate) struct BenchArgs {
         help_heading = "Input"
     )]
     pub(crate) embedded: bool,
-    /// Servers of the embedded fleet, up to 65534
+    /// Servers of the embedded fleet, up to 65534 [default: 1000]
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 1000,
         value_parser = clap::value_parser!(u32).range(1..=65534),
-        requires = "embedded",
         help_heading = "Input"
     )]
-    pub(crate) servers: u32,
+    pub(crate) servers: Option<u32>,
     /// Faults of the embedded fleet, as for `respond` [default: none]
-    #[arg(long, value_name = "LIST", requires = "embedded", help_heading = "Input")]
+    #[arg(long, value_name = "LIST", help_heading = "Input")]
     pub(crate) faults: Option<Faults>,
 
     /// What to do with each target
@@ -256,6 +254,10 @@ impl BenchArgs {
             }
             (true, _) => {}
         }
+        // clap forgives a missing `requires` that would conflict with what is there.
+        if !self.embedded && (self.servers.is_some() || self.faults.is_some()) {
+            return conflict("--servers and --faults have a meaning only with --embedded");
+        }
         let is_list = !matches!(self.check, None | Some(Check::Script));
         for (is_given, flag) in self.how.list_flags() {
             if is_given && !is_list {
@@ -274,6 +276,11 @@ impl BenchArgs {
             return Err((ErrorKind::ValueValidation, "--duration must be 100ms at least".into()));
         }
         self.how.check(self.check.and_then(Check::of_list))
+    }
+
+    /// How many servers the embedded fleet has.
+    pub(crate) fn servers(&self) -> u32 {
+        self.servers.unwrap_or(1000)
     }
 
     /// How hard.

@@ -46,11 +46,11 @@ fn of_list(
     let specs = args.how.list_specs(check, args.timeout);
     let (list, name) = match (embedded, &args.targets) {
         (Some(fleet), _) => {
-            let text = addresses(args.servers);
+            let text = addresses(args.servers());
             let list = TargetList::new("embedded", Cursor::new(text), Some(fleet.port));
             (
                 all_of(list)?,
-                format!("{} of the embedded fleet", counted(u64::from(args.servers), "server")),
+                format!("{} of the embedded fleet", counted(u64::from(args.servers()), "server")),
             )
         }
         (None, Some(path)) => {
