@@ -4,9 +4,7 @@ use serde::Serialize;
 
 use super::result::RunResult;
 
-/// At least this share of the rate has to come out.
-const KEPT_SHARE: f64 = 0.99;
-/// At most this share may be lost.
+/// At most this share of the probes may be lost; those that were never begun are.
 const LOST_SHARE: f64 = 0.001;
 /// And 90 of 100 may take at most so many times as long as at the best step.
 const SLOWER: f64 = 5.0;
@@ -49,9 +47,9 @@ impl Knee {
 
 /// Why a rate was not kept; `None` if it was.
 fn what_is_wrong(step: &RunResult, best_p90_us: Option<f64>) -> Option<String> {
-    let asked = step.asked_per_second?;
-    if step.per_second < KEPT_SHARE * asked {
-        return Some(format!("{:.1} % of the rate came out", 100.0 * step.per_second / asked));
+    let unsent = step.probes.unsent as f64 / step.probes.due.max(1) as f64;
+    if unsent > LOST_SHARE {
+        return Some(format!("{:.1} % of the probes were never begun", 100.0 * unsent));
     }
     let lost = step.probes.lost_share();
     if lost > LOST_SHARE {

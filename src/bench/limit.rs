@@ -26,8 +26,7 @@ pub(super) struct Evidence<'a> {
     pub(super) summary: &'a Summary,
     pub(super) probes: ProbeCounts,
     pub(super) trouble: Trouble,
-    pub(super) asked_per_second: Option<f64>,
-    pub(super) per_second: f64,
+    pub(super) is_open_loop: bool,
     /// Cores that were busy, and how many the shards could have used.
     pub(super) cores_busy: f64,
     pub(super) cores: f64,
@@ -44,10 +43,7 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     let Evidence { summary, probes, .. } = evidence;
     let by = |what, why: String| LimitedBy { what, why };
     let missed = (probes.unsent + probes.unknown) as f64 / probes.due.max(1) as f64;
-    if let Some(asked) = evidence.asked_per_second
-        && evidence.per_second >= (1.0 - MISSED_SHARE) * asked
-        && missed <= MISSED_SHARE
-    {
+    if evidence.is_open_loop && missed <= MISSED_SHARE {
         return by("rate", "every probe began in its time; ask for more with --rate".to_owned());
     }
     let ms = |name: &str| summary.limited_ms.get(name).copied().unwrap_or(0);

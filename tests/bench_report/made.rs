@@ -77,7 +77,7 @@ fn ramp_of(steps: usize, by: u64) -> BenchResult {
     let knee = Knee {
         per_second: Some(kept),
         broken_per_second: Some(kept + by as f64),
-        why: Some("90.4 % of the rate came out".to_owned()),
+        why: Some("90.4 % of the probes were never begun".to_owned()),
     };
     BenchResult { runs, knee: Some(knee), ..result("ramp", None, steps) }
 }

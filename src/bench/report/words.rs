@@ -325,11 +325,11 @@ mod tests {
         let knee = |kept, broken: Option<f64>| Knee {
             per_second: kept,
             broken_per_second: broken,
-            why: broken.map(|_| "97.0 % of the rate came out".to_owned()),
+            why: broken.map(|_| "97.0 % of the probes were never begun".to_owned()),
         };
         assert_eq!(
             knee_in_words(&knee(Some(1000.0), Some(2000.0))),
-            "1,000 probes/s were kept; at 2,000/s 97.0 % of the rate came out"
+            "1,000 probes/s were kept; at 2,000/s 97.0 % of the probes were never begun"
         );
         assert_eq!(
             knee_in_words(&knee(Some(1000.0), None)),
@@ -337,7 +337,7 @@ mod tests {
         );
         assert_eq!(
             knee_in_words(&knee(None, Some(1000.0))),
-            "not even 1,000 probes/s were kept: 97.0 % of the rate came out"
+            "not even 1,000 probes/s were kept: 97.0 % of the probes were never begun"
         );
     }
 }
