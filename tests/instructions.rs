@@ -24,9 +24,9 @@ fn said_of(now: &[(&str, f64)]) -> (String, bool) {
 
 #[test]
 fn a_tenth_is_allowed_and_more_is_not() {
-    let (text, is_well) = said_of(&[("part", 110.0)]);
-    assert!(is_well && text.ends_with("+10.0 %"), "{text}");
-    let (text, is_well) = said_of(&[("part", 110.2)]);
+    let (text, is_well) = said_of(&[("part", 109.0)]);
+    assert!(is_well && text.ends_with("+9.0 %"), "{text}");
+    let (text, is_well) = said_of(&[("part", 111.0)]);
     assert!(!is_well && text.ends_with("grew too much"), "{text}");
 }
 
