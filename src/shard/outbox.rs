@@ -29,6 +29,7 @@ pub(super) struct Outbox {
     unused: Vec<Vec<Record>>,
     old_stats: Receiver<Box<ShardStats>>,
     /// The same of counters: one is with the aggregator, the other on its way there.
+    #[expect(clippy::vec_box, reason = "the boxes themselves are what travels")]
     unused_stats: Vec<Box<ShardStats>>,
 }
 
@@ -117,10 +118,11 @@ impl Outbox {
         let Some(old) = self.old_stats.try_recv().ok().or_else(|| self.unused_stats.pop()) else {
             return;
         };
-        match self.reports.try_send(Report::Stats(self.id, stats.copy_to(old))) {
-            Err(TrySendError::Full(Report::Stats(_, back))) => self.unused_stats.push(back),
-            // Sent, or nobody is left to tell.
-            _ => (),
+        // Otherwise it was sent, or nobody is left to tell.
+        if let Err(TrySendError::Full(Report::Stats(_, back))) =
+            self.reports.try_send(Report::Stats(self.id, stats.copy_to(old)))
+        {
+            self.unused_stats.push(back);
         }
     }
 }
