@@ -25,9 +25,9 @@ use std::thread::Builder;
 use crossbeam_channel::bounded;
 
 pub use self::backend::{Backend, IoUring, available_cpus};
-use self::collector::Collector;
-use self::feeder::BATCHES_IN_FLIGHT;
+use self::collector::{Collector, Returns};
 pub use self::feeder::Part;
+use self::feeder::{BATCHES_IN_FLIGHT, BATCHES_OF_A_SHARD};
 use self::feeder_thread::FeederThread;
 pub use self::request::{
     Addresses, BadTarget, Exclude, Input, ListSpecs, Progress, Standing, SweepError, SweepRequest,
@@ -38,12 +38,10 @@ use crate::fleet::ProbeSpec;
 use crate::id::ShardId;
 use crate::schedule::pace::Pace;
 use crate::shard;
-use crate::shard::link::{Links, ShardConfig};
+use crate::shard::link::{Links, REPORTS_IN_FLIGHT, ShardConfig};
 use crate::sink::{RunInfo, Sink, rfc3339};
 use crate::tick::{WallClock, monotonic_now};
 
-/// Batches of records on their way to the aggregator, per shard.
-const REPORTS_IN_FLIGHT: usize = 8;
 /// The ring itself; its sockets come on top.
 const DESCRIPTORS_OF_A_RING: u32 = 1;
 
@@ -109,17 +107,19 @@ pub fn run_with(
     let (reports_in, reports) = bounded(shards * REPORTS_IN_FLIGHT);
     let mut threads = Vec::with_capacity(shards);
     let mut assignments = Vec::with_capacity(shards);
-    let mut empties = Vec::with_capacity(shards);
-    let (spent_in, spent) = bounded(shards * (BATCHES_IN_FLIGHT + 1));
+    let mut returns = Vec::with_capacity(shards);
+    let (spent_in, spent) = bounded(shards * (BATCHES_OF_A_SHARD + 1) + 1);
     let (ready_in, ready) = bounded(0);
     for config in shard_configs(&request, shards) {
         let (assignments_in, assignments_out) = bounded(BATCHES_IN_FLIGHT);
-        let (empties_in, empties_out) = bounded(shards * REPORTS_IN_FLIGHT);
+        let (empties_in, empties_out) = bounded(REPORTS_IN_FLIGHT + 1);
+        let (old_stats_in, old_stats) = bounded(2);
         let links = Links {
             assignments: assignments_out,
             spent: spent_in.clone(),
             reports: reports_in.clone(),
             empties: empties_out,
+            old_stats,
             ready: ready_in.clone(),
             stop: Arc::clone(&halt),
         };
@@ -135,7 +135,7 @@ pub fn run_with(
             }
         }
         assignments.push(assignments_in);
-        empties.push(empties_in);
+        returns.push(Returns { empties: empties_in, old_stats: old_stats_in });
     }
     // The reports end when the last shard drops its sender.
     drop(reports_in);
@@ -161,7 +161,7 @@ pub fn run_with(
         }
     };
     let script_reports = scripts.as_ref().map(|scripts| &scripts.reports);
-    let interrupted = collector.collect(&reports, script_reports, &empties, &stop, &halt, progress);
+    let interrupted = collector.collect(&reports, script_reports, &returns, &stop, &halt, progress);
     drop(reports);
     if scripts.is_some_and(|scripts| !scripts.join()) {
         collector.aggregator.reaper_failed("the reaper panicked".to_owned());

@@ -35,7 +35,7 @@ fn specs() -> [ProbeSpec; 2] {
 fn sweep(assignments: Vec<Assignment>, window: u32) -> (Vec<Record>, ShardStats) {
     let (feed, inbox) = crossbeam_channel::bounded(4);
     let (reports, results) = crossbeam_channel::bounded(64);
-    let (_empties, empties) = crossbeam_channel::bounded(4);
+    let (emptied, empties) = crossbeam_channel::unbounded();
     let specs = ringprobe::shard::prepare(&specs()).expect("prepares");
     let shard = std::thread::spawn(move || {
         let ring = UringRing::new(&RingConfig { slots: window }).expect("a ring");
@@ -56,6 +56,7 @@ fn sweep(assignments: Vec<Assignment>, window: u32) -> (Vec<Record>, ShardStats)
             spent: crossbeam_channel::bounded(1).0,
             reports,
             empties,
+            old_stats: crossbeam_channel::never(),
             ready,
             stop: Arc::new(AtomicBool::new(false)),
         };
@@ -70,7 +71,11 @@ fn sweep(assignments: Vec<Assignment>, window: u32) -> (Vec<Record>, ShardStats)
     let mut stats = None;
     for report in results {
         match report {
-            Report::Records(_, batch) => records.extend(batch),
+            Report::Records(_, mut batch) => {
+                records.append(&mut batch);
+                // A shard that has ended needs none.
+                let _ = emptied.send(batch);
+            }
             Report::Stats(_, now) => stats = Some(*now),
             Report::Ended(_, result) => result.expect("the shard ends well"),
         }

@@ -40,7 +40,7 @@ impl Backend for Table {
     }
 
     fn run_shard(&self, _specs: Arc<[PreparedSpec]>, config: ShardConfig, links: Links) {
-        let Links { assignments, reports, empties, ready, stop, spent: _ } = links;
+        let Links { assignments, reports, empties, ready, stop, .. } = links;
         drop(ready);
         if config.id.0 < self.broken {
             let error = RingError::Unavailable { reason: "broken".into(), remedy: "none".into() };

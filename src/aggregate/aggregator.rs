@@ -153,11 +153,9 @@ impl Aggregator {
         self.scripts.unowned_killed = count;
     }
 
-    /// Takes a shard's cumulative counters in place of its earlier ones.
-    pub fn set_stats(&mut self, shard: ShardId, stats: Box<ShardStats>) {
-        if let Some(place) = self.stats.get_mut(shard.index()) {
-            *place = Some(stats);
-        }
+    /// Takes a shard's cumulative counters in place of its earlier ones, which come back.
+    pub fn set_stats(&mut self, shard: ShardId, stats: Box<ShardStats>) -> Option<Box<ShardStats>> {
+        self.stats.get_mut(shard.index())?.replace(stats)
     }
 
     /// Notes that a shard ended with an error.

@@ -40,6 +40,8 @@ const DATA_GROUP: u16 = 0;
 const ERROR_GROUP: u16 = 1;
 /// As many ICMP errors as a turn can cause; what finds no buffer fails the next send of its socket.
 const ERROR_BUFFERS: u16 = 1024;
+/// Both receives of as many sockets as a lane has at most.
+const REARMED_AT_ONCE: usize = 128;
 /// Passes that one `turn` makes to empty the sockets before a deadline is judged.
 const DRAIN_PASSES: u32 = 64;
 /// How long a closing ring waits for its last completions before it leaks its memory instead.
@@ -145,8 +147,8 @@ impl UringRing {
             batch: Vec::with_capacity(completions.min(65_536) as usize),
             batch_next: 0,
             lent: None,
-            immediate: VecDeque::new(),
-            rearm: Vec::new(),
+            immediate: VecDeque::with_capacity(slots as usize),
+            rearm: Vec::with_capacity(REARMED_AT_ONCE),
             in_flight: 0,
             drained: true,
             not_send: PhantomData,

@@ -16,7 +16,7 @@ use super::link::ShardConfig;
 const REFUSAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Position of a lane in [`Lanes`].
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct LaneId(u32);
 
 #[derive(Debug)]

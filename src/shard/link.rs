@@ -11,6 +11,9 @@ use crate::outcome::{Assignment, Record, Strange};
 use crate::ring::RingError;
 use crate::schedule::pace::{Pace, Span};
 
+/// Batches of records of one shard that may be on their way to the aggregator.
+pub const REPORTS_IN_FLIGHT: usize = 8;
+
 /// Settings of one shard.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
@@ -44,8 +47,11 @@ pub struct Links {
     pub spent: Sender<Vec<Assignment>>,
     /// To the aggregator.
     pub reports: Sender<Report>,
-    /// Emptied batches on their way back.
+    /// Emptied batches on their way back. Whoever takes a batch gives it back: a shard has
+    /// [`REPORTS_IN_FLIGHT`] of them, and one that it fills.
     pub empties: Receiver<Vec<Record>>,
+    /// Counters that newer ones have replaced, on their way back.
+    pub old_stats: Receiver<Box<ShardStats>>,
     /// Dropped when the shard has its ring: nothing is fed before all have, so that no shard's sockets
     /// take the descriptors of another's ring.
     pub ready: Sender<()>,
@@ -96,6 +102,17 @@ pub struct ShardStats {
     pub turns: u64,
     /// Latency in nanoseconds of every attempt that was answered (passed or failed by an answer).
     pub latency: Histogram<u64>,
+}
+
+impl ShardStats {
+    /// A copy of these in the memory of older ones of the same shard.
+    pub(super) fn copy_to(&self, mut old: Box<ShardStats>) -> Box<ShardStats> {
+        let mut latency = old.latency;
+        // Cannot fail: both have the same bounds.
+        let _ = latency.set_to(&self.latency);
+        *old = ShardStats { latency, ..*self };
+        old
+    }
 }
 
 /// What kept a shard from starting more probes.

@@ -13,6 +13,9 @@ mod inbox;
 mod lane;
 pub mod link;
 mod outbox;
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod parts;
 mod recorder;
 mod run;
 mod slot;

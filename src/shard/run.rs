@@ -152,7 +152,13 @@ impl<R: Ring> Shard<R> {
             begun_at: now,
             span_end: Tick::NEVER,
             inbox: Inbox::new(links.assignments, links.spent),
-            outbox: Outbox::new(config.id, links.reports, links.empties),
+            outbox: Outbox::new(
+                (config.id, window),
+                || recorder::new_stats(window),
+                links.reports,
+                links.empties,
+                links.old_stats,
+            ),
             stats: recorder::new_stats(window),
             stats_due: now + STATS_INTERVAL,
             unreachable: Vec::with_capacity(window as usize),
@@ -357,7 +363,7 @@ impl Core {
         if self.now >= self.stats_due {
             self.stats_due = self.now + STATS_INTERVAL;
             self.update_stats();
-            self.outbox.offer(|| Report::Stats(self.config.id, Box::new(self.stats.clone())));
+            self.outbox.offer(&self.stats);
         }
     }
 }

@@ -120,8 +120,10 @@ impl Sink for NdjsonSink {
         for record in batch {
             self.write_fields(record, None, context);
             self.output.lines().extend_from_slice(b"}\n");
+            // One at a time, so that a batch of any size finds room in the block.
+            self.output.appended(1)?;
         }
-        self.output.appended(batch.len() as u64)
+        Ok(())
     }
 
     fn script(

@@ -1,5 +1,7 @@
 //! RFC 3339 with microseconds, cheap when many times fall into the same second.
 
+use std::io::Write;
+
 use jiff::Timestamp;
 
 /// Bytes of `2026-11-23T12:26:07.`.
@@ -38,9 +40,10 @@ impl TimestampWriter {
     fn set_second(&mut self, second: i64) {
         let time = Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
         // jiff writes `2026-11-23T12:26:07Z`; the dot takes the place of the Z.
-        let text = time.to_string();
-        if text.len() == PREFIX_BYTES {
-            self.prefix.copy_from_slice(text.as_bytes());
+        let mut text = [0; PREFIX_BYTES];
+        let mut rest = &mut text[..];
+        if write!(rest, "{time}").is_ok() && rest.is_empty() {
+            self.prefix = text;
             self.prefix[PREFIX_BYTES - 1] = b'.';
         }
         self.second = second;

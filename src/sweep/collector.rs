@@ -12,7 +12,7 @@ use super::request::{BadTarget, Progress, Standing, SweepError};
 use crate::aggregate::{Aggregator, Catalog, Summary};
 use crate::outcome::Record;
 use crate::reaper::link::ReaperReport;
-use crate::shard::link::Report;
+use crate::shard::link::{Report, ShardStats};
 use crate::sink::{Context, RunInfo, Sink, SinkError};
 use crate::tick::{Tick, WallClock, monotonic_now};
 
@@ -36,6 +36,12 @@ pub(super) struct Collector<'a> {
     intervals: Option<Intervals>,
     /// Whether the reaper has said how it ended.
     has_reaper_ended: bool,
+}
+
+/// The way back to one shard for what its reports came in, so that it need not allocate.
+pub(super) struct Returns {
+    pub(super) empties: Sender<Vec<Record>>,
+    pub(super) old_stats: Sender<Box<ShardStats>>,
 }
 
 /// What the last interval handed to the sink ended with.
@@ -77,7 +83,7 @@ impl<'a> Collector<'a> {
         &mut self,
         reports: &Receiver<Report>,
         scripts: Option<&Receiver<ReaperReport>>,
-        empties: &[Sender<Vec<Record>>],
+        returns: &[Returns],
         stop: &AtomicBool,
         halt: &AtomicBool,
         progress: &mut dyn Progress,
@@ -102,7 +108,7 @@ impl<'a> Collector<'a> {
                 reports.try_recv().ok().map(Ok)
             };
             match report {
-                Some(Ok(report)) => self.take(report, empties),
+                Some(Ok(report)) => self.take(report, returns),
                 Some(Err(RecvTimeoutError::Timeout)) => {}
                 Some(Err(RecvTimeoutError::Disconnected)) => {
                     are_shards_done = true;
@@ -110,7 +116,7 @@ impl<'a> Collector<'a> {
                 }
                 None => select! {
                     recv(reports) -> report => match report {
-                        Ok(report) => self.take(report, empties),
+                        Ok(report) => self.take(report, returns),
                         Err(RecvError) => {
                             are_shards_done = true;
                             reports = &no_report;
@@ -171,7 +177,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn take(&mut self, report: Report, empties: &[Sender<Vec<Record>>]) {
+    fn take(&mut self, report: Report, returns: &[Returns]) {
         match report {
             Report::Records(shard, mut batch) => {
                 self.last_record = monotonic_now();
@@ -181,12 +187,17 @@ impl<'a> Collector<'a> {
                     self.sink_error = self.sink.records(&batch, &context).err();
                 }
                 batch.clear();
-                if let Some(empties) = empties.get(shard.index()) {
-                    // A shard that has ended, or has empties enough, does without this one.
-                    let _ = empties.try_send(batch);
+                if let Some(returns) = returns.get(shard.index()) {
+                    // There is room for all of them; a shard that has ended needs none.
+                    let _ = returns.empties.try_send(batch);
                 }
             }
-            Report::Stats(shard, stats) => self.aggregator.set_stats(shard, stats),
+            Report::Stats(shard, stats) => {
+                let old = self.aggregator.set_stats(shard, stats);
+                if let (Some(old), Some(returns)) = (old, returns.get(shard.index())) {
+                    let _ = returns.old_stats.try_send(old);
+                }
+            }
             Report::Ended(_, Ok(())) => {}
             Report::Ended(shard, Err(error)) => {
                 self.aggregator.shard_failed(shard, error.to_string());

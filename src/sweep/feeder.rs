@@ -28,6 +28,8 @@ const TARGETS_IN_FLIGHT_MAX: usize = 1 << 17;
 const SCRIPT_BATCH: usize = 16;
 /// Batches waiting per shard; with [`BATCH`], how far the feeder may run ahead.
 pub(super) const BATCHES_IN_FLIGHT: usize = 4;
+/// With those, the one that a shard works on and the one that it gives back.
+pub(super) const BATCHES_OF_A_SHARD: usize = BATCHES_IN_FLIGHT + 2;
 
 /// Part `number` of `count`: the targets whose position in the input is `number - 1` modulo `count`.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -106,6 +108,10 @@ pub(super) struct Feeder {
     shards: Vec<Sender<Vec<Assignment>>>,
     /// Emptied batches that come back.
     pub(super) spent: Receiver<Vec<Assignment>>,
+    /// Batches that were never used: taken only while none has come back, so that as little memory as
+    /// possible is touched. With the one of each shard that is being filled, as many as there can be
+    /// elsewhere, so that none is made later.
+    unused: Vec<Vec<Assignment>>,
     batch_size: usize,
     is_alive: Vec<bool>,
     batches: Vec<Vec<Assignment>>,
@@ -125,6 +131,8 @@ impl Feeder {
         tally: Arc<Tally>,
     ) -> Feeder {
         let count = shards.len();
+        let batch_size = BATCH.min(TARGETS_IN_FLIGHT_MAX / BATCHES_IN_FLIGHT / count.max(1));
+        let new = |_| Vec::with_capacity(batch_size);
         Feeder {
             part: Part::WHOLE,
             exclude: None,
@@ -135,9 +143,10 @@ impl Feeder {
             script_batch: Vec::new(),
             is_script: specs.iter().map(|spec| matches!(spec, ProbeSpec::Misc(_))).collect(),
             is_alive: vec![true; count],
-            batches: (0..count).map(|_| Vec::new()).collect(),
+            batches: (0..count).map(new).collect(),
             spent: never(),
-            batch_size: BATCH.min(TARGETS_IN_FLIGHT_MAX / BATCHES_IN_FLIGHT / count.max(1)),
+            unused: (0..count * BATCHES_OF_A_SHARD + 1).map(new).collect(),
+            batch_size,
             home: homes(specs, count),
             number: 0,
             shards,
@@ -282,8 +291,9 @@ impl Feeder {
         if self.batches[shard].is_empty() {
             return Ok(());
         }
-        let new = |_| Vec::with_capacity(self.batch_size);
-        let empty = self.spent.try_recv().unwrap_or_else(new);
+        let empty = self.spent.try_recv().ok().or_else(|| self.unused.pop());
+        // None is left only where a shard ended with some of them.
+        let empty = empty.unwrap_or_else(|| Vec::with_capacity(self.batch_size));
         let mut batch = std::mem::replace(&mut self.batches[shard], empty);
         let size = batch.len() as u64;
         // The shards may have no room for long, and the scripts could run meanwhile.

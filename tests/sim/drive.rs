@@ -63,7 +63,9 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
     let stop = Arc::new(AtomicBool::new(false));
     let (ready, _) = bounded(0);
     let (spent, _) = bounded(1);
-    let links = Links { assignments, spent, reports, empties, ready, stop: Arc::clone(&stop) };
+    let (old_stats_in, old_stats) = unbounded();
+    let links =
+        Links { assignments, spent, reports, empties, old_stats, ready, stop: Arc::clone(&stop) };
     let mut shard = Shard::new(ring, specs, scenario.config.clone(), links);
     let mut feeder = Feeder {
         left: &scenario.assignments,
@@ -71,7 +73,13 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Run, String> {
         pauses: prng.below(8) as u32 / 7,
         batch: scenario.batch,
     };
-    let mut collector = Collector { arriving, emptied, records: Vec::new(), last_stats: None };
+    let mut collector = Collector {
+        arriving,
+        emptied,
+        old_stats: old_stats_in,
+        records: Vec::new(),
+        last_stats: None,
+    };
     let mut heard_at = start();
     for step in 0.. {
         feeder.feed(shard.in_flight() == 0, &mut prng);
@@ -187,6 +195,7 @@ impl Feeder<'_> {
 struct Collector {
     arriving: Receiver<Report>,
     emptied: Sender<Vec<Record>>,
+    old_stats: Sender<Box<ShardStats>>,
     records: Vec<Record>,
     last_stats: Option<Box<ShardStats>>,
 }
@@ -204,7 +213,11 @@ impl Collector {
                     self.records.append(&mut batch);
                     let _ = self.emptied.send(batch);
                 }
-                Report::Stats(_, stats) => self.last_stats = Some(stats),
+                Report::Stats(_, stats) => {
+                    if let Some(old) = self.last_stats.replace(stats) {
+                        let _ = self.old_stats.send(old);
+                    }
+                }
                 Report::Ended(..) => return Err("told of its end before it".into()),
             }
         }

@@ -35,7 +35,9 @@ impl UringRing {
             let is_open = self.files.get(socket).is_some();
             is_open && !self.arm(kind, socket)
         });
-        self.rearm.append(&mut waiting);
+        // What is left goes back in the memory it came in.
+        waiting.append(&mut self.rearm);
+        self.rearm = waiting;
     }
 
     pub(super) fn give_back_lent(&mut self) {
