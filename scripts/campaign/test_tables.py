@@ -101,6 +101,14 @@ class Rows(unittest.TestCase):
         self.assertIn("| haproxy | 1,000 | 10.00 | 10.00–10.00 | 1.00 | 1.00 | 1,000 | 0 |", text)
 
 
+class Machine(unittest.TestCase):
+    def test_it_says_when_the_machine_had_other_work_unless_that_was_ours(self):
+        busy = [{**line, "load1": 7.0} for line in campaign()]
+        self.assertIn("Something else was running", tables.tables(busy)["machine"][0])
+        ours = [{**line, "load1": 3.0} for line in campaign(loaded=True)]
+        self.assertNotIn("Something else", "".join(tables.tables(campaign() + ours)["machine"]))
+
+
 class Command(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -136,7 +144,11 @@ class Command(unittest.TestCase):
     def test_a_table_whose_runs_are_not_all_there_stays_as_it_was_and_fails_the_check(self):
         part = [line for line in campaign() if line["run"] != "nmap"]
         status, said = self.run_it(part)
-        self.assertEqual((status, said), (0, "perf-table: peers: not all of its runs are there; left as it was\n"))
+        self.assertEqual(status, 0)
+        # What it was measured on is said of all tables together.
+        for block in ("machine", "peers"):
+            self.assertIn(f"perf-table: {block}: not all of its runs are there; left as it was\n", said)
+        self.assertEqual(said.count("\n"), 2)
         self.assertIn("<!-- perf:begin peers -->\nold\n<!-- perf:end peers -->", self.read())
         self.assertEqual(self.run_it(part, "--check")[0], 1)
 
@@ -154,8 +166,8 @@ class Command(unittest.TestCase):
             (DOCUMENT.replace("<!-- perf:end bars -->\n", ""), "in another block"),
             (DOCUMENT.replace("perf:begin bars", "perf:begin bar"), "of no known name"),
             (DOCUMENT.replace("<!-- perf:begin peers -->", ""), "ends no block"),
-            (DOCUMENT.split("words of scripts")[0], "no block for scripts"),
-            (DOCUMENT.replace("<!-- perf:end scripts -->\n", ""), "the block scripts does not end"),
+            (DOCUMENT.split("words of scripts")[0], "no block for machine, scripts"),
+            (DOCUMENT.replace("<!-- perf:end machine -->\n", ""), "the block machine does not end"),
         ):
             self.write(self.document, wrong)
             status, said = self.run_it(campaign())
