@@ -1,0 +1,346 @@
+"""From the runs that a campaign kept to the tables of PERFORMANCE.md.
+
+A table stands between `<!-- perf:begin NAME -->` and `<!-- perf:end NAME -->`; what is around it is
+written by hand. Runs with a fault count for nothing and are named below their table.
+"""
+
+import argparse
+import difflib
+import json
+import os
+import re
+import statistics
+import sys
+
+LEAST_ROUNDS = 5
+DOCUMENT = os.path.normpath(os.path.join(os.path.abspath(__file__), "../../../PERFORMANCE.md"))
+
+DNS_RUNS = ["floor dns_ring", "ringprobe dns", "ringprobe dns+ndjson", "floor dns_mmsg", "floor tokio_uring"]
+TCP_RUNS = [
+    "floor tcp_ring",
+    "floor tcp_syscalls",
+    "ringprobe tcp",
+    "ringprobe tcp+ndjson",
+    "floor tokio_uring_tcp",
+    "ringprobe tcp+orderly",
+]
+SHARD_RUNS = ["ringprobe one shard", "ringprobe two shards"]
+SCRIPT_RUNS = [(f"{name} {mib} MiB", mib) for mib in (1, 1024) for name in ("floor posix_spawn", "ringprobe scripts")]
+HAPROXYS = "ringprobe as haproxy"
+
+# peer, ringprobe doing the same, the floor of that
+PEERS = [
+    ("dnsperf", "ringprobe dns", "floor dns_ring"),
+    ("nmap", "ringprobe tcp+orderly", "floor tcp_ring"),
+    ("haproxy", HAPROXYS, "floor tcp_ring"),
+    ("keepalived tcp, here", "ringprobe tcp, here", "floor tcp_ring"),
+    ("keepalived dns, here", "ringprobe dns, here", "floor dns_ring"),
+    ("keepalived tcp, in the guest", "ringprobe tcp, in the guest", None),
+    ("keepalived dns, in the guest", "ringprobe dns, in the guest", None),
+    ("fping", None, None),
+]
+
+COST = "cpu_us_per_check"
+COLLECTED = "collected_us_p50"
+RATE = "checks_per_s"
+
+# Of DESIGN section 6, what a campaign measures: words, run, held against any of these (the one that makes
+# the ratio worse counts), by what, and the bar.
+BARS = [
+    ("DNS sweep ≤ 1.15 × bare ring loop", "ringprobe dns", ["floor dns_ring"], COST, "<=", 1.15),
+    ("the same with NDJSON to a file ≤ 1.6 ×", "ringprobe dns+ndjson", ["floor dns_ring"], COST, "<=", 1.6),
+    (
+        "TCP half handshake ≤ 1.15 × recycled-connect loop, the cheaper of two",
+        "ringprobe tcp",
+        ["floor tcp_ring", "floor tcp_syscalls"],
+        COST,
+        "<=",
+        1.15,
+    ),
+    ("TCP half handshake ≤ 0.6 × HAProxy", HAPROXYS, ["haproxy"], COST, "<=", 0.6),
+    ("two shards ≥ 1.8 × throughput of one", SHARD_RUNS[1], [SHARD_RUNS[0]], RATE, ">=", 1.8),
+    (
+        "script collected after ≤ 1.3 × posix_spawn, 1 MiB",
+        "ringprobe scripts 1 MiB",
+        ["floor posix_spawn 1 MiB"],
+        COLLECTED,
+        "<=",
+        1.3,
+    ),
+    (
+        "script collected after ≤ 1.3 × posix_spawn, 1 GiB",
+        "ringprobe scripts 1024 MiB",
+        ["floor posix_spawn 1024 MiB"],
+        COLLECTED,
+        "<=",
+        1.3,
+    ),
+]
+
+
+class Runs:
+    """The good runs of one campaign by name and round, and what is to be said of the others."""
+
+    def __init__(self, lines):
+        self.lines, self.good = lines, {}
+        for line in lines:
+            if line.get("fault") or line.get("skipped"):
+                continue
+            line.setdefault(RATE, line["checks"] / max(line["wall_s"], 0.001))
+            self.good.setdefault(line["run"], {})[line["round"]] = line
+
+    def has(self, name):
+        return any(line["run"] == name for line in self.lines)
+
+    def values(self, name, key):
+        return [run[key] for run in self.good.get(name, {}).values()]
+
+    def median(self, name, key):
+        return statistics.median(self.values(name, key))
+
+    def ratios(self, name, base, key=COST):
+        """Round by round: neighbours in time, so that a slow minute of the machine is in both."""
+        ours, theirs = self.good.get(name, {}), self.good.get(base, {})
+        return [ours[turn][key] / theirs[turn][key] for turn in ours if turn in theirs and theirs[turn][key]]
+
+    def ratio(self, name, base, key=COST):
+        ratios = self.ratios(name, base, key) if base else []
+        return f"{statistics.median(ratios):.2f}" if ratios else "–"
+
+    def remarks(self, names):
+        """Below a table: which of its runs do not count, and which were not made."""
+        said = []
+        for line in self.lines:
+            # A guest or a host that failed as a whole has the name of no single run.
+            checker, _, where = line["run"].partition(", ")
+            is_ours = line["run"] in names or any(
+                name.startswith(checker + " ") and name.endswith(", " + where) for name in names
+            )
+            if is_ours and line.get("fault"):
+                said.append(f"- **{line['run']}, round {line['round']}, does not count: {line['fault']}**")
+            elif is_ours and line.get("skipped"):
+                said.append(f"- {line['run']}: not run; {line['skipped']}")
+        return ["", *said] if said else []
+
+
+def spread(values, digits=2):
+    return f"{min(values):,.{digits}f}–{max(values):,.{digits}f}"
+
+
+def machine(runs, loaded):
+    said = []
+    for of, where in ((runs, "Quiet"), (loaded, "Loaded")):
+        if of:
+            first = of.lines[0]
+            busy = statistics.median(line["load1"] for line in of.lines)
+            said.append(
+                f"{where}: {first['cpu']}, {first['cores']} cores, Linux {first['kernel']}, {first['rounds']} rounds "
+                f"from {first['at']} to {of.lines[-1]['at']}, commit {first['commit']}; load average {busy:.1f}."
+                # Prober and responder make it two.
+                + (" **Something else was running.**" if of is runs and busy > 2.5 else "")
+            )
+    return "\n\n".join(said).split("\n")
+
+
+def floors(runs, _loaded):
+    rows = [
+        "| run | checks | µs CPU per check | spread | user | ratio to the ring floor | checks/s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for names in (DNS_RUNS, TCP_RUNS):
+        for name in names:
+            if name not in runs.good:
+                continue
+            costs = runs.values(name, COST)
+            user = statistics.median(run["user_us"] / run["checks"] for run in runs.good[name].values())
+            rows.append(
+                f"| {name} | {runs.median(name, 'checks'):,.0f} | {statistics.median(costs):.2f} | {spread(costs)} "
+                f"| {user:.2f} | {runs.ratio(name, names[0])} | {runs.median(name, RATE):,.0f} |"
+            )
+    return rows + runs.remarks(DNS_RUNS + TCP_RUNS)
+
+
+def judged(runs, run, bases, key, how, bar):
+    """The ratio against the base that makes it worse, its spread, and whether the bar is met."""
+    found = [ratios for base in bases if (ratios := runs.ratios(run, base, key))]
+    if not found:
+        return "not measured | –"
+    ratios = (max if how == "<=" else min)(found, key=statistics.median)
+    ratio = statistics.median(ratios)
+    if min(map(len, found)) < LEAST_ROUNDS:
+        verdict = f"too few rounds: {min(map(len, found))}"
+    else:
+        verdict = "met" if (ratio <= bar if how == "<=" else ratio >= bar) else "**missed**"
+    return f"{ratio:.3f} ({spread(ratios)}) | {verdict}"
+
+
+def bars(runs, loaded):
+    rows = ["| bar | quiet | | loaded | |", "|---|---|---|---|---|"]
+    for words, *rest in BARS:
+        busy = judged(loaded, *rest) if loaded else "not measured | –"
+        rows.append(f"| {words} | {judged(runs, *rest)} | {busy} |")
+    return rows
+
+
+def peers(runs, _loaded):
+    rows = [
+        "| prober | checks a run | µs CPU per check | spread | × ringprobe | × floor | checks/s | unanswered |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    seen, names = set(), []
+    for peer, ours, floor in PEERS:
+        names.append(peer)
+        for name in (ours, peer):
+            if name is None or name in seen or name not in runs.good or peer not in runs.good:
+                continue
+            seen.add(name)
+            costs = runs.values(name, COST)
+            lost = [run.get("lost") for run in runs.good[name].values()]
+            unanswered = f"{statistics.median(lost):,.0f}" if None not in lost else "–"
+            rows.append(
+                f"| {name} | {runs.median(name, 'checks'):,.0f} | {statistics.median(costs):.2f} | {spread(costs)} "
+                f"| {runs.ratio(name, ours)} | {runs.ratio(name, floor)} | {runs.median(name, RATE):,.0f} | {unanswered} |"
+            )
+    return rows + runs.remarks(names)
+
+
+def shards(runs, _loaded):
+    rows = ["| run | checks/s | spread | ratio to one |", "|---|---|---|---|"]
+    for name in SHARD_RUNS:
+        if name in runs.good:
+            rates = runs.values(name, RATE)
+            ratio = runs.ratio(name, SHARD_RUNS[0], RATE)
+            rows.append(f"| {name} | {statistics.median(rates):,.0f} | {spread(rates, 0)} | {ratio} |")
+    return rows + runs.remarks(SHARD_RUNS)
+
+
+def scripts(runs, _loaded):
+    rows = ["| run | µs to collected (p50) | spread | µs CPU | spread | ratio | CPU ratio |", "|---|---|---|---|---|---|---|"]
+    for name, mib in SCRIPT_RUNS:
+        if name in runs.good:
+            base = f"floor posix_spawn {mib} MiB"
+            times, costs = runs.values(name, COLLECTED), runs.values(name, COST)
+            rows.append(
+                f"| {name} | {statistics.median(times):.0f} | {spread(times, 0)} | {statistics.median(costs):.0f} "
+                f"| {spread(costs, 0)} | {runs.ratio(name, base, COLLECTED)} | {runs.ratio(name, base)} |"
+            )
+    return rows + runs.remarks([name for name, _ in SCRIPT_RUNS])
+
+
+# Block, its table, and the runs without any of which it cannot be made.
+BLOCKS = {
+    "bars": (bars, [run for _, run, _, _, _, _ in BARS]),
+    "floors": (floors, DNS_RUNS + TCP_RUNS),
+    "peers": (peers, [peer for peer, _, _ in PEERS if not peer.endswith(", here")]),
+    "shards": (shards, SHARD_RUNS),
+    "scripts": (scripts, [name for name, _ in SCRIPT_RUNS]),
+}
+
+# It speaks for all tables, so that it changes only with all of them.
+BLOCKS["machine"] = (machine, [name for _, needed in BLOCKS.values() for name in needed])
+
+MARK = re.compile(r"^<!-- perf:(begin|end) (\S+) -->$")
+
+
+class Problem(Exception):
+    """Said to the user as it is."""
+
+
+def tables(lines):
+    """Block -> lines of its table, for the blocks of which all runs were made."""
+    quiet = [line for line in lines if not line["loaded"]]
+    loaded = [line for line in lines if line["loaded"]]
+    if not quiet:
+        raise Problem("no runs of a quiet machine in it: give the file of one without --loaded, too")
+    quiet, loaded = Runs(quiet), Runs(loaded) if loaded else None
+    return {
+        block: make(quiet, loaded)
+        for block, (make, needed) in BLOCKS.items()
+        if all(quiet.has(name) for name in needed)
+    }
+
+
+def fill(document, made):
+    """The document with tables put in, and the blocks for which there was none."""
+    out, block, seen = [], None, set()
+    for number, line in enumerate(document.split("\n"), 1):
+        mark = MARK.match(line)
+        if not mark:
+            if block is None or block not in made:
+                out.append(line)
+            continue
+        side, name = mark.groups()
+        if side == "begin" and (block or name in seen or name not in BLOCKS):
+            raise Problem(f"line {number}: {line} in another block, a second time, or of no known name")
+        if side == "end" and name != block:
+            raise Problem(f"line {number}: {line} ends no block")
+        out.append(line)
+        if side == "begin":
+            block = name
+            seen.add(name)
+            out += ["", *made[name], ""] if name in made else []
+        else:
+            block = None
+    if block:
+        raise Problem(f"the block {block} does not end")
+    if missing := BLOCKS.keys() - seen:
+        raise Problem(f"no block for {', '.join(sorted(missing))}")
+    return "\n".join(out), sorted(BLOCKS.keys() - made.keys())
+
+
+def read(paths):
+    lines = []
+    for path in paths:
+        with open(path) as file:
+            for number, text in enumerate(file, 1):
+                try:
+                    lines.append(json.loads(text))
+                except ValueError as why:
+                    raise Problem(f"{path}:{number}: not a run: {why}") from None
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="scripts/perf-table",
+        description="Writes the tables of PERFORMANCE.md from what scripts/perf kept.",
+        epilog="Exit status: 0 done, or the tables are those of the runs; 1 they are not; 2 usage, or no such runs.",
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; say whether the tables are of these runs")
+    parser.add_argument("--print", action="store_true", help="to standard output, and nowhere else")
+    parser.add_argument("--document", default=DOCUMENT, metavar="FILE")
+    parser.add_argument("raw", nargs="+", help="a file of runs, and one of the loaded machine if there is")
+    args = parser.parse_args()
+    try:
+        lines = read(args.raw)
+        if args.print:
+            # As far as they were made, and loaded ones alone, too.
+            quiet = [line for line in lines if not line["loaded"]]
+            loaded = [line for line in lines if line["loaded"]]
+            for make, _ in BLOCKS.values():
+                print(*make(Runs(quiet or loaded), Runs(loaded) if loaded else None), "", sep="\n")
+            return 0
+        if any(line["quick"] for line in lines):
+            raise Problem("a quick round only tries whether all works; its figures belong in no table")
+        made = tables(lines)
+        with open(args.document) as file:
+            before = file.read()
+        after, missing = fill(before, made)
+    except (Problem, OSError) as why:
+        print(f"perf-table: {why}", file=sys.stderr)
+        return 2
+    for block in missing:
+        print(f"perf-table: {block}: not all of its runs are there; left as it was", file=sys.stderr)
+    if args.check:
+        names = (args.document, "the runs")
+        sys.stderr.writelines(
+            line.rstrip("\n") + "\n" for line in difflib.unified_diff(before.split("\n"), after.split("\n"), *names)
+        )
+        return 1 if missing or before != after else 0
+    with open(args.document, "w") as file:
+        file.write(after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
