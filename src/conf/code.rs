@@ -279,6 +279,12 @@ codes! {
     TrackValue = "W096" Warning,
     /// A file that keepalived skips because it is executable.
     ExecutableFile = "W100" Warning,
+    /// A definition of several lines that a blank line ends.
+    DefinitionEnded = "W115" Warning,
+    /// A byte order mark at the start of a file.
+    ByteOrderMark = "W116" Warning,
+    /// Bytes that end in FF, which keepalived takes for no bytes.
+    LastByteFf = "W117" Warning,
 
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,

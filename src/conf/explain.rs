@@ -820,6 +820,27 @@ fn text(code: Code) -> Text {
             "Reports it, and takes the value.",
             "Write a value between -254 and 254.",
         ),
+        Code::DefinitionEnded => (
+            "a definition of several lines that a blank line ends",
+            "A line with nothing in it but blanks or a comment has no backslash at its end, so nothing of the definition follows it. Later versions of keepalived pass over such a line and go on with the next.",
+            "$SERVER= \\\n    weight 1 \\\n\n    inhibit_on_failure",
+            "2.2 ends the definition there; later versions go on.",
+            "Remove the line, or end it in a backslash.",
+        ),
+        Code::ByteOrderMark => (
+            "a byte order mark at the start of a file",
+            "Some editors write the three bytes EF BB BF in front of UTF-8. They mean nothing.",
+            "\u{feff}virtual_server 10.0.0.1 80 {",
+            "Takes the mark for a part of the first word, so that the first line is lost, and with it its block.",
+            "Save the file without the mark.",
+        ),
+        Code::LastByteFf => (
+            "bytes that end in FF",
+            "The bytes are read as they are meant.",
+            "payload 01 02 ff",
+            "Takes a last byte of FF for a mistake: the payload stays the default one, the pattern is none.",
+            "Choose another last byte.",
+        ),
         Code::BadUmask => (
             "not a mask of permission bits",
             "A mask is a number up to 0777 (octal with a leading 0), or names of bits with `|` between them: IRUSR IWUSR IXUSR IRGRP IWGRP IXGRP IROTH IWOTH IXOTH.",

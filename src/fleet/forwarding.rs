@@ -143,7 +143,11 @@ impl Lowering<'_> {
     pub(super) fn scheduler(&mut self, child: Directive<'_>, vs: &mut Draft) {
         let Some(span) = self.reader.argument(child, "a scheduler") else { return };
         self.reader.ignored_after(child, 1);
-        let Some(word) = self.reader.utf8(span) else { return };
+        let Ok(word) = std::str::from_utf8(self.reader.bytes(span)) else {
+            // Unlike names such a word is no scheduler for keepalived either.
+            let found = Diagnostic::new(Code::NotUtf8, "not UTF-8 text").class(Class::General);
+            return self.reader.report(found.at(span, ""));
+        };
         if SCHEDULERS.contains(&word) {
             vs.model.scheduler =
                 Setting::written(word.into(), Level::VirtualServer, child.header());

@@ -47,6 +47,8 @@ pub(super) struct GroupUse {
     pub(super) span: Span,
     /// `None` for one without real servers, which the fleet does not keep.
     pub(super) virtual_server: Option<VirtualServerId>,
+    /// Its header, where it has no real server.
+    pub(super) without_servers: Option<Span>,
     /// Its place in the effective configuration.
     pub(super) effective: Option<usize>,
     /// Family of its real servers and what says so; `None` where all are tunnelled.
@@ -90,7 +92,14 @@ impl Lowering<'_> {
             return;
         }
         let Some(span) = self.reader.argument(directive, "a name") else { return };
-        self.reader.ignored_after(directive, 1);
+        if let Some(second) = directive.arguments().get(1) {
+            let message = "more than the name behind `virtual_server_group`";
+            self.reader.report(
+                Diagnostic::new(Code::SecondWord, message)
+                    .class(Class::Parameter)
+                    .at(*second, "keepalived ends here: it finds no name"),
+            );
+        }
         let Some(name) = self.reader.utf8(span) else { return };
         if !group.is_doubtful && group.is_empty() {
             self.reader.report(
@@ -218,6 +227,11 @@ impl Lowering<'_> {
         let mut dropped = BTreeSet::new();
         let mut suggestions = 0;
         for used in std::mem::take(&mut self.group_uses) {
+            if let Some(header) = used.without_servers {
+                let is_known = self.groups.get(&used.name).is_some_and(|group| !group.is_empty());
+                // Of one whose group is unknown it says only that, and not in its test.
+                self.no_real_server(header, if is_known { Class::General } else { Class::Silent });
+            }
             let Some(group) = self.groups.get(&used.name) else {
                 let message = format!("no group `{}` is defined", used.name);
                 let mut found = Diagnostic::new(Code::UnknownGroup, message).at(used.span, "");

@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::effective::{Effective, Globals};
 use super::group::{Group, GroupUse};
-use super::keywords::{Shape, homes, known, nearest, place, shape};
+use super::keywords::{Shape, homes, known, nearest, of_others, place, shape};
 use super::load::LoadOptions;
 use super::model::{Fleet, ProbeSpec, Timing};
 use super::named::Named;
@@ -194,7 +194,7 @@ impl<'s> Lowering<'s> {
         let diagnostic = if homes.is_empty() {
             let found = Diagnostic::new(Code::UnknownKeyword, format!("unknown keyword `{word}`"))
                 .at(keyword, format!("not known {}", place(block)));
-            match nearest(&word, known(block)) {
+            match of_others(&word, block).or_else(|| nearest(&word, known(block))) {
                 Some(nearest) => found.help(format!("did you mean `{nearest}`?")),
                 None => found,
             }

@@ -150,14 +150,10 @@ impl Lowering<'_> {
         self.remove_duplicates(first_server, &mut vs);
         let is_kept = self.fleet.real_servers.len() > first_server;
         if servers == 0 && vs.service.is_some() {
-            // Of one whose group is unknown keepalived says only that, and not in its test.
-            let is_of_group = matches!(vs.service, Some(Service::Group(_)));
-            let class = if is_of_group { Class::Silent } else { Class::General };
-            self.reader.report(
-                Diagnostic::new(Code::NoRealServer, "virtual server without a real server")
-                    .class(class)
-                    .at(vs.header, "keepalived ignores it"),
-            );
+            // Whether keepalived looks for real servers of one with a group is known when the group is.
+            if !matches!(vs.service, Some(Service::Group(_))) {
+                self.no_real_server(vs.header, Class::General);
+            }
         }
         let group = match &vs.service {
             Some(Service::Group(name)) => Some((name.clone(), directive.arguments()[1])),
@@ -171,6 +167,7 @@ impl Lowering<'_> {
             name,
             span,
             virtual_server: is_kept.then_some(vs.id),
+            without_servers: (servers == 0).then_some(vs.header),
             effective: None,
             family: vs.family,
             has_protocol: vs.has_protocol,
@@ -196,6 +193,15 @@ impl Lowering<'_> {
             });
         }
         self.group_uses.extend(group_use.map(|used| GroupUse { effective, ..used }));
+    }
+
+    /// Warns of a virtual server without real servers.
+    pub(super) fn no_real_server(&mut self, header: Span, class: Class) {
+        self.reader.report(
+            Diagnostic::new(Code::NoRealServer, "virtual server without a real server")
+                .class(class)
+                .at(header, "keepalived ignores it"),
+        );
     }
 
     /// Keeps all that is known of a virtual server, where somebody asks for it. Gives its place.

@@ -94,6 +94,17 @@ impl Lowering<'_> {
             };
             bytes.extend(word);
         }
+        if bytes.last() == Some(&(0xff, 0xff))
+            && let Some(last) = child.arguments().last()
+        {
+            self.reader.report(
+                Diagnostic::new(
+                    Code::LastByteFf,
+                    "keepalived takes a last byte of FF for a mistake",
+                )
+                .at(*last, "read here as it is meant"),
+            );
+        }
         if bytes.is_empty() {
             let message = format!("no bytes in `{}`", self.reader.text(child.keyword()));
             self.reader.report(Diagnostic::new(Code::BadHex, message).at(child.header(), ""));
