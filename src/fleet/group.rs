@@ -3,6 +3,7 @@
 //! Lines: `ADDR [PORT]`, `ADDR-N [PORT]`, `ADDR-ADDR [PORT]`, `ADDR/PREFIX [PORT]`, `fwmark N [inet|inet6]`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::effective::{Family, GroupMember, GroupMembers, Level, Origin, Setting};
@@ -167,8 +168,16 @@ impl Lowering<'_> {
         let range = match AddressRange::parse(&self.reader.text(words[0])) {
             Ok(range) => range,
             Err(error) => {
-                let message = format!("`{}`: {error}", self.reader.text(words[0]));
-                self.reader.report(Diagnostic::new(Code::BadGroupMember, message).at(words[0], ""));
+                let text = self.reader.text(words[0]);
+                let message = format!("`{text}`: {error}");
+                let found = Diagnostic::new(Code::BadGroupMember, message).at(words[0], "");
+                // What follows a whole range is nothing to keepalived.
+                let ranges = text.rmatch_indices('-').map(|(end, _)| &text[..end]);
+                let is_cut = ranges.into_iter().any(|range| {
+                    range.contains('-') && range.split('-').all(|end| end.parse::<IpAddr>().is_ok())
+                });
+                let class = if is_cut { Class::Silent } else { Class::General };
+                self.reader.report(found.class(class));
                 return;
             }
         };

@@ -183,6 +183,16 @@ impl<'s> Lowering<'s> {
         true
     }
 
+    /// The keyword of a directive, or the one of `block` that it was probably meant to be.
+    pub(super) fn meant(&self, directive: Directive<'_>, block: BlockKind) -> &'s [u8] {
+        let keyword = self.reader.bytes(directive.keyword());
+        if shape(block, keyword).is_some() || self.reader.diagnostics.is_full() {
+            return keyword;
+        }
+        let word = self.reader.text(directive.keyword());
+        nearest(&word, known(block)).map_or(keyword, str::as_bytes)
+    }
+
     /// Reports a keyword that `block` does not know.
     pub(super) fn unknown(&mut self, directive: Directive<'_>, block: BlockKind) {
         let keyword = directive.keyword();

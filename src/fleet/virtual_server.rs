@@ -130,7 +130,8 @@ impl Lowering<'_> {
                 servers += 1;
                 continue;
             }
-            match self.reader.bytes(child.keyword()) {
+            // A misspelled one is reported, and its default is nobody's wish.
+            match self.meant(child, BlockKind::VirtualServer) {
                 b"protocol" => vs.has_protocol = true,
                 b"lvs_method" | b"lb_kind" => vs.has_method = true,
                 b"lvs_sched" | b"lb_algo" => vs.has_scheduler = true,

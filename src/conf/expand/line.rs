@@ -15,6 +15,7 @@ use crate::conf::class::{Class, of_open_quote};
 use crate::conf::code::Code;
 use crate::conf::diagnostic::{Diagnostic, Diagnostics};
 use crate::conf::lexer::is_blank;
+use crate::conf::origin::Expansion;
 use crate::conf::source::{LINE_BYTES_MAX, Span};
 
 /// Looks at one line before its macros must be gone. Each look but the last replaces something.
@@ -219,11 +220,17 @@ impl<'s> Expander<'s> {
         let at = work.place(0, work.text.len());
         if replaced || work.is_conditional || work.made.is_some() {
             let why = if work.is_conditional { "a condition" } else { "a parameter or repetition" };
+            // Of a repetition it looks for all files twice, the second time in another place.
+            let is_repeated = work.made.as_ref().is_some_and(|made| {
+                matches!(made.origin.expansion, Expansion::Sequence | Expansion::List)
+            });
+            let class = if is_repeated { Class::General } else { Class::Silent };
             diagnostics.push(
                 Diagnostic::new(
                     Code::UnreliableInclude,
                     format!("keepalived reads an include behind {why} twice, or not at all"),
                 )
+                .class(class)
                 .at(at, "read once here"),
             );
         }

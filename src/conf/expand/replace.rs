@@ -77,7 +77,12 @@ impl<'s> Expander<'s> {
         if let Some(limit) = limit {
             let message = format!("`{word}` of {count} turns: {limit}");
             let found = Diagnostic::new(Code::TooManyLines, message).at(head, "");
-            diagnostics.push(found.help(RAISE));
+            let found = found.help(RAISE);
+            // Inside another repetition it would be said at every turn.
+            match self.stack.iter().any(|frame| matches!(frame, Frame::Repeat { .. })) {
+                true => self.cut_off(found, diagnostics),
+                false => diagnostics.push(found),
+            }
             return;
         }
         let made = work.made.unwrap_or(Made {

@@ -75,6 +75,8 @@ fn parameters() {
         ("x ${_ENV A} ${_ENV B}", "1 x b c"),
         ("x ${_INSTANCE}", "1 x me"),
         ("x \"${_HASH}\"", "1 x \"#\""),
+        // 2.2 damages the line, where bounds are given and something follows.
+        ("x ${_RANDOM 1 1}y \"${_RANDOM 2 2}\"", "1 x 1y \"2\""),
         ("$_PWD=/y\nx ${_PWD}", "2 x /y"),
     ] {
         let codes = if text.contains("$A = ") { vec!["E045"] } else { vec![] };
@@ -85,11 +87,9 @@ fn parameters() {
 #[test]
 fn definitions_of_several_lines() {
     for (text, lines) in [
-        ("$A= \\\n b \\\n\n # c\n c { \\\n }\nx $A\ny", "7 x b | 7 c { | 7 } | 8 y"),
         ("$A=b \\\n c\n$A", "3 b | 3 c"),
         // One line is no block, so it may stand anywhere.
         ("$A= \\\n b\nx $A y", "3 x b y"),
-        ("$A= \\\n\n \\\n\nx\ny $A", "6 y x"),
         // Definitions inside are made when it is used.
         ("$B= \\\n $C=${N} \\\n x $C \\\n y\n$N=1\n$B\n$N=2\n$B", "6 x 1 | 6 y | 8 x 2 | 8 y"),
         ("$I= \\\n i1 \\\n i2\n$O= \\\n o1 \\\n $I \\\n o2\n$O", "8 o1 | 8 i1 | 8 i2 | 8 o2"),
@@ -288,6 +288,8 @@ fn a_line_without_anything_ends_a_definition() {
         ("$A=\\\n a\\\n # c\\\n b\n$A", "5 a | 5 b", &[]),
         ("$A=\\\n a\\ # c\n \\\n b\n$A", "5 a | 5 b", &[]),
         ("$A=a\n\nx $A", "3 x a", &[]),
+        ("$A= \\\n b \\\n\n # c\n c { \\\n }\nx $A\ny", "5 c { \\ | 6 } | 7 x b | 8 y", &["W115"]),
+        ("$A= \\\n\n \\\n\nx\ny $A", "3 \\ | 5 x | 6 y", &["W115"]),
     ] {
         let (found, reported) = expand(text);
         assert_eq!((found.as_str(), &reported[..]), (lines, codes), "{text:?}");

@@ -229,6 +229,25 @@ mod tests {
         assert_eq!((check.min_reply_length.value, check.max_reply_length.value), (3, 600));
     }
 
+    /// 2.2.7 refuses it: seen with `keepalived -t`.
+    #[test]
+    fn a_last_byte_of_ff_is_read_as_it_is_meant() {
+        for (line, is_odd) in [
+            ("payload ff", true),
+            ("payload \"01 02 ff\"", true),
+            ("payload 0102FF", true),
+            ("require_reply 01 ff", true),
+            ("payload ff01", false),
+            ("payload 0f f", false),
+            ("require_reply fx", false),
+        ] {
+            let read = read(&format!("UDP_CHECK {{\n {line}\n }}"));
+            assert_eq!(read.codes.contains(&"W117"), is_odd, "{line}");
+            assert!(!read.codes.contains(&"E065"), "{line}");
+        }
+        assert_eq!(&*udp("payload 0102FF").payload.value, [1, 2, 0xff]);
+    }
+
     #[test]
     fn what_is_wrong_keeps_the_default() {
         let check = udp("payload 0g\n require_reply zz\n max_reply_length 65536");
