@@ -70,6 +70,7 @@ struct Finding {
     locations: Vec<Location>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related_locations: Vec<Location>,
+    occurrence_count: u64,
 }
 
 #[derive(Serialize)]
@@ -156,6 +157,7 @@ fn finding(problem: &Problem) -> Finding {
         message: message(text),
         locations: problem.primary.iter().map(|place| location(place, false)).collect(),
         related_locations: problem.further().map(|place| location(place, true)).collect(),
+        occurrence_count: problem.occurrences(),
     }
 }
 
