@@ -363,6 +363,8 @@ fn a_duplicate_goes_with_its_checkers() {
         [
             (0, "10.0.0.2:80".to_owned(), 1),
             (0, "10.0.0.3:80".to_owned(), 2),
+            // keepalived compares the ports that are written, and here is none.
+            (0, "10.0.0.2:80".to_owned(), 3),
             (0, "10.0.0.2:81".to_owned(), 4),
             (0, "10.0.0.4:80".to_owned(), 7),
             (1, "10.0.0.2:80".to_owned(), 8),

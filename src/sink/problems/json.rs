@@ -190,4 +190,13 @@ mod tests {
         let related = &document["problems"][1]["related"][0];
         assert_eq!((&related["line"], &related["column"]), (&json!(8), &json!(13)), "{document}");
     }
+
+    #[test]
+    fn what_many_lines_of_an_expansion_have_is_one_problem() {
+        let review = review("~SEQ(N, 1, 4) wieght\n");
+        let document: Value = serde_json::from_str(&json(&[review], None)).expect("JSON");
+        assert_eq!(document["summary"]["errors"], 1);
+        assert_eq!(document["problems"].as_array().map(Vec::len), Some(1));
+        assert_eq!(document["problems"][0]["occurrences"], 4);
+    }
 }

@@ -236,6 +236,15 @@ mod tests {
     }
 
     #[test]
+    fn results_say_how_often_they_occur() {
+        let log: Value =
+            serde_json::from_str(&sarif(&[review("~SEQ(N, 1, 4) wieght\n")])).expect("JSON");
+        let results = log["runs"][0]["results"].as_array().expect("a list");
+        assert_eq!(results.len(), 1);
+        assert_eq!(results[0]["occurrenceCount"], 4);
+    }
+
+    #[test]
     fn paths_become_uris() {
         assert_eq!(uri(Path::new("/etc/a b.conf")), "file:///etc/a%20b.conf");
         assert_eq!(uri(Path::new("x:y/%")), "x%3Ay/%25");
