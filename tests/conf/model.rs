@@ -378,7 +378,7 @@ fn a_duplicate_goes_with_its_checkers() {
             (found.code.as_str(), line(found.primary.as_ref()), line(found.secondary.first()))
         })
         .collect();
-    assert_eq!(lines, [("W036", Some(7), Some(5)), ("W036", Some(9), Some(6))]);
+    assert_eq!(lines, [("W110", Some(7), Some(5)), ("W036", Some(9), Some(6))]);
 }
 
 #[test]
