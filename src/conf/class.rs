@@ -93,6 +93,7 @@ impl Code {
             | Code::QuorumTooLarge
             | Code::HysteresisTooLarge
             | Code::DuplicateRealServer
+            | Code::WeightsWrap
             | Code::NotPersistent
             | Code::OddGroup
             | Code::TooManyDecimals

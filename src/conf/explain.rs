@@ -206,10 +206,18 @@ fn text(code: Code) -> Text {
         ),
         Code::NoPort => (
             "nothing says which port to check",
-            "Neither the checker, the real server nor the virtual server names a port.",
+            "Neither the checker, the real server nor the virtual server names a port. Those of a group are the ports \
+             of the service: a checker never takes one from there.",
             "virtual_server fwmark 5 {\n    real_server 10.0.0.2 { TCP_CHECK { } }",
             "Contacts port 0, which always fails.",
             "Add `connect_port` to the checker.",
+        ),
+        Code::BadBfdInstance => (
+            "a `bfd_instance` without a neighbor",
+            "It needs a `neighbor_ip` that is an address, of the family of `source_ip` if there is one.",
+            "bfd_instance peer {\n    neighbor_ip peer.example.com\n}",
+            "Drops it, so that a BFD_CHECK of its name is dropped too.",
+            "Write the address of the neighbor.",
         ),
         Code::BadDnsName => (
             "not a domain name",
@@ -749,6 +757,22 @@ fn text(code: Code) -> Text {
             "TLS_CHECK {\n    tls_verify",
             "Does not know TLS_CHECK.",
             "Add `tls_name` with a name that the certificate is for.",
+        ),
+        Code::SameDestination => (
+            "two real servers that are one destination",
+            "Without a port a real server has that of the service, and without NAT every one has: IPVS has one \
+             destination for both, and the checkers of the two contradict each other.",
+            "virtual_server 10.0.0.1 80 {\n    real_server 10.0.0.2 { ... }\n    real_server 10.0.0.2 80 { ... }",
+            "Takes both: it compares ports as they are written.",
+            "Remove one of them, with `connect_port` in a second checker of the other if two ports are to be checked.",
+        ),
+        Code::WeightsWrap => (
+            "weights that add up to more than 32 bits hold",
+            "keepalived adds weights up in 32 bits, so that its sum begins again at 0 and the quorum is compared \
+             with too little. Here the sum is what it is.",
+            "weight 2147483647      (three real servers)",
+            "Reduces the quorum to the sum that is left, and reports that.",
+            "Use smaller weights: only their ratio counts.",
         ),
         Code::NoChecker => (
             "a real server that nothing checks",

@@ -62,6 +62,8 @@ pub(super) struct GroupUse {
     /// The same of its sorry server.
     pub(super) sorry_port: Option<(u16, Span)>,
     pub(super) is_persistent: bool,
+    /// What is to be said of it, unless keepalived drops it for its group.
+    pub(super) held: Vec<Diagnostic>,
 }
 
 impl Lowering<'_> {
@@ -235,7 +237,8 @@ impl Lowering<'_> {
         // Those whose group keepalived does not find or take.
         let mut dropped = BTreeSet::new();
         let mut suggestions = 0;
-        for used in std::mem::take(&mut self.group_uses) {
+        for mut used in std::mem::take(&mut self.group_uses) {
+            let held = std::mem::take(&mut used.held);
             if let Some(header) = used.without_servers {
                 let is_known = self.groups.get(&used.name).is_some_and(|group| !group.is_empty());
                 // Of one whose group is unknown it says only that, and not in its test.
@@ -256,6 +259,8 @@ impl Lowering<'_> {
                 continue;
             };
             if group.is_doubtful {
+                // Nobody knows whether it is dropped; what is wrong with the group comes first.
+                held.into_iter().for_each(|found| self.reader.report(found));
                 continue;
             }
             if group.is_empty() {
@@ -284,6 +289,7 @@ impl Lowering<'_> {
                 dropped.extend(used.effective);
                 continue;
             }
+            held.into_iter().for_each(|found| self.reader.report(found));
             if let (Some(member), false) = (group.without_port, used.is_persistent) {
                 self.reader.report(
                     Diagnostic::new(
