@@ -230,7 +230,9 @@ fn generated_files_end_with_the_exit_codes_of_keepalived() {
     let begin = monotonic_now();
     for seed in start()..start() + cases() {
         let mut random = Random(seed);
-        let mut text = configuration(random.next(), 3, Dialect::Keepalived22);
+        let dialect =
+            *random.pick(&[Dialect::Keepalived22, Dialect::Keepalived22, Dialect::Replaced]);
+        let mut text = configuration(random.next(), 3, dialect);
         if random.one_in(2) {
             text = disguise::disguise(&text, &mut random);
         }

@@ -407,6 +407,79 @@ fn lines_that_go_together_end_with_the_exit_code_of_keepalived() {
     ] {
         texts.push(inside(lines));
     }
+    // Duplicates are those with equal ports as they are written.
+    for lines in [NAT, DR, "protocol TCP\n lvs_method TUN\n"] {
+        for (one, other) in
+            [("", ""), ("", " 80"), (" 80", " 80"), (" 81", " 82"), (" 81", ""), (" 0", "")]
+        {
+            let (one, other) = (format!("10.0.0.2{one}"), format!("10.0.0.2{other}"));
+            let servers = [(&*one, ""), (&*other, "")];
+            texts.push(service("10.0.0.1 80", lines, &servers));
+            texts.push(service("10.0.0.1", &format!("{lines} persistence_timeout 5"), &servers));
+            texts.push(service("fwmark 3", lines.trim_start_matches("protocol TCP"), &servers));
+            let uses = service("group g", lines, &servers);
+            texts.push(format!("virtual_server_group g {{\n 10.0.0.1 80\n}}\n{uses}"));
+            // Of a service that is dropped for its group nothing is said.
+            texts.push(uses.clone());
+            texts.push(format!("virtual_server_group g {{\n ::1 80\n}}\n{uses}"));
+        }
+    }
+    for (lines, server) in [
+        ("protocol TCP", ""),
+        ("protocol TCP\n quorum 5\n hysteresis 5\n ops", ""),
+        ("protocol TCP\n weight 2147483647\n", "weight 0"),
+    ] {
+        let uses = service("group g", lines, &[("10.0.0.2 80", server)]);
+        for group in [
+            "",
+            "virtual_server_group g {\n 10.0.0.1 80\n}\n",
+            "virtual_server_group g {\n ::1 80\n}\n",
+        ] {
+            texts.push(format!("{group}{uses}"));
+        }
+    }
+    // Flags of either scheduler that hashes go with either.
+    for scheduler in ["sh", "mh", "rr", "nope"] {
+        for flag in ["hashed", "sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1"] {
+            let lines = format!("{NAT} lb_algo {scheduler}\n {flag}\n lb_algo rr");
+            texts.push(one("10.0.0.1 80", &lines, v4));
+        }
+    }
+    // Sums of weights are kept in 32 bits.
+    for weight in ["1", "2", "3", "7"] {
+        for lines in ["", "quorum 2", "quorum 5\n hysteresis 2", "hysteresis 2"] {
+            let (most, last) = ("weight 2147483647", format!("weight {weight}"));
+            let servers = [("10.0.0.2 80", most), ("10.0.0.3 80", most), ("10.0.0.4 80", &*last)];
+            texts.push(service("10.0.0.1 80", &format!("{NAT} {lines}"), &servers));
+        }
+    }
+    let (near, check) = ("neighbor_ip 10.0.0.9\n", "BFD_CHECK {\n name b\n }");
+    for (before, lines) in [
+        ("", "neighbor_ip foo"),
+        ("", ""),
+        ("", "neighbor_ip 10.0.0.9/24"),
+        ("", "source_ip 10.0.0.1"),
+        (near, "neighbor_ip foo"),
+        (near, "foo"),
+        (near, "foo {\n x\n }"),
+        (near, "source_ip ::1"),
+        (near, "source_ip foo"),
+        (near, "min_rx x"),
+        (near, "min_rx 0"),
+        (near, "min_rx 1.5"),
+        (near, "min_tx 4294967.1"),
+        (near, "idle_tx 999"),
+        (near, "multiplier"),
+        (near, "multiplier 256"),
+        (near, "passive"),
+        (near, "ttl 5\n weight -253"),
+        (near, "weight 254"),
+    ] {
+        texts.push(format!("bfd_instance b {{\n {before} {lines}\n}}\n{}", inside(check)));
+    }
+    for name in ["a", "ab", "ab.", "ab.c.", "."] {
+        texts.push(inside(&format!("DNS_CHECK {{\n name {name}\n }}")));
+    }
     for lines in [
         "FTP_CHECK {\n }",
         "TLS_CHECK {\n }",

@@ -20,7 +20,7 @@ pub(crate) struct LanguageArgs {
     #[arg(long, value_name = "N", help_heading = "Configuration")]
     pub(crate) random_seed: Option<u64>,
     /// Lines that parameters and repetitions (~SEQ, ~LST) may make of a configuration; a slip in a bound asks
-    /// for many [default: 1200000]
+    /// for many [default: 1200000, and 100000 of one line]
     #[arg(long, value_name = "N", help_heading = "Configuration")]
     pub(crate) max_lines: Option<u64>,
 }

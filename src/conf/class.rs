@@ -67,8 +67,8 @@ impl Code {
     /// of one that differs.
     pub fn class(self) -> Class {
         match self {
-            // It reads on with the rest of a line that is too long, and stops at a NUL byte.
-            Code::LineTooLong | Code::NulByte => Class::Silent,
+            // It reads a line up to its NUL byte.
+            Code::NulByte => Class::Silent,
             // It has no limits of its own, and hangs or runs out of memory.
             Code::NestedTooDeep
             | Code::TooManyFiles
@@ -93,6 +93,7 @@ impl Code {
             | Code::QuorumTooLarge
             | Code::HysteresisTooLarge
             | Code::DuplicateRealServer
+            | Code::WeightsWrap
             | Code::NotPersistent
             | Code::OddGroup
             | Code::TooManyDecimals
@@ -107,7 +108,9 @@ impl Code {
             | Code::SorryInhibit
             | Code::NameCut
             | Code::ForeignValue
-            | Code::NoMailAddress => Class::General,
+            | Code::NoMailAddress
+            | Code::ByteOrderMark
+            | Code::LastByteFf => Class::General,
             _ if self.severity() == Severity::Error => Class::General,
             _ => Class::Silent,
         }

@@ -159,6 +159,8 @@ codes! {
     SecondName = "E068" Error,
     /// An include without the name of a file.
     IncludeNothing = "E075" Error,
+    /// A `bfd_instance` that keepalived does without: no neighbor, or none that it can reach.
+    BadBfdInstance = "E080" Error,
 
     /// Not permission bits.
     BadUmask = "E070" Error,
@@ -248,6 +250,10 @@ codes! {
     SorryInhibit = "W106" Warning,
     /// `tls_verify` without the name that the certificate must be for.
     VerifiedAddress = "W107" Warning,
+    /// Two real servers that IPVS sees as one destination, though they are written with other ports.
+    SameDestination = "W110" Warning,
+    /// Weights that add up to more than keepalived's sum can hold.
+    WeightsWrap = "W111" Warning,
 
     /// A real server that nothing checks.
     NoChecker = "W075" Warning,
@@ -279,6 +285,12 @@ codes! {
     TrackValue = "W096" Warning,
     /// A file that keepalived skips because it is executable.
     ExecutableFile = "W100" Warning,
+    /// A definition of several lines that a blank line ends.
+    DefinitionEnded = "W115" Warning,
+    /// A byte order mark at the start of a file.
+    ByteOrderMark = "W116" Warning,
+    /// Bytes that end in FF, which keepalived takes for no bytes.
+    LastByteFf = "W117" Warning,
 
     /// A checker or block that is recognised but not probed yet.
     NotProbed = "N061" Note,

@@ -131,6 +131,10 @@ pub(super) struct Expander<'s> {
     /// The same of diagnostics.
     unplaced: Vec<Diagnostic>,
     lines_made: u64,
+    /// Turns of the outermost repetition on the stack and of those inside it.
+    turns_made: u64,
+    /// Lines of parameters since the last turn, or since the outermost parameter was begun.
+    lines_since: u64,
     bytes_read: u64,
     /// A limit was met: nothing more is read.
     is_cut_off: bool,
@@ -157,6 +161,8 @@ impl<'s> Expander<'s> {
             ahead: VecDeque::new(),
             unplaced: Vec::new(),
             lines_made: 0,
+            turns_made: 0,
+            lines_since: 0,
             bytes_read: 0,
             is_cut_off: false,
         }
@@ -224,7 +230,7 @@ impl<'s> Expander<'s> {
             None => {
                 let Some(root) = self.roots.pop_front() else { return false };
                 let reader = FileReader::new(self.sources.file(root), root, self.checks);
-                self.stack.push(Frame::File(reader));
+                self.begin_file(reader, diagnostics);
             }
             Some(Frame::File(reader)) => match reader.next_line() {
                 Some(raw) => {
@@ -269,10 +275,32 @@ impl<'s> Expander<'s> {
         self.options.lines_max.unwrap_or(LanguageOptions::LINES_DEFAULT)
     }
 
+    /// Turns that one line may ask for, and lines of parameters that it may bring in between two of them.
+    fn lines_of_one_max(&self) -> u64 {
+        self.options.lines_max.unwrap_or(LanguageOptions::LINES_OF_ONE_DEFAULT)
+    }
+
     /// Works on a line that is made, if there may be one more.
     fn made_line(&mut self, text: Vec<u8>, made: Made, diagnostics: &mut Diagnostics) {
         self.lines_made += 1;
         self.bytes_read += text.len() as u64;
+        let from_one = match self.stack.last() {
+            Some(Frame::Repeat { .. }) => {
+                self.turns_made += 1;
+                self.lines_since = 0;
+                self.turns_made
+            }
+            _ => {
+                self.lines_since += 1;
+                self.lines_since
+            }
+        };
+        if from_one > self.lines_of_one_max() {
+            let most = LanguageOptions::LINES_OF_ONE_DEFAULT;
+            let message = format!("this line makes more than {most} lines: the rest is not read");
+            let found = Diagnostic::new(Code::TooManyLines, message).at(made.origin.at, "");
+            return self.cut_off(found.help(RAISE), diagnostics);
+        }
         if self.lines_made > self.lines_max() {
             let what = match made.origin.expansion {
                 Expansion::Parameter => "parameters and repetitions make",

@@ -206,10 +206,18 @@ fn text(code: Code) -> Text {
         ),
         Code::NoPort => (
             "nothing says which port to check",
-            "Neither the checker, the real server nor the virtual server names a port.",
+            "Neither the checker, the real server nor the virtual server names a port. Those of a group are the ports \
+             of the service: a checker never takes one from there.",
             "virtual_server fwmark 5 {\n    real_server 10.0.0.2 { TCP_CHECK { } }",
             "Contacts port 0, which always fails.",
             "Add `connect_port` to the checker.",
+        ),
+        Code::BadBfdInstance => (
+            "a `bfd_instance` without a neighbor",
+            "It needs a `neighbor_ip` that is an address, of the family of `source_ip` if there is one.",
+            "bfd_instance peer {\n    neighbor_ip peer.example.com\n}",
+            "Drops it, so that a BFD_CHECK of its name is dropped too.",
+            "Write the address of the neighbor.",
         ),
         Code::BadDnsName => (
             "not a domain name",
@@ -750,6 +758,22 @@ fn text(code: Code) -> Text {
             "Does not know TLS_CHECK.",
             "Add `tls_name` with a name that the certificate is for.",
         ),
+        Code::SameDestination => (
+            "two real servers that are one destination",
+            "Without a port a real server has that of the service, and without NAT every one has: IPVS has one \
+             destination for both, and the checkers of the two contradict each other.",
+            "virtual_server 10.0.0.1 80 {\n    real_server 10.0.0.2 { ... }\n    real_server 10.0.0.2 80 { ... }",
+            "Takes both: it compares ports as they are written.",
+            "Remove one of them, with `connect_port` in a second checker of the other if two ports are to be checked.",
+        ),
+        Code::WeightsWrap => (
+            "weights that add up to more than 32 bits hold",
+            "keepalived adds weights up in 32 bits, so that its sum begins again at 0 and the quorum is compared \
+             with too little. Here the sum is what it is.",
+            "weight 2147483647      (three real servers)",
+            "Reduces the quorum to the sum that is left, and reports that.",
+            "Use smaller weights: only their ratio counts.",
+        ),
         Code::NoChecker => (
             "a real server that nothing checks",
             "It counts as alive for ever: it gets its share of the traffic also when it is dead.",
@@ -819,6 +843,27 @@ fn text(code: Code) -> Text {
             "track_file load {\n    file /run/load\n    init_file 300\n}",
             "Reports it, and takes the value.",
             "Write a value between -254 and 254.",
+        ),
+        Code::DefinitionEnded => (
+            "a definition of several lines that a blank line ends",
+            "A line with nothing in it but blanks or a comment has no backslash at its end, so nothing of the definition follows it. Later versions of keepalived pass over such a line and go on with the next.",
+            "$SERVER= \\\n    weight 1 \\\n\n    inhibit_on_failure",
+            "2.2 ends the definition there; later versions go on.",
+            "Remove the line, or end it in a backslash.",
+        ),
+        Code::ByteOrderMark => (
+            "a byte order mark at the start of a file",
+            "Some editors write the three bytes EF BB BF in front of UTF-8. They mean nothing.",
+            "\u{feff}virtual_server 10.0.0.1 80 {",
+            "Takes the mark for a part of the first word, so that the first line is lost, and with it its block.",
+            "Save the file without the mark.",
+        ),
+        Code::LastByteFf => (
+            "bytes that end in FF",
+            "The bytes are read as they are meant.",
+            "payload 01 02 ff",
+            "Takes a last byte of FF for a mistake: the payload stays the default one, the pattern is none.",
+            "Choose another last byte.",
         ),
         Code::BadUmask => (
             "not a mask of permission bits",

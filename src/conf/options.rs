@@ -97,7 +97,8 @@ pub struct LanguageOptions {
     pub random_seed: Option<u64>,
     /// Where `${_ENV NAME}` looks.
     pub environment: Environment,
-    /// Lines that parameters and repetitions may make; `None` for [`LINES_DEFAULT`](Self::LINES_DEFAULT).
+    /// Lines that parameters and repetitions may make; `None` for [`LINES_DEFAULT`](Self::LINES_DEFAULT), and
+    /// [`LINES_OF_ONE_DEFAULT`](Self::LINES_OF_ONE_DEFAULT) of one line.
     pub lines_max: Option<u64>,
 }
 
@@ -105,6 +106,10 @@ impl LanguageOptions {
     /// Lines that parameters and repetitions make at most, where nothing is said. One line may ask for any
     /// number of them, so that a slip in a bound takes all memory; a file that is that large has its lines.
     pub const LINES_DEFAULT: u64 = 1_200_000;
+
+    /// Lines that one line of a file makes at most by turning over, where nothing is said, and lines of
+    /// parameters for each turn. A slip is in one line, and lists that are meant are of many lines.
+    pub const LINES_OF_ONE_DEFAULT: u64 = 100_000;
 
     /// The config-id in force.
     pub(super) fn config_id(&self) -> Vec<u8> {

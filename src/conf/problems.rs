@@ -68,9 +68,8 @@ pub struct Problems {
 impl Problems {
     /// Cuts the lines out of `sources`.
     pub fn new(diagnostics: Diagnostics, sources: &Sources) -> Problems {
-        let errors = diagnostics.count(Severity::Error);
-        let warnings = diagnostics.count(Severity::Warning);
-        let notes = diagnostics.count(Severity::Note);
+        let severities = [Severity::Error, Severity::Warning, Severity::Note];
+        let mut counts = severities.map(|severity| diagnostics.count(severity));
         let mut found = diagnostics.into_list();
         found.sort_by_cached_key(|found| {
             let at = found.primary.as_ref().map(|label| label.span);
@@ -83,14 +82,21 @@ impl Problems {
         let mut folds = Folds::default();
         for found in found {
             match folds.place(&found, sources, list.len()) {
-                Some(known) => list[known].more += 1,
+                Some(known) => {
+                    list[known].more += 1;
+                    let severity = list[known].code.severity();
+                    let place = severities.iter().position(|of| *of == severity);
+                    place.into_iter().for_each(|place| counts[place] -= 1);
+                }
                 None => list.push(Problem::new(found, sources)),
             }
         }
+        let [errors, warnings, notes] = counts;
         Problems { list, errors, warnings, notes }
     }
 
-    /// How many of this severity, also those that are not kept in full.
+    /// How many of this severity, also those that are not kept in full. What many lines of one expansion have
+    /// is one problem.
     pub fn count(&self, severity: Severity) -> u64 {
         match severity {
             Severity::Error => self.errors,
@@ -135,7 +141,7 @@ fn rendered<'a>(
     for problem in kept {
         text.push_str(&problem.render(colour));
         text.push_str("\n\n");
-        shown += 1 + problem.more;
+        shown += 1;
     }
     if total > shown {
         text.push_str(&format!("{} more {noun} are not shown\n\n", total - shown));
@@ -211,6 +217,11 @@ impl Problem {
             keepalived: found.keepalived,
             more: 0,
         }
+    }
+
+    /// In how many lines it is.
+    pub fn occurrences(&self) -> u64 {
+        1 + self.more
     }
 
     /// All places but the first.

@@ -104,6 +104,7 @@ pub struct Source {
     name: String,
     text: Vec<u8>,
     kind: Kind,
+    has_mark: bool,
     /// Offset of each line's first byte. Made when the first diagnostic asks, so that a clean file of
     /// millions of lines never pays for it.
     line_starts: OnceCell<Vec<u32>>,
@@ -145,17 +146,36 @@ impl Source {
     /// Takes lines that were made.
     pub(super) fn generated(text: Vec<u8>, generated: Generated) -> Source {
         let kind = Kind::Generated(generated);
-        Source { name: String::new(), text, kind, line_starts: OnceCell::new() }
+        Source { name: String::new(), text, kind, has_mark: false, line_starts: OnceCell::new() }
     }
 
     fn with(name: String, mut text: Vec<u8>, kind: Kind) -> Result<Source, SourceTooLarge> {
         if text.len() > Self::BYTES_MAX {
             return Err(SourceTooLarge { name, bytes: text.len() });
         }
-        if text.starts_with(BYTE_ORDER_MARK) {
+        let has_mark = text.starts_with(BYTE_ORDER_MARK);
+        if has_mark {
             text.drain(..BYTE_ORDER_MARK.len());
         }
-        Ok(Source { name, text, kind, line_starts: OnceCell::new() })
+        Ok(Source { name, text, kind, has_mark, line_starts: OnceCell::new() })
+    }
+
+    /// Whether a byte order mark stood before the text.
+    pub(super) fn has_mark(&self) -> bool {
+        self.has_mark
+    }
+
+    /// Whether the text is UTF-16: it begins with that encoding's mark, or every other one of its first
+    /// bytes is NUL.
+    pub(super) fn is_utf16(&self) -> bool {
+        let first = &self.text[..self.text.len().min(32) & !1];
+        let every_other_is_nul = |offset: usize| {
+            let is_nul = |(place, byte): (usize, &u8)| (*byte == 0) == (place % 2 == offset);
+            first.len() >= 4 && first.iter().enumerate().all(is_nul)
+        };
+        matches!(first, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
+            || every_other_is_nul(0)
+            || every_other_is_nul(1)
     }
 
     /// Whether these lines were made and stand in no file.
@@ -330,6 +350,21 @@ mod tests {
         let text = |bytes: &[u8]| Source::new("x", bytes.to_vec()).expect("small").text().to_vec();
         assert_eq!(text(b"\xef\xbb\xbfab"), b"ab");
         assert_eq!(text(b"a\xef\xbb\xbfb"), b"a\xef\xbb\xbfb");
+    }
+
+    #[test]
+    fn utf_16_is_known_by_its_mark_or_its_nul_bytes() {
+        let encoded = |text: &str, mark: &[u8], of: fn(u16) -> [u8; 2]| {
+            let units = text.encode_utf16().flat_map(of);
+            Source::new("x", mark.iter().copied().chain(units).collect()).expect("small").is_utf16()
+        };
+        let text = "global_defs {\n}\n";
+        assert!(encoded(text, b"", u16::to_le_bytes) && encoded(text, b"", u16::to_be_bytes));
+        assert!(encoded("\u{e9}\n", b"\xff\xfe", u16::to_le_bytes));
+        assert!(encoded("\u{416}\n", b"\xfe\xff", u16::to_be_bytes));
+        for text in [&b""[..], b"ab", b"a\0", b"a\0bc", b"\0\0\0\0", b"\xff\n"] {
+            assert!(!Source::new("x", text.to_vec()).expect("small").is_utf16(), "{text:?}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ const SCHEDULERS: &[&str] = &[
 
 /// Flags of schedulers, as they are spelled.
 const SCHEDULER_FLAGS: &[&str] =
-    &["flag-1", "flag-2", "flag-3", "mh-fallback", "mh-port", "sh-fallback", "sh-port"];
+    &["flag-1", "flag-2", "flag-3", "hashed", "mh-fallback", "mh-port", "sh-fallback", "sh-port"];
 
 impl Family {
     /// The family of an address.
@@ -143,7 +143,11 @@ impl Lowering<'_> {
     pub(super) fn scheduler(&mut self, child: Directive<'_>, vs: &mut Draft) {
         let Some(span) = self.reader.argument(child, "a scheduler") else { return };
         self.reader.ignored_after(child, 1);
-        let Some(word) = self.reader.utf8(span) else { return };
+        let Ok(word) = std::str::from_utf8(self.reader.bytes(span)) else {
+            // Unlike names such a word is no scheduler for keepalived either.
+            let found = Diagnostic::new(Code::NotUtf8, "not UTF-8 text").class(Class::General);
+            return self.reader.report(found.at(span, ""));
+        };
         if SCHEDULERS.contains(&word) {
             vs.model.scheduler =
                 Setting::written(word.into(), Level::VirtualServer, child.header());
@@ -160,10 +164,11 @@ impl Lowering<'_> {
         }
     }
 
-    /// `sh-port`, `mh-fallback`: only after the scheduler they belong to.
+    /// `sh-port`, `mh-fallback`, `hashed`: only after `sh` or `mh`. keepalived takes the flags of either with
+    /// either.
     pub(super) fn scheduler_flag(&mut self, child: Directive<'_>, scheduler: &str, vs: &mut Draft) {
-        self.reader.ignored_after(child, 0);
-        if &*vs.model.scheduler.value != scheduler {
+        if !is_hashing(&vs.model.scheduler.value) {
+            self.reader.ignored_after(child, 0);
             let message = format!("this has no effect before `lvs_sched {scheduler}`");
             self.no_effect(child, &message);
             return;
@@ -182,4 +187,9 @@ impl Lowering<'_> {
             vs.model.scheduler_flags.push(flag);
         }
     }
+}
+
+/// Whether a scheduler is one of those that hash, which have flags of their own.
+pub(crate) fn is_hashing(scheduler: &str) -> bool {
+    matches!(scheduler, "sh" | "mh")
 }

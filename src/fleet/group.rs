@@ -3,6 +3,7 @@
 //! Lines: `ADDR [PORT]`, `ADDR-N [PORT]`, `ADDR-ADDR [PORT]`, `ADDR/PREFIX [PORT]`, `fwmark N [inet|inet6]`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::effective::{Family, GroupMember, GroupMembers, Level, Origin, Setting};
@@ -47,6 +48,8 @@ pub(super) struct GroupUse {
     pub(super) span: Span,
     /// `None` for one without real servers, which the fleet does not keep.
     pub(super) virtual_server: Option<VirtualServerId>,
+    /// Its header, where it has no real server.
+    pub(super) without_servers: Option<Span>,
     /// Its place in the effective configuration.
     pub(super) effective: Option<usize>,
     /// Family of its real servers and what says so; `None` where all are tunnelled.
@@ -59,6 +62,8 @@ pub(super) struct GroupUse {
     /// The same of its sorry server.
     pub(super) sorry_port: Option<(u16, Span)>,
     pub(super) is_persistent: bool,
+    /// What is to be said of it, unless keepalived drops it for its group.
+    pub(super) held: Vec<Diagnostic>,
 }
 
 impl Lowering<'_> {
@@ -90,7 +95,14 @@ impl Lowering<'_> {
             return;
         }
         let Some(span) = self.reader.argument(directive, "a name") else { return };
-        self.reader.ignored_after(directive, 1);
+        if let Some(second) = directive.arguments().get(1) {
+            let message = "more than the name behind `virtual_server_group`";
+            self.reader.report(
+                Diagnostic::new(Code::SecondWord, message)
+                    .class(Class::Parameter)
+                    .at(*second, "keepalived ends here: it finds no name"),
+            );
+        }
         let Some(name) = self.reader.utf8(span) else { return };
         if !group.is_doubtful && group.is_empty() {
             self.reader.report(
@@ -158,8 +170,16 @@ impl Lowering<'_> {
         let range = match AddressRange::parse(&self.reader.text(words[0])) {
             Ok(range) => range,
             Err(error) => {
-                let message = format!("`{}`: {error}", self.reader.text(words[0]));
-                self.reader.report(Diagnostic::new(Code::BadGroupMember, message).at(words[0], ""));
+                let text = self.reader.text(words[0]);
+                let message = format!("`{text}`: {error}");
+                let found = Diagnostic::new(Code::BadGroupMember, message).at(words[0], "");
+                // What follows a whole range is nothing to keepalived.
+                let ranges = text.rmatch_indices('-').map(|(end, _)| &text[..end]);
+                let is_cut = ranges.into_iter().any(|range| {
+                    range.contains('-') && range.split('-').all(|end| end.parse::<IpAddr>().is_ok())
+                });
+                let class = if is_cut { Class::Silent } else { Class::General };
+                self.reader.report(found.class(class));
                 return;
             }
         };
@@ -217,7 +237,13 @@ impl Lowering<'_> {
         // Those whose group keepalived does not find or take.
         let mut dropped = BTreeSet::new();
         let mut suggestions = 0;
-        for used in std::mem::take(&mut self.group_uses) {
+        for mut used in std::mem::take(&mut self.group_uses) {
+            let held = std::mem::take(&mut used.held);
+            if let Some(header) = used.without_servers {
+                let is_known = self.groups.get(&used.name).is_some_and(|group| !group.is_empty());
+                // Of one whose group is unknown it says only that, and not in its test.
+                self.no_real_server(header, if is_known { Class::General } else { Class::Silent });
+            }
             let Some(group) = self.groups.get(&used.name) else {
                 let message = format!("no group `{}` is defined", used.name);
                 let mut found = Diagnostic::new(Code::UnknownGroup, message).at(used.span, "");
@@ -233,6 +259,8 @@ impl Lowering<'_> {
                 continue;
             };
             if group.is_doubtful {
+                // Nobody knows whether it is dropped; what is wrong with the group comes first.
+                held.into_iter().for_each(|found| self.reader.report(found));
                 continue;
             }
             if group.is_empty() {
@@ -261,6 +289,7 @@ impl Lowering<'_> {
                 dropped.extend(used.effective);
                 continue;
             }
+            held.into_iter().for_each(|found| self.reader.report(found));
             if let (Some(member), false) = (group.without_port, used.is_persistent) {
                 self.reader.report(
                     Diagnostic::new(

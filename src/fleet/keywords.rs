@@ -289,6 +289,24 @@ const COMPARED_WORDS_MAX: usize = 1000;
 /// Names of a configuration that are each compared with all others of their kind, of those that are unknown.
 pub(super) const SUGGESTIONS_MAX: usize = 100;
 
+/// What other programs, and other keywords here, let one expect: a word and the keyword that means it, of
+/// which a block takes the first that it knows.
+const OF_OTHERS: &[(&str, &str)] = &[
+    ("HTTPS_CHECK", "SSL_GET"),
+    ("HTTPS_GET", "SSL_GET"),
+    ("HTTP_CHECK", "HTTP_GET"),
+    ("SSL_CHECK", "SSL_GET"),
+    ("interval", "delay_loop"),
+    ("timeout", "connect_timeout"),
+    ("timeout", "misc_timeout"),
+];
+
+/// The keyword of `block` that means what `word` says elsewhere.
+pub(super) fn of_others(word: &str, block: BlockKind) -> Option<&'static str> {
+    let mut meant = OF_OTHERS.iter().filter(|(other, _)| *other == word);
+    meant.find_map(|(_, keyword)| known(block).find(|known| known == keyword))
+}
+
 /// The known word that `word` was probably meant to be.
 pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if word.len() > COMPARED_LETTERS_MAX {
@@ -338,6 +356,21 @@ mod tests {
             URL,
         ] {
             assert!(table.is_sorted_by(|one, next| one.0 < next.0), "{:?}", table[0]);
+        }
+    }
+
+    #[test]
+    fn words_of_other_programs_are_known() {
+        for (word, block, meant) in [
+            ("SSL_CHECK", BlockKind::RealServer, Some("SSL_GET")),
+            ("HTTPS_GET", BlockKind::RealServer, Some("SSL_GET")),
+            ("timeout", BlockKind::TcpCheck, Some("connect_timeout")),
+            ("timeout", BlockKind::MiscCheck, Some("misc_timeout")),
+            ("interval", BlockKind::TcpCheck, Some("delay_loop")),
+            ("interval", BlockKind::BfdCheck, None),
+            ("retry", BlockKind::TcpCheck, None),
+        ] {
+            assert_eq!(of_others(word, block), meant, "{word}");
         }
     }
 

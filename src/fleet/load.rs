@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::hash::Hasher;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use thiserror::Error;
@@ -19,6 +19,12 @@ use crate::conf::{
 
 /// Bytes of a file that a configuration begins with: as many as an included one may have.
 const ROOT_BYTES_MAX: u64 = 1 << 30;
+
+/// The same of a device: a person types less, and others never end.
+const DEVICE_BYTES_MAX: u64 = 1 << 20;
+
+/// NUL bytes at the start that say that there is nothing to read: a hole, or a device that never ends.
+const NUL_BYTES: usize = 4096;
 
 /// What the command line says about every checker.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -38,7 +44,7 @@ pub struct LoadOptions {
     pub all_config: bool,
     /// Seed of `${_RANDOM}`; `None` for other numbers at every reading.
     pub random_seed: Option<u64>,
-    /// Lines that parameters and repetitions may make; `None` for 1,200,000.
+    /// Lines that parameters and repetitions may make; `None` for 1,200,000, and 100,000 of one line.
     pub max_lines: Option<u64>,
 }
 
@@ -214,10 +220,18 @@ fn read_root(path: &Path) -> io::Result<(Vec<u8>, bool)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     let is_executable = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
+    let most =
+        if metadata.file_type().is_char_device() { DEVICE_BYTES_MAX } else { ROOT_BYTES_MAX };
     let mut text = Vec::new();
-    file.take(ROOT_BYTES_MAX + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > ROOT_BYTES_MAX {
-        let message = format!("more than {ROOT_BYTES_MAX} bytes");
+    let mut file = file.take(most + 1);
+    file.by_ref().take(NUL_BYTES as u64).read_to_end(&mut text)?;
+    if text.len() == NUL_BYTES && text.iter().all(|byte| *byte == 0) {
+        let message = format!("no text: it begins with {NUL_BYTES} NUL bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    file.read_to_end(&mut text)?;
+    if text.len() as u64 > most {
+        let message = format!("more than {most} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok((text, is_executable))
@@ -303,6 +317,22 @@ mod tests {
         assert_eq!(codes("b.conf"), ["W100"]);
         assert_eq!(codes("[ab].conf"), ["W100"]);
         assert_eq!(codes("?.conf"), ["W100", "W056"]);
+    }
+
+    #[test]
+    fn what_has_no_text_or_no_end_is_refused_early() {
+        let place = tempfile::tempdir().expect("a directory for temporary files");
+        let hole = place.path().join("hole");
+        File::create(&hole).and_then(|file| file.set_len(1 << 30)).expect("a file with a hole");
+        for (path, why) in [
+            (Path::new("/dev/zero"), "no text: it begins with 4096 NUL bytes"),
+            (&hole, "no text: it begins with 4096 NUL bytes"),
+            (Path::new("/dev/urandom"), "more than 1048576 bytes"),
+        ] {
+            let error = read_root(path).expect_err("refused");
+            assert_eq!(error.to_string(), why, "{}", path.display());
+        }
+        assert_eq!(read_root(Path::new("/dev/null")).expect("nothing"), (Vec::new(), false));
     }
 
     #[test]

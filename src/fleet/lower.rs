@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::effective::{Effective, Globals};
 use super::group::{Group, GroupUse};
-use super::keywords::{Shape, homes, known, nearest, place, shape};
+use super::keywords::{Shape, homes, known, nearest, of_others, place, shape};
 use super::load::LoadOptions;
 use super::model::{Fleet, ProbeSpec, Timing};
 use super::named::Named;
@@ -183,6 +183,16 @@ impl<'s> Lowering<'s> {
         true
     }
 
+    /// The keyword of a directive, or the one of `block` that it was probably meant to be.
+    pub(super) fn meant(&self, directive: Directive<'_>, block: BlockKind) -> &'s [u8] {
+        let keyword = self.reader.bytes(directive.keyword());
+        if shape(block, keyword).is_some() || self.reader.diagnostics.is_full() {
+            return keyword;
+        }
+        let word = self.reader.text(directive.keyword());
+        nearest(&word, known(block)).map_or(keyword, str::as_bytes)
+    }
+
     /// Reports a keyword that `block` does not know.
     pub(super) fn unknown(&mut self, directive: Directive<'_>, block: BlockKind) {
         let keyword = directive.keyword();
@@ -194,7 +204,7 @@ impl<'s> Lowering<'s> {
         let diagnostic = if homes.is_empty() {
             let found = Diagnostic::new(Code::UnknownKeyword, format!("unknown keyword `{word}`"))
                 .at(keyword, format!("not known {}", place(block)));
-            match nearest(&word, known(block)) {
+            match of_others(&word, block).or_else(|| nearest(&word, known(block))) {
                 Some(nearest) => found.help(format!("did you mean `{nearest}`?")),
                 None => found,
             }

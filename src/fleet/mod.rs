@@ -37,6 +37,7 @@ mod value;
 mod virtual_server;
 
 pub use exclude::ExcludeList;
+pub(crate) use forwarding::is_hashing;
 pub use globals::global_keywords;
 pub use label::RETRIES_DEFAULT;
 pub use load::{Analysis, LoadOptions, Loaded, Rejected, analyse, analyse_text, load, load_text};

@@ -50,8 +50,15 @@ impl Lowering<'_> {
         let mut is_right = true;
         if target.port() == 0 && !matches!(check, Check::Ping(_)) {
             is_right = false;
+            let message = match &server.group {
+                Some(name) => format!(
+                    "neither checker nor real server says which port to check, and those of group \
+                     `{name}` are not taken"
+                ),
+                None => "nothing says which port to check".to_owned(),
+            };
             self.reader.report(
-                Diagnostic::new(Code::NoPort, "nothing says which port to check")
+                Diagnostic::new(Code::NoPort, message)
                     .at(directive.keyword(), "this checker needs a port")
                     .also(server.header, "no port here")
                     .help("give the real server a port, or the checker a `connect_port`"),

@@ -22,6 +22,8 @@ pub(super) struct Server {
     /// Address and effective port, 0 where nothing gives one; `None` where it could not be read.
     pub(super) address: Option<SocketAddr>,
     pub(super) header: Span,
+    /// The group that its service names.
+    pub(super) group: Option<Arc<str>>,
     /// Those of the virtual server included.
     pub(super) settings: Settings,
     /// `delay_loop` of the virtual server.
@@ -115,6 +117,10 @@ impl Lowering<'_> {
             id: RealServerId(self.fleet.real_servers.len() as u32),
             address,
             header,
+            group: match &vs.service {
+                Some(Service::Group(name)) => Some(Arc::clone(name)),
+                _ => None,
+            },
             settings: settings.over(&vs.settings),
             service_delay_loop: vs.settings.delay_loop(),
             virtualhost: match model.virtualhost.value {
@@ -143,7 +149,7 @@ impl Lowering<'_> {
             let address = address.filter(|_| is_of_family);
             vs.servers.push(address.map(|address| {
                 model.address = address;
-                model.has_port = written.is_some_and(|written| written.port() != 0);
+                model.written_port = written.map_or(0, |written| written.port());
                 let settings = &server.settings;
                 model.alpha = settings.alpha();
                 model.delay_loop = settings.delay_loop();

@@ -10,17 +10,22 @@ use crate::conf::{Class, Code, Diagnostic, Span};
 use crate::id::RealServerId;
 
 impl Lowering<'_> {
-    /// Removes the later ones of equal real servers, with their checkers.
+    /// Removes the later ones of equal real servers, with their checkers. keepalived compares the ports that
+    /// are written, before it fills in or replaces any.
     pub(super) fn remove_duplicates(&mut self, first_server: usize, vs: &mut Draft) {
         let servers = &self.fleet.real_servers[first_server..];
         let mut order: Vec<u32> = (0..servers.len() as u32).collect();
         // An address that could not be read is nobody's duplicate, but then nothing is probed anyway.
-        order.sort_unstable_by_key(|place| (servers[*place as usize].address, *place));
+        let written = |place: u32| {
+            let place = place as usize;
+            (servers[place].address.ip(), vs.written_ports[place])
+        };
+        order.sort_unstable_by_key(|place| (written(*place), *place));
         let mut duplicates = Vec::new();
         let mut first = 0;
         for next in 1..order.len() {
             let (one, other) = (order[first] as usize, order[next] as usize);
-            if servers[one].address == servers[other].address {
+            if written(order[first]) == written(order[next]) {
                 if !servers[one].address.ip().is_unspecified() {
                     duplicates.push((other, one));
                 }
@@ -58,6 +63,34 @@ impl Lowering<'_> {
             vs.headers.retain(|_| headers.next().is_none_or(is_kept));
             vs.written_ports.retain(|_| ports.next().is_none_or(is_kept));
             self.drop_servers(first_server, &duplicates);
+        }
+        self.check_destinations(first_server, vs);
+    }
+
+    /// Warns of real servers that are one destination of IPVS once their ports are what keepalived makes of
+    /// them: with other ports written it takes both.
+    fn check_destinations(&mut self, first_server: usize, vs: &Draft) {
+        let servers = &self.fleet.real_servers[first_server..];
+        let mut order: Vec<usize> = (0..servers.len()).collect();
+        order.sort_unstable_by_key(|place| (servers[*place].address, *place));
+        let mut found = Vec::new();
+        for same in order.chunk_by(|one, other| servers[*one].address == servers[*other].address) {
+            let [first, later @ ..] = same else { continue };
+            if !servers[*first].address.ip().is_unspecified() {
+                found.extend(later.iter().map(|later| (*later, *first)));
+            }
+        }
+        found.sort_unstable();
+        for (later, earlier) in found {
+            let label = self.fleet.real_server_label(RealServerId((first_server + later) as u32));
+            self.reader.report(
+                Diagnostic::new(
+                    Code::SameDestination,
+                    format!("real server {label} is one destination with another one"),
+                )
+                .at(vs.headers[later], format!("this is {label} as well"))
+                .also(vs.headers[earlier], "the first one"),
+            );
         }
     }
 
@@ -281,6 +314,17 @@ impl Lowering<'_> {
         // is never reached says what was meant.
         let quorum_max = u32::try_from(sum).unwrap_or(u32::MAX).max(1);
         let mut quorum = vs.quorum.map_or(1, |(quorum, _)| quorum);
+        if sum > u64::from(u32::MAX) {
+            let wrapped = sum as u32;
+            // Only of a quorum that is more than what it has then keepalived says anything.
+            let class = if wrapped < quorum { Class::General } else { Class::Silent };
+            let message = format!("all real servers weigh {sum}, which is more than 32 bits hold");
+            self.reader.report(
+                Diagnostic::new(Code::WeightsWrap, message)
+                    .class(class)
+                    .at(vs.header, format!("keepalived takes {wrapped} for their weight")),
+            );
+        }
         if sum == 0 && !servers.is_empty() {
             let found = Diagnostic::new(Code::QuorumTooLarge, "no real server has a weight")
                 .at(

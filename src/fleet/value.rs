@@ -117,7 +117,15 @@ impl<'s> Reader<'s> {
         let rest = directive.arguments().get(wanted..).unwrap_or(&[]);
         if let (Some(first), Some(last)) = (rest.first(), rest.last()) {
             let message = format!("ignored after `{}`", self.text(directive.keyword()));
-            self.report(Diagnostic::new(Code::IgnoredWords, message).at(first.to(*last), ""));
+            let mut found = Diagnostic::new(Code::IgnoredWords, message).at(first.to(*last), "");
+            let words = directive.arguments();
+            let before = &words[..words.len() - rest.len()];
+            let ends = |span: &Span| self.bytes(*span).ends_with(b";");
+            if self.bytes(*first).starts_with(b";") || before.last().is_some_and(ends) {
+                found =
+                    found.help("`;` separates nothing: write each keyword on a line of its own");
+            }
+            self.report(found);
         }
     }
 

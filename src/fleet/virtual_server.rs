@@ -130,7 +130,8 @@ impl Lowering<'_> {
                 servers += 1;
                 continue;
             }
-            match self.reader.bytes(child.keyword()) {
+            // A misspelled one is reported, and its default is nobody's wish.
+            match self.meant(child, BlockKind::VirtualServer) {
                 b"protocol" => vs.has_protocol = true,
                 b"lvs_method" | b"lb_kind" => vs.has_method = true,
                 b"lvs_sched" | b"lb_algo" => vs.has_scheduler = true,
@@ -147,17 +148,13 @@ impl Lowering<'_> {
                 self.real_server(child, &mut vs);
             }
         }
-        self.remove_duplicates(first_server, &mut vs);
+        let mut held = self.hold(&mut vs, |all, vs| all.remove_duplicates(first_server, vs));
         let is_kept = self.fleet.real_servers.len() > first_server;
         if servers == 0 && vs.service.is_some() {
-            // Of one whose group is unknown keepalived says only that, and not in its test.
-            let is_of_group = matches!(vs.service, Some(Service::Group(_)));
-            let class = if is_of_group { Class::Silent } else { Class::General };
-            self.reader.report(
-                Diagnostic::new(Code::NoRealServer, "virtual server without a real server")
-                    .class(class)
-                    .at(vs.header, "keepalived ignores it"),
-            );
+            // Whether keepalived looks for real servers of one with a group is known when the group is.
+            if !matches!(vs.service, Some(Service::Group(_))) {
+                self.no_real_server(vs.header, Class::General);
+            }
         }
         let group = match &vs.service {
             Some(Service::Group(name)) => Some((name.clone(), directive.arguments()[1])),
@@ -171,6 +168,7 @@ impl Lowering<'_> {
             name,
             span,
             virtual_server: is_kept.then_some(vs.id),
+            without_servers: (servers == 0).then_some(vs.header),
             effective: None,
             family: vs.family,
             has_protocol: vs.has_protocol,
@@ -178,11 +176,15 @@ impl Lowering<'_> {
             untranslated: std::mem::take(&mut vs.untranslated),
             sorry_port,
             is_persistent: vs.is_persistent,
+            held: Vec::new(),
         });
         let mut effective = None;
         if is_kept {
-            self.check_service(&mut vs);
-            let (quorum, hysteresis) = self.quorum(first_server, &mut vs);
+            let (mut quorum, mut hysteresis) = (1, 0);
+            held.extend(self.hold(&mut vs, |all, vs| {
+                all.check_service(vs);
+                (quorum, hysteresis) = all.quorum(first_server, vs);
+            }));
             let protocol = self.protocol(&mut vs);
             effective = self.keep_effective(&mut vs);
             let service = vs.service.unwrap_or(Service::Fwmark(0));
@@ -195,7 +197,33 @@ impl Lowering<'_> {
                 line,
             });
         }
-        self.group_uses.extend(group_use.map(|used| GroupUse { effective, ..used }));
+        self.group_uses.extend(group_use.map(|used| GroupUse { effective, held, ..used }));
+    }
+
+    /// Does something and gives what is to be said of it, if it is of the service of a group: keepalived looks
+    /// at such a service as a whole only once it has found and taken its group. Of another one it is said at once.
+    fn hold(
+        &mut self,
+        vs: &mut Draft,
+        work: impl FnOnce(&mut Self, &mut Draft),
+    ) -> Vec<Diagnostic> {
+        if !matches!(vs.service, Some(Service::Group(_))) {
+            work(self, vs);
+            return Vec::new();
+        }
+        let said = std::mem::take(&mut self.reader.diagnostics);
+        work(self, vs);
+        let held = std::mem::replace(&mut self.reader.diagnostics, said);
+        held.iter().cloned().collect()
+    }
+
+    /// Warns of a virtual server without real servers.
+    pub(super) fn no_real_server(&mut self, header: Span, class: Class) {
+        self.reader.report(
+            Diagnostic::new(Code::NoRealServer, "virtual server without a real server")
+                .class(class)
+                .at(header, "keepalived ignores it"),
+        );
     }
 
     /// Keeps all that is known of a virtual server, where somebody asks for it. Gives its place.
@@ -273,10 +301,9 @@ impl Lowering<'_> {
                 }
             }
             b"lvs_sched" | b"lb_algo" => self.scheduler(child, vs),
-            b"sh-port" | b"sh-fallback" => self.scheduler_flag(child, "sh", vs),
+            b"sh-port" | b"sh-fallback" | b"hashed" => self.scheduler_flag(child, "sh", vs),
             b"mh-port" | b"mh-fallback" => self.scheduler_flag(child, "mh", vs),
             b"flag-1" | b"flag-2" | b"flag-3" => self.any_scheduler_flag(child, vs),
-            b"hashed" => self.no_effect(child, "keepalived reports `hashed` and ignores it"),
             b"ops" => {
                 vs.ops = Some(header);
                 vs.model.ops = Setting::written(true, LEVEL, header);

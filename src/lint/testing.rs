@@ -67,7 +67,7 @@ pub(crate) fn server(build: &mut Build, last: u8) -> RealServer {
     RealServer {
         header: build.span(),
         address: SocketAddr::from(([10, 0, 0, last], 80)),
-        has_port: true,
+        written_port: 80,
         weight: Setting::default_of(1),
         method: Setting::default(),
         thresholds: Thresholds::default(),

@@ -108,7 +108,8 @@ fn without_from(value: &mut Value) {
 fn the_flattened_form_has_the_same_dump() {
     let first = first_seed();
     for seed in first..first + SEEDS {
-        let dialect = if seed % 3 == 0 { Dialect::Ringprobe } else { Dialect::Keepalived22 };
+        let dialect = [Dialect::Ringprobe, Dialect::Keepalived22, Dialect::Replaced];
+        let dialect = dialect[(seed % 3) as usize];
         let text = configuration(seed, 8, dialect).into_bytes();
         let (records, flat) = dumped(seed, text);
         let (again, flat_again) = dumped(seed, flat.clone());
@@ -138,4 +139,61 @@ fn parameters_repetitions_and_conditions_change_nothing() {
         assert_eq!(flat, flat_again, "seed {seed}: flattened");
     }
     assert!(changed > 290, "{changed} were disguised");
+}
+
+/// The lines of the flattened form that have one of these keywords.
+fn flat_lines(text: &str, keywords: &[&str]) -> Vec<String> {
+    let (records, flat) = dumped(0, text.as_bytes().to_vec());
+    let (again, _) = dumped(0, flat.clone());
+    assert_eq!(records, again, "{text}");
+    let flat = String::from_utf8(flat).expect("text");
+    let lines = flat.lines().map(|line| line.trim().to_owned());
+    lines.filter(|line| keywords.iter().any(|keyword| line.starts_with(keyword))).collect()
+}
+
+#[test]
+fn a_checker_keeps_its_port_when_that_of_its_server_is_replaced() {
+    let keywords = ["real_server", "connect_port"];
+    let service = |header: &str, lines: &str, servers: &str| {
+        flat_lines(&format!("virtual_server {header} {{\n{lines}\n{servers}\n}}\n"), &keywords)
+    };
+    let one = "real_server 10.0.0.2 81 {\n TCP_CHECK {\n }\n }";
+    let two = format!("{one}\n real_server 10.0.0.2 82 {{\n TCP_CHECK {{\n }}\n }}");
+    let dr = "protocol TCP\n lvs_method DR";
+    assert_eq!(service("10.0.0.1 80", dr, one), ["real_server 10.0.0.2 80 {", "connect_port 81"]);
+    for header in ["fwmark 5", "10.0.0.1"] {
+        assert_eq!(
+            service(header, "lvs_method DR", one),
+            ["real_server 10.0.0.2 {", "connect_port 81"]
+        );
+    }
+    // As they are written, or one of them would be a duplicate.
+    assert_eq!(
+        service("10.0.0.1 80", dr, &two),
+        ["real_server 10.0.0.2 81 {", "real_server 10.0.0.2 82 {"]
+    );
+    assert_eq!(service("10.0.0.1 80", "lvs_method NAT", one), ["real_server 10.0.0.2 81 {"]);
+}
+
+#[test]
+fn a_flag_keeps_the_scheduler_that_it_stands_behind() {
+    let text = |lines: &str| {
+        format!("virtual_server 10.0.0.1 80 {{\n{lines}\nreal_server 10.0.0.2 80 {{\n}}\n}}\n")
+    };
+    let flat =
+        |lines: &str| flat_lines(&text(lines), &["lvs_sched", "mh-", "sh-", "hashed", "flag"]);
+    assert_eq!(
+        flat("lb_algo mh\nmh-port\nlb_algo rr"),
+        ["lvs_sched mh", "mh-port", "lvs_sched rr"]
+    );
+    assert_eq!(flat("lb_algo sh\nhashed\nlb_algo rr"), ["lvs_sched sh", "hashed", "lvs_sched rr"]);
+    assert_eq!(flat("lb_algo mh\nsh-port"), ["lvs_sched mh", "sh-port"]);
+    assert_eq!(flat("lb_algo mh\nflag-1\nlb_algo rr"), ["lvs_sched rr", "flag-1"]);
+}
+
+#[test]
+fn a_name_gets_no_dot_at_its_end() {
+    let text =
+        "virtual_server 10.0.0.1 80 {\nreal_server 10.0.0.2 80 {\nDNS_CHECK {\nname a\n}\n}\n}\n";
+    assert_eq!(flat_lines(text, &["name"]), ["name a"]);
 }

@@ -133,7 +133,11 @@ fn samples() -> Vec<String> {
 fn case(samples: &[String], seed: u64) -> Vec<u8> {
     let mut random = Random(seed);
     let mut text = match random.below(3) {
-        0 => configuration(random.next(), 2, Dialect::Ringprobe),
+        0 => {
+            let dialect =
+                *random.pick(&[Dialect::Ringprobe, Dialect::Keepalived22, Dialect::Replaced]);
+            configuration(random.next(), 2, dialect)
+        }
         _ => samples[random.below(samples.len())].clone(),
     };
     for _ in 0..random.below(4) {

@@ -4,6 +4,8 @@ use super::comment::trimmed_end;
 use super::parameter::{DefinedLine, Value, identifier};
 use super::work::Work;
 use super::{Expander, OpenDefinition};
+use crate::conf::code::Code;
+use crate::conf::diagnostic::{Diagnostic, Diagnostics};
 use crate::conf::source::Span;
 
 impl<'s> Expander<'s> {
@@ -40,6 +42,23 @@ impl<'s> Expander<'s> {
         if !goes_on && let Some(open) = self.definition.take() {
             self.finish_definition(open);
         }
+    }
+
+    /// A line with nothing in it but perhaps a comment ends the open definition, as it does in keepalived
+    /// 2.2. Later versions go on behind it.
+    pub(super) fn end_definition(&mut self, blank: Span, diagnostics: &mut Diagnostics) {
+        let Some(open) = self.definition.take() else { return };
+        let name = String::from_utf8_lossy(&open.name).into_owned();
+        diagnostics.push(
+            Diagnostic::new(
+                Code::DefinitionEnded,
+                format!("the definition of `{name}` ends before this line: it has no backslash"),
+            )
+            .at(blank, "later versions of keepalived go on behind it")
+            .also(open.at, "begun here")
+            .help("remove the line, or end it in a backslash"),
+        );
+        self.finish_definition(open);
     }
 
     /// Puts the value of a definition of several lines into the table.

@@ -11,10 +11,11 @@ use super::reader::RawLine;
 use super::repeat;
 use super::work::{Work, behind_brace};
 use super::{EXPANSIONS_MAX, Expander, Line};
-use crate::conf::class::of_open_quote;
+use crate::conf::class::{Class, of_open_quote};
 use crate::conf::code::Code;
 use crate::conf::diagnostic::{Diagnostic, Diagnostics};
 use crate::conf::lexer::is_blank;
+use crate::conf::origin::Expansion;
 use crate::conf::source::{LINE_BYTES_MAX, Span};
 
 /// Looks at one line before its macros must be gone. Each look but the last replaces something.
@@ -24,18 +25,23 @@ impl<'s> Expander<'s> {
     /// Takes a line of a file.
     pub(super) fn raw_line(&mut self, raw: RawLine<'s>, diagnostics: &mut Diagnostics) {
         let RawLine { file, whole, start, end, number } = raw;
-        let line = &whole[start..end];
+        let mut line = &whole[start..end];
         if line.len() > LINE_BYTES_MAX {
             let beyond = Span::new(file, start + LINE_BYTES_MAX, start + LINE_BYTES_MAX);
             let message = format!("line of {} bytes: {LINE_BYTES_MAX} are the limit", line.len());
-            diagnostics
-                .push(Diagnostic::new(Code::LineTooLong, message).at(beyond, "the limit is here"));
+            // keepalived takes what is beyond for a line of its own.
+            let rest = line[LINE_BYTES_MAX..].trim_ascii_start();
+            let says_nothing = rest.first().is_none_or(|first| matches!(first, b'#' | b'!'));
+            let class = if says_nothing { Class::Silent } else { Class::General };
+            let found = Diagnostic::new(Code::LineTooLong, message).class(class);
+            diagnostics.push(found.at(beyond, "the limit is here"));
             return;
         }
         if let Some(nul) = memchr(0, line) {
             let nul = Span::new(file, start + nul, start + nul + 1);
             diagnostics.push(Diagnostic::new(Code::NulByte, "line with a NUL byte").at(nul, ""));
-            return;
+            // Up to it keepalived reads the line, so that nothing else follows from the byte.
+            line = &line[..nul.start as usize - start];
         }
         let mut scan = scan(line);
         if let Some(quote) = scan.quote {
@@ -48,6 +54,10 @@ impl<'s> Expander<'s> {
         }
         let blanks = line.iter().position(|byte| !is_blank(*byte)).unwrap_or(line.len());
         if blanks >= scan.end {
+            if !line.trim_ascii_end().ends_with(b"\\") {
+                let place = Span::new(file, start, end);
+                self.end_definition(place, diagnostics);
+            }
             return;
         }
         let mut text = Cow::Borrowed(&line[blanks..scan.end]);
@@ -210,11 +220,17 @@ impl<'s> Expander<'s> {
         let at = work.place(0, work.text.len());
         if replaced || work.is_conditional || work.made.is_some() {
             let why = if work.is_conditional { "a condition" } else { "a parameter or repetition" };
+            // Of a repetition it looks for all files twice, the second time in another place.
+            let is_repeated = work.made.as_ref().is_some_and(|made| {
+                matches!(made.origin.expansion, Expansion::Sequence | Expansion::List)
+            });
+            let class = if is_repeated { Class::General } else { Class::Silent };
             diagnostics.push(
                 Diagnostic::new(
                     Code::UnreliableInclude,
                     format!("keepalived reads an include behind {why} twice, or not at all"),
                 )
+                .class(class)
                 .at(at, "read once here"),
             );
         }

@@ -7,6 +7,7 @@ use memchr::memchr;
 
 use super::include::{self, Identity};
 use super::{Expander, Frame, INCLUDES_MAX};
+use crate::conf::class::Class;
 use crate::conf::code::Code;
 use crate::conf::diagnostic::{Diagnostic, Diagnostics};
 use crate::conf::options::IncludeChecks;
@@ -78,6 +79,24 @@ impl<'s> Expander<'s> {
             Frame::File(reader) => Some(reader),
             _ => None,
         })
+    }
+
+    /// Says what there is to say of how a file is encoded; one that is no text here is not read.
+    pub(super) fn begin_file(&mut self, reader: FileReader<'s>, diagnostics: &mut Diagnostics) {
+        let source = self.sources.file(reader.file);
+        let start = Span::new(reader.file, 0, 0);
+        if source.is_utf16() {
+            let message = "the file is UTF-16, and keepalived reads bytes: it is not read";
+            let found = Diagnostic::new(Code::NulByte, message).class(Class::General);
+            let help = "save it as UTF-8, or `iconv -f UTF-16 -t UTF-8`";
+            return diagnostics.push(found.at(start, "").help(help));
+        }
+        if source.has_mark() {
+            let found = Diagnostic::new(Code::ByteOrderMark, "a byte order mark before the text");
+            let found = found.at(start, "keepalived takes it for a part of the first word");
+            diagnostics.push(found.help("save the file as UTF-8 without a mark"));
+        }
+        self.stack.push(Frame::File(reader));
     }
 
     /// Leaves a file that was read to its end.
@@ -186,7 +205,7 @@ impl<'s> Expander<'s> {
         }
         let mut reader = FileReader::new(self.sources.file(file), file, self.checks);
         reader.identity = Some(identity);
-        self.stack.push(Frame::File(reader));
+        self.begin_file(reader, diagnostics);
     }
 
     /// Why a file cannot be opened inside those that are open: a sentence.

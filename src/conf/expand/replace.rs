@@ -62,14 +62,27 @@ impl<'s> Expander<'s> {
                 return;
             }
         };
-        let most = self.lines_max();
-        if repeat.count() > most.saturating_sub(self.lines_made) {
-            let message = format!(
-                "`{word}` of {} turns: parameters and repetitions make {most} lines at most",
-                repeat.count()
-            );
+        if !self.stack.iter().any(|frame| matches!(frame, Frame::Repeat { .. })) {
+            self.turns_made = 0;
+        }
+        let (most, of_one) = (self.lines_max(), self.lines_of_one_max());
+        let count = repeat.count();
+        let limit = if count > of_one.saturating_sub(self.turns_made) {
+            Some(format!("one line makes {of_one} lines at most"))
+        } else if count > most.saturating_sub(self.lines_made) {
+            Some(format!("parameters and repetitions make {most} lines at most"))
+        } else {
+            None
+        };
+        if let Some(limit) = limit {
+            let message = format!("`{word}` of {count} turns: {limit}");
             let found = Diagnostic::new(Code::TooManyLines, message).at(head, "");
-            diagnostics.push(found.help(RAISE));
+            let found = found.help(RAISE);
+            // Inside another repetition it would be said at every turn.
+            match self.stack.iter().any(|frame| matches!(frame, Frame::Repeat { .. })) {
+                true => self.cut_off(found, diagnostics),
+                false => diagnostics.push(found),
+            }
             return;
         }
         let made = work.made.unwrap_or(Made {
@@ -153,6 +166,9 @@ impl<'s> Expander<'s> {
         if let Some(block) = found.block {
             if let Some(made) = &mut work.made {
                 made.origin.definition = block.lines.first().map(|line| line.at);
+            }
+            if !self.stack.iter().any(|frame| matches!(frame, Frame::Lines { .. })) {
+                self.lines_since = 0;
             }
             self.lay(Frame::Lines { block, next: 1, made }, made, diagnostics);
             if self.is_cut_off {

@@ -34,6 +34,14 @@ fn options() -> LanguageOptions {
     }
 }
 
+/// The same of a text that is none.
+fn expand_bytes(text: &[u8]) -> (String, Vec<&'static str>) {
+    let sources = Sources::default();
+    let root = sources.add(Source::new("x", text.to_vec()).expect("small")).expect("the first");
+    let (lines, codes) = read(&sources, &[root], &options());
+    (lines.join(" | "), codes)
+}
+
 /// Lines joined by ` | `.
 fn expand(text: &str) -> (String, Vec<&'static str>) {
     let (lines, codes) = expand_with(text, &options());
@@ -67,6 +75,8 @@ fn parameters() {
         ("x ${_ENV A} ${_ENV B}", "1 x b c"),
         ("x ${_INSTANCE}", "1 x me"),
         ("x \"${_HASH}\"", "1 x \"#\""),
+        // 2.2 damages the line, where bounds are given and something follows.
+        ("x ${_RANDOM 1 1}y \"${_RANDOM 2 2}\"", "1 x 1y \"2\""),
         ("$_PWD=/y\nx ${_PWD}", "2 x /y"),
     ] {
         let codes = if text.contains("$A = ") { vec!["E045"] } else { vec![] };
@@ -77,11 +87,9 @@ fn parameters() {
 #[test]
 fn definitions_of_several_lines() {
     for (text, lines) in [
-        ("$A= \\\n b \\\n\n # c\n c { \\\n }\nx $A\ny", "7 x b | 7 c { | 7 } | 8 y"),
         ("$A=b \\\n c\n$A", "3 b | 3 c"),
         // One line is no block, so it may stand anywhere.
         ("$A= \\\n b\nx $A y", "3 x b y"),
-        ("$A= \\\n\n \\\n\nx\ny $A", "6 y x"),
         // Definitions inside are made when it is used.
         ("$B= \\\n $C=${N} \\\n x $C \\\n y\n$N=1\n$B\n$N=2\n$B", "6 x 1 | 6 y | 8 x 2 | 8 y"),
         ("$I= \\\n i1 \\\n i2\n$O= \\\n o1 \\\n $I \\\n o2\n$O", "8 o1 | 8 i1 | 8 i2 | 8 o2"),
@@ -239,7 +247,61 @@ fn lines_that_are_made_have_a_limit_that_can_be_raised() {
     assert_eq!(made("~SEQ(N, 3) ~SEQ(M, 3) x", Some(11)), (6, vec!["E041"]));
     // What stands in the file is not made.
     assert_eq!(made(&"x\n".repeat(20), Some(10)), (20, fine));
-    assert_eq!(made("~SEQ(N, 1200001) x", None), (0, vec!["E041"]));
+    assert_eq!(made("~SEQ(N, 100000) x", None), (100_000, vec![]));
+    assert_eq!(made("~SEQ(N, 100001) x", None), (0, vec!["E041"]));
+    assert_eq!(made("~SEQ(N, 100001) x", Some(100_001)), (100_001, vec![]));
+    // Of all lines together, however few each one makes.
+    let many = "~SEQ(N, 100000) x\n".repeat(13);
+    assert_eq!(made(&many, None), (1_200_000, vec!["E041"]));
+}
+
+/// One line may not make more out of itself than the others have together.
+#[test]
+fn one_line_makes_so_many_and_no_more() {
+    let made = |text: &str| {
+        let (lines, codes) = expand_with(text, &options());
+        (lines.len(), codes)
+    };
+    assert_eq!(made("~SEQ(N, 300) ~SEQ(M, 300) x\n~SEQ(N, 300) ~SEQ(M, 300) x"), (180_000, vec![]));
+    assert_eq!(made("~SEQ(N, 400) ~SEQ(M, 400) x").1, ["E041"]);
+    let doubled = |levels: usize| {
+        let block = |n: usize| format!("$A{n}= \\\n $A{} \\\n $A{}\n", n - 1, n - 1);
+        (1..=levels).map(block).fold("$A0=x\n".to_owned(), |text, block| text + &block)
+    };
+    assert_eq!(made(&format!("{}$A15\n$A15", doubled(15))), (65_536, vec![]));
+    assert_eq!(made(&format!("{}$A29\ny", doubled(29))).1, ["E041"]);
+    // Each turn has its own.
+    let block = "$S= \\\n a \\\n b \\\n c\n$ALL= \\\n ~SEQ(N, 50000) $S \\\n z\n";
+    assert_eq!(made(&format!("{block}~SEQ(N, 50000) $S")), (150_000, vec![]));
+    assert_eq!(made(&format!("{block}$ALL")), (150_001, vec![]));
+}
+
+/// What 2.2 makes of a definition; later versions go on behind such a line.
+#[test]
+fn a_line_without_anything_ends_a_definition() {
+    for (text, lines, codes) in [
+        ("$A=\\\n a\\\n\n b\n$A", "4 b | 5 a", &["W115"][..]),
+        ("$A=\\\n a\\\n \t \r\n b\n$A", "4 b | 5 a", &["W115"]),
+        ("$A=\\\n a\\\n # c\n b\n$A", "4 b | 5 a", &["W115"]),
+        ("$A=\\\n\n b\nx $A", "3 b | 4 x", &["W115"]),
+        ("$A=\\\n a\\\n\nb\nx $A", "4 b | 5 x a", &["W115"]),
+        ("$A=\\\n a\\\n # c\\\n b\n$A", "5 a | 5 b", &[]),
+        ("$A=\\\n a\\ # c\n \\\n b\n$A", "5 a | 5 b", &[]),
+        ("$A=a\n\nx $A", "3 x a", &[]),
+        ("$A= \\\n b \\\n\n # c\n c { \\\n }\nx $A\ny", "5 c { \\ | 6 } | 7 x b | 8 y", &["W115"]),
+        ("$A= \\\n\n \\\n\nx\ny $A", "3 \\ | 5 x | 6 y", &["W115"]),
+    ] {
+        let (found, reported) = expand(text);
+        assert_eq!((found.as_str(), &reported[..]), (lines, codes), "{text:?}");
+    }
+}
+
+#[test]
+fn what_a_file_is_encoded_in_is_said_once() {
+    let (lines, codes) = expand_bytes(b"\xff\xfeg\0l\0\n\0}\0\n\0");
+    assert_eq!((lines.as_str(), codes), ("", vec!["E002"]));
+    assert_eq!(expand_bytes(b"\xef\xbb\xbfx y\n"), ("1 x y".to_owned(), vec!["W116"]));
+    assert_eq!(expand_bytes(b"x y\0z\nw\n"), ("1 x y | 2 w".to_owned(), vec!["E002"]));
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn what_cannot_be_read_is_reported_and_marked() {
         ("\"b\nc", "(c)", vec!["E003"]),
         ("a \"b\\\"c\" d", "(a|b\\|c)?", vec!["E003"]),
         ("notify_up 'a", "(notify_up)?", vec!["E003"]),
-        ("a\0b\nc", "(c)", vec!["E002"]),
+        ("a\0b\nc", "(a)(c)", vec!["E002"]),
         ("a \\# b", "(a)", vec!["W041"]),
         (long.as_str(), "(b)", vec!["E001"]),
         ("b ${A}c {", "(b|${A}c)?{", vec!["E044"]),

@@ -38,6 +38,14 @@ impl Lowering<'_> {
                 );
             } else {
                 first = Some(child);
+                if let [_, second, ..] = child.arguments() {
+                    has_second = true;
+                    self.reader.report(
+                        Diagnostic::new(Code::SecondName, "more than one name of a `bfd_instance`")
+                            .at(*second, "keepalived ignores the checker"),
+                    );
+                    continue;
+                }
                 name = self.text_of(child, "the name of a `bfd_instance`");
             }
         }
@@ -77,6 +85,7 @@ mod tests {
             ("", &["E060"]),
             ("name", &["E012"]),
             ("name nope", &["E066"]),
+            ("name peer1 x", &["E068"]),
             ("name peer1\n retry 1", &["E011"]),
         ] {
             let read = read(&format!("BFD_CHECK {{\n {lines}\n }}"));

@@ -163,7 +163,10 @@ impl Lowering<'_> {
             }
         };
         let message = format!("`{}` is not a domain name", self.reader.text(span));
-        self.reader.report(Diagnostic::new(Code::BadDnsName, message).at(span, problem));
+        // Bytes that are no letters of a name it sends as they are.
+        let class = if name.is_ascii() { Class::General } else { Class::Silent };
+        let found = Diagnostic::new(Code::BadDnsName, message).class(class);
+        self.reader.report(found.at(span, problem));
         None
     }
 }

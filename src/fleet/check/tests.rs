@@ -64,6 +64,7 @@ pub(in crate::fleet) fn read(checker: &str) -> Read {
             line: 1,
         });
         let server = Server {
+            group: None,
             id: RealServerId(0),
             address: Some("10.0.0.2:80".parse().expect("an address")),
             header: server.header(),

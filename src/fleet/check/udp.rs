@@ -94,6 +94,17 @@ impl Lowering<'_> {
             };
             bytes.extend(word);
         }
+        if bytes.last() == Some(&(0xff, 0xff))
+            && let Some(last) = child.arguments().last()
+        {
+            self.reader.report(
+                Diagnostic::new(
+                    Code::LastByteFf,
+                    "keepalived takes a last byte of FF for a mistake",
+                )
+                .at(*last, "read here as it is meant"),
+            );
+        }
         if bytes.is_empty() {
             let message = format!("no bytes in `{}`", self.reader.text(child.keyword()));
             self.reader.report(Diagnostic::new(Code::BadHex, message).at(child.header(), ""));
@@ -216,6 +227,25 @@ mod tests {
         let pattern = check.pattern.expect("a pattern");
         assert_eq!(&*pattern, [(0x01, 0xff), (0x00, 0x00), (0x05, 0x0f)]);
         assert_eq!((check.min_reply_length.value, check.max_reply_length.value), (3, 600));
+    }
+
+    /// 2.2.7 refuses it: seen with `keepalived -t`.
+    #[test]
+    fn a_last_byte_of_ff_is_read_as_it_is_meant() {
+        for (line, is_odd) in [
+            ("payload ff", true),
+            ("payload \"01 02 ff\"", true),
+            ("payload 0102FF", true),
+            ("require_reply 01 ff", true),
+            ("payload ff01", false),
+            ("payload 0f f", false),
+            ("require_reply fx", false),
+        ] {
+            let read = read(&format!("UDP_CHECK {{\n {line}\n }}"));
+            assert_eq!(read.codes.contains(&"W117"), is_odd, "{line}");
+            assert!(!read.codes.contains(&"E065"), "{line}");
+        }
+        assert_eq!(&*udp("payload 0102FF").payload.value, [1, 2, 0xff]);
     }
 
     #[test]

@@ -144,14 +144,10 @@ pub struct DnsCheck {
 
 impl DnsCheck {
     /// The name as a configuration writes it: labels between dots, nothing escaped, which is why a label
-    /// with a dot in it cannot be written.
+    /// with a dot in it cannot be written. No dot at the end: keepalived refuses `a.`, but takes `a`.
     pub fn written_name(&self) -> Vec<u8> {
-        let mut text = Vec::new();
-        for label in self.name.value.iter() {
-            text.extend_from_slice(label);
-            text.push(b'.');
-        }
-        if text.is_empty() { b".".to_vec() } else { text }
+        let labels: Vec<&[u8]> = self.name.value.iter().collect();
+        if labels.is_empty() { b".".to_vec() } else { labels.join(&b'.') }
     }
 }
 

@@ -221,8 +221,8 @@ pub struct RealServer {
     pub header: Span,
     /// Address and effective port; 0 for none.
     pub address: SocketAddr,
-    /// Whether the port is written here, and not the virtual server's.
-    pub has_port: bool,
+    /// The port as it is written, which keepalived may replace; 0 for none.
+    pub written_port: u16,
     /// `weight`.
     pub weight: Setting<u32>,
     /// `lvs_method`.
@@ -303,7 +303,7 @@ impl RealServer {
         RealServer {
             header,
             address: SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0),
-            has_port: false,
+            written_port: 0,
             weight: service.weight,
             method: service.method,
             thresholds: Thresholds::default(),

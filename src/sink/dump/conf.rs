@@ -6,6 +6,9 @@
 //!
 //! Left out are the blocks that are no business of a health checker; comments say so.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+
 use super::conf_checks::checker;
 use super::globals;
 use super::lines::{Lines, is_of};
@@ -15,7 +18,7 @@ use crate::fleet::effective::{
     Effective, Family, ForwardingMethod, Globals, GroupMember, GroupMembers, Level, Notify,
     RealServer, Setting, SorryServer, Ssl, TrackFile, Verbatim, VirtualServer,
 };
-use crate::fleet::{Protocol, Service};
+use crate::fleet::{Protocol, Service, is_hashing};
 
 /// The text, one root block at a time, each with its line ends.
 pub fn conf(effective: &Effective) -> impl Iterator<Item = Vec<u8>> {
@@ -138,8 +141,8 @@ fn virtual_server(service: &VirtualServer) -> Vec<u8> {
     let mut lines = Lines::default();
     lines.block(name.trim_end(), |lines| {
         service_keywords(lines, service);
-        for server in &service.real_servers {
-            real_server(lines, server);
+        for (server, port) in service.real_servers.iter().zip(ports(service)) {
+            real_server(lines, server, port);
         }
     });
     lines.finish()
@@ -162,12 +165,7 @@ fn service_keywords(lines: &mut Lines, service: &VirtualServer) {
             },
         );
     });
-    lines.own(LEVEL, &service.scheduler, |lines, name| {
-        lines.word("lvs_sched", name.as_bytes());
-    });
-    for flag in &service.scheduler_flags {
-        lines.flag(flag);
-    }
+    scheduler(lines, service);
     lines.own(LEVEL, &service.method, |lines, of| lines.value("lvs_method", method(of)));
     lines.own(LEVEL, &service.delay_loop, |lines, of| lines.value("delay_loop", time(of)));
     lines.own_if(LEVEL, &service.delay_before_retry, |lines, of| {
@@ -206,6 +204,29 @@ fn service_keywords(lines: &mut Lines, service: &VirtualServer) {
     lines.own_word(LEVEL, "snmp_name", &service.snmp_name);
 }
 
+/// A flag of a scheduler stays when another scheduler is written behind it, but it stands only behind its own.
+fn scheduler(lines: &mut Lines, service: &VirtualServer) {
+    let name = &*service.scheduler.value;
+    let first =
+        |scheduler: &str| service.scheduler_flags.iter().any(|of| of.starts_with(scheduler));
+    let before = match is_hashing(name) {
+        true => None,
+        false if first("mh-") => Some("mh"),
+        false if first("sh-") || first("hashed") => Some("sh"),
+        false => None,
+    };
+    if let Some(before) = before {
+        lines.value("lvs_sched", before);
+        service.scheduler_flags.iter().for_each(|flag| lines.flag(flag));
+    }
+    lines.own(Level::VirtualServer, &service.scheduler, |lines, name| {
+        lines.word("lvs_sched", name.as_bytes());
+    });
+    if before.is_none() {
+        service.scheduler_flags.iter().for_each(|flag| lines.flag(flag));
+    }
+}
+
 fn sorry_server(lines: &mut Lines, server: &SorryServer, inherited: &ForwardingMethod) {
     let port = port_word(server.address.port());
     lines.value(&format!("sorry_server {}", server.address.ip()), port);
@@ -239,10 +260,29 @@ fn notify(lines: &mut Lines, level: Level, keyword: &str, setting: &Setting<Opti
     });
 }
 
-fn real_server(lines: &mut Lines, server: &RealServer) {
+/// The port that each real server is written with, 0 for none: the one that counts. Where two of one address
+/// come to the same, as they are written, or the later one would be a duplicate.
+fn ports(service: &VirtualServer) -> Vec<u16> {
+    let effective = |server: &RealServer| match server.written_port {
+        0 => (server.address.ip(), 0),
+        _ => (server.address.ip(), server.address.port()),
+    };
+    let mut counts: HashMap<(IpAddr, u16), u32> = HashMap::new();
+    for server in &service.real_servers {
+        *counts.entry(effective(server)).or_default() += 1;
+    }
+    let port = |server: &RealServer| match counts.get(&effective(server)) {
+        Some(0 | 1) | None => effective(server).1,
+        Some(_) => server.written_port,
+    };
+    service.real_servers.iter().map(port).collect()
+}
+
+fn real_server(lines: &mut Lines, server: &RealServer, port: u16) {
     const LEVEL: Level = Level::RealServer;
-    let port = if server.has_port { port_word(server.address.port()) } else { String::new() };
-    let header = format!("real_server {} {port}", server.address.ip());
+    let header = format!("real_server {} {}", server.address.ip(), port_word(port));
+    // What a checker takes that has none of its own.
+    let port = if port == 0 { server.address.port() } else { port };
     lines.block(header.trim_end(), |lines| {
         lines.own_number(LEVEL, "weight", &server.weight);
         lines.own(LEVEL, &server.method, |lines, of| lines.value("lvs_method", method(of)));
@@ -265,7 +305,7 @@ fn real_server(lines: &mut Lines, server: &RealServer) {
         lines.own_word(LEVEL, "virtualhost", &server.virtualhost);
         lines.own_word(LEVEL, "snmp_name", &server.snmp_name);
         for one in &server.checkers {
-            checker(lines, one);
+            checker(lines, one, port);
         }
     });
 }

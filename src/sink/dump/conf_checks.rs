@@ -2,14 +2,15 @@
 
 use super::checks::{hex, http_protocol, pattern, status_range};
 use super::conf::weight;
-use super::lines::Lines;
+use super::lines::{Lines, is_of};
 use super::quote;
 use super::record::time;
 use crate::fleet::effective::{Check, Checker, HttpCheck, Level, Network, Regex, UdpCheck, Url};
 
 const LEVEL: Level = Level::Checker;
 
-pub(super) fn checker(lines: &mut Lines, checker: &Checker) {
+/// `port`: the one that a checker takes which has none of its own.
+pub(super) fn checker(lines: &mut Lines, checker: &Checker, port: u16) {
     lines.block(checker.check.keyword(), |lines| {
         if let Some(timers) = &checker.timers {
             lines.own(LEVEL, &timers.delay_loop, |lines, of| lines.value("delay_loop", time(of)));
@@ -22,7 +23,7 @@ pub(super) fn checker(lines: &mut Lines, checker: &Checker) {
         lines.own_boolean(LEVEL, "alpha", &checker.alpha);
         lines.own_boolean(LEVEL, "log_all_failures", &checker.log_all_failures);
         if let Some(options) = &checker.network {
-            network(lines, options);
+            network(lines, options, port);
         }
         match &checker.check {
             Check::Tcp(_) | Check::Ping(_) => {}
@@ -70,9 +71,13 @@ pub(super) fn checker(lines: &mut Lines, checker: &Checker) {
     });
 }
 
-fn network(lines: &mut Lines, network: &Network) {
+fn network(lines: &mut Lines, network: &Network, port: u16) {
     lines.own_number(LEVEL, "connect_ip", &network.connect_ip);
-    lines.own_number(LEVEL, "connect_port", &network.connect_port);
+    // A checker takes the port that is written, also where keepalived then replaces that of the server.
+    let connect_port = network.connect_port;
+    if is_of(connect_port.origin, LEVEL) || connect_port.value != port {
+        lines.value("connect_port", connect_port.value);
+    }
     lines.own_if(LEVEL, &network.bindto, |lines, of| lines.value("bindto", of));
     lines.own_if(LEVEL, &network.bind_port, |lines, of| lines.value("bind_port", of));
     lines.own_word(LEVEL, "bind_if", &network.bind_if);

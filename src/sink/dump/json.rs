@@ -174,11 +174,12 @@ fn real_server(service: &VirtualServer, server: &RealServer, sources: &Sources) 
     record.put("virtual_server", shown(&service.label()));
     record.put("address", shown(&server.address.ip()));
     record.put("port", plain(&server.address.port()));
-    let (level, place) = match server.has_port {
-        true => (Level::RealServer, server.header),
-        false => (Level::VirtualServer, service.header),
+    let (level, place) = match server.written_port {
+        0 => (Level::VirtualServer, service.header),
+        _ => (Level::RealServer, server.header),
     };
-    record.comes_from("port", level, place, false);
+    let is_adjusted = ![0, server.address.port()].contains(&server.written_port);
+    record.comes_from("port", level, place, is_adjusted);
     record.setting("weight", &server.weight, plain);
     record.setting("lvs_method", &server.method, method);
     record.setting("uthreshold", &server.thresholds.upper, plain);

@@ -105,7 +105,7 @@ fn one_of_everything() -> Effective {
     let mut build = Build::default();
     let mut server = server(&mut build, 10);
     server.weight = build.written(Level::VirtualServer, 5);
-    server.has_port = false;
+    server.written_port = 0;
     server.alpha = build.written(Level::RealServer, false);
     server.delay_loop = build.written(Level::RealServer, Duration::from_millis(2500));
     for check in checks(&mut build) {

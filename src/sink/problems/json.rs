@@ -42,6 +42,8 @@ struct ProblemJson<'r> {
     label: Option<&'r str>,
     related: Vec<Related<'r>>,
     help: Option<&'r str>,
+    /// Lines of one expansion that have it.
+    occurrences: u64,
 }
 
 #[derive(Serialize)]
@@ -127,6 +129,7 @@ fn problem(problem: &Problem) -> ProblemJson<'_> {
             })
             .collect(),
         help: problem.help.as_deref(),
+        occurrences: problem.occurrences(),
     }
 }
 
@@ -180,10 +183,20 @@ mod tests {
                 "code": "E010", "severity": "error", "message": "unknown keyword `wieght`",
                 "file": "a b.conf", "line": 5, "column": 5, "end_column": 11,
                 "source_line": "    wieght 1", "label": "not known in `virtual_server`",
-                "related": [], "help": "did you mean `weight`?"
+                "related": [], "help": "did you mean `weight`?",
+                "occurrences": 1
             })
         );
         let related = &document["problems"][1]["related"][0];
         assert_eq!((&related["line"], &related["column"]), (&json!(8), &json!(13)), "{document}");
+    }
+
+    #[test]
+    fn what_many_lines_of_an_expansion_have_is_one_problem() {
+        let review = review("~SEQ(N, 1, 4) wieght\n");
+        let document: Value = serde_json::from_str(&json(&[review], None)).expect("JSON");
+        assert_eq!(document["summary"]["errors"], 1);
+        assert_eq!(document["problems"].as_array().map(Vec::len), Some(1));
+        assert_eq!(document["problems"][0]["occurrences"], 4);
     }
 }

@@ -70,6 +70,7 @@ struct Finding {
     locations: Vec<Location>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related_locations: Vec<Location>,
+    occurrence_count: u64,
 }
 
 #[derive(Serialize)]
@@ -156,6 +157,7 @@ fn finding(problem: &Problem) -> Finding {
         message: message(text),
         locations: problem.primary.iter().map(|place| location(place, false)).collect(),
         related_locations: problem.further().map(|place| location(place, true)).collect(),
+        occurrence_count: problem.occurrences(),
     }
 }
 
@@ -231,6 +233,15 @@ mod tests {
             result["message"]["text"],
             "unknown keyword `wieght`: not known in `virtual_server`. Remedy: did you mean `weight`?"
         );
+    }
+
+    #[test]
+    fn results_say_how_often_they_occur() {
+        let log: Value =
+            serde_json::from_str(&sarif(&[review("~SEQ(N, 1, 4) wieght\n")])).expect("JSON");
+        let results = log["runs"][0]["results"].as_array().expect("a list");
+        assert_eq!(results.len(), 1);
+        assert_eq!(results[0]["occurrenceCount"], 4);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{BFD_INSTANCES, Dialect, TRACK_FILES, Text};
 
 impl Text {
     pub(super) fn checker(&mut self, service: &Service, has_target: bool, has_bfd: &mut bool) {
-        let count = if self.dialect == Dialect::Keepalived22 { 10 } else { 12 };
+        let count = if self.dialect.is_22() { 10 } else { 12 };
         match self.random.below(count) {
             0 => self.network(service, has_target, "TCP_CHECK", |_| {}),
             1 => self.network(service, has_target, "HTTP_GET", |text| text.http(false)),
@@ -108,7 +108,7 @@ impl Text {
         self.maybe(3, |text| text.flag("misc_dynamic"));
         self.maybe(3, |text| {
             let users = ["root", "root root", "root :root"];
-            let count = if text.dialect == Dialect::Keepalived22 { 2 } else { users.len() };
+            let count = if text.dialect.is_22() { 2 } else { users.len() };
             let user = *text.random.pick(&users[..count]);
             text.line("user", user);
         });

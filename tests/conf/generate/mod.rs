@@ -16,8 +16,17 @@ pub(crate) use random::Random;
 pub(crate) enum Dialect {
     /// Those of keepalived 2.2.7.
     Keepalived22,
+    /// The same, with what it replaces, reports and goes on with: ports of real servers that are not reached
+    /// through NAT, several of one address; and flags of a scheduler before another one.
+    Replaced,
     /// Those of later versions and our own too.
     Ringprobe,
+}
+
+impl Dialect {
+    fn is_22(self) -> bool {
+        self != Dialect::Ringprobe
+    }
 }
 
 /// A configuration with one to `services_max` virtual servers.
@@ -127,7 +136,7 @@ impl Text {
     fn command(&mut self, keyword: &str) {
         let arguments = ["", " --fast", " 'a b' c", " '#' '{'", " '\\''", " a\\ b"];
         // keepalived 2.2 resolves escapes twice.
-        let count = if self.dialect == Dialect::Keepalived22 { 4 } else { arguments.len() };
+        let count = if self.dialect.is_22() { 4 } else { arguments.len() };
         let arguments = *self.random.pick(&arguments[..count]);
         // 2.2 knows no colon before a group.
         let users = ["", " root", " root root", " root :root", " root :"];

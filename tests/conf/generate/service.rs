@@ -1,6 +1,6 @@
 //! Virtual servers, their groups, and their real servers.
 
-use super::Text;
+use super::{Dialect, Text};
 
 /// What a virtual server's parts must agree on.
 pub(super) struct Service {
@@ -27,6 +27,7 @@ impl Text {
         let port = *self.random.pick(&[80, 53, 443, 8080, 65535]);
         let mut service =
             Service { is_ipv6: self.random.one_in(3), number, port, is_same_port: true };
+        service.is_same_port = self.dialect != Dialect::Replaced;
         let vip = self.address(&service, 1);
         match self.random.below(6) {
             0 => {
@@ -42,6 +43,8 @@ impl Text {
             1 => {
                 service.is_same_port = false;
                 self.group(&service);
+                // Checkers have none of it.
+                service.port = 0;
                 self.block(&format!("virtual_server group group{number}"), |text| {
                     let protocol = *text.random.pick(&["TCP", "UDP", "SCTP"]);
                     text.service(&service, Some(protocol), false);
@@ -91,7 +94,8 @@ impl Text {
         }
         let is_udp = protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case("udp"));
         self.scheduler();
-        let is_nat = !service.is_same_port || self.random.one_in(2);
+        let has_replaced = self.dialect == Dialect::Replaced;
+        let is_nat = !service.is_same_port && !has_replaced || self.random.one_in(2);
         let keyword = *self.random.pick(&["lvs_method", "lb_kind"]);
         let method = if is_nat { "NAT".to_owned() } else { self.method() };
         self.line(keyword, method);
@@ -133,8 +137,9 @@ impl Text {
             text.maybe(2, |text| text.flag("sorry_server_inhibit"));
             text.maybe(3, |text| text.line("sorry_server_lvs_method", "NAT"));
         });
-        for last in 0..servers {
-            self.real_server(service, 10 + last, weight);
+        for number in 0..servers {
+            let last = if has_replaced { self.random.below(2) } else { number };
+            self.real_server(service, 10 + last, number, weight);
         }
     }
 
@@ -153,6 +158,17 @@ impl Text {
         for flag in flags {
             self.maybe(3, |text| text.flag(flag));
         }
+        if self.dialect == Dialect::Replaced {
+            let others = &["sh-port", "mh-fallback", "hashed"];
+            if ["sh", "mh"].contains(&name) {
+                let other = *self.random.pick(others);
+                self.maybe(2, |text| text.flag(other));
+            }
+            self.maybe(2, |text| {
+                let name = *text.random.pick(known);
+                text.line(keyword, name);
+            });
+        }
     }
 
     fn method(&mut self) -> String {
@@ -168,12 +184,19 @@ impl Text {
         (*self.random.pick(&known)).to_owned()
     }
 
-    fn real_server(&mut self, service: &Service, last: usize, weight: usize) {
+    /// `number`: which one of its service.
+    fn real_server(&mut self, service: &Service, last: usize, number: usize, weight: usize) {
         let address = self.address(service, last);
-        let has_port = service.port != 0 && self.random.one_in(2) || !service.is_same_port;
+        let has_replaced = self.dialect == Dialect::Replaced;
+        // No two with one port, so that none is a duplicate as it is written.
+        let has_port = match has_replaced {
+            true => number != 2,
+            false => service.port != 0 && self.random.one_in(2) || !service.is_same_port,
+        };
         let port = match (has_port, service.is_same_port) {
             (false, _) => String::new(),
             (true, true) => service.port.to_string(),
+            (true, false) if has_replaced => [81, 8080, 0, 80][number].to_string(),
             (true, false) => (*self.random.pick(&[80, 81, 8080])).to_string(),
         };
         let header = format!("real_server {address} {port}");
@@ -183,7 +206,7 @@ impl Text {
                 let more = text.random.below(100);
                 text.line("weight", weight + more);
             });
-            if service.is_same_port && service.port != 0 {
+            if service.is_same_port && service.port != 0 || has_replaced {
                 text.maybe(5, |text| {
                     let method = text.method();
                     text.line("lvs_method", method);
