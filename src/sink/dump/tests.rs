@@ -194,7 +194,7 @@ virtual_server 10.0.0.1 80 {
         DNS_CHECK {
             bind_if eth0
             type AAAA
-            name example.com.
+            name example.com
         }
         MISC_CHECK {
             misc_path "/bin/x 'it'"'"'"'"'"'"'s'"
