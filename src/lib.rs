@@ -8,6 +8,8 @@
 //!                 sinks (text, NDJSON, CSV) ◀─ aggregate ◀─ outcomes
 //! ```
 //!
+//! [`sweep`] puts these together once over a fleet; [`bench`] does so again and again, and measures.
+//!
 //! Folders stand in the order data flows; a stage uses earlier stages and the shared files
 //! ([`id`], [`tick`], [`outcome`]) only.
 //!

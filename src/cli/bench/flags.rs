@@ -28,11 +28,11 @@ Examples:
   ringprobe bench -f keepalived.conf --window 64 --hdr latency.hlog
   ringprobe bench --check script --window 4 -- /usr/lib/check-backend --fast
 
-In a closed loop (no --rate, no --ramp) the next probe begins when one ends: it says what can be had. In an open
-loop probes are due at moments of their own, whatever becomes of the earlier ones: it says what users of a rate
-get. Latency always counts from when a probe was due. A timeout counts with the time it took, at least
---timeout; what was due and never sent, with the time it had waited. No probe is tried again, unless the trouble
-was ours.
+In a closed loop (no --rate, no --ramp) the next probe begins when one ends: it says what can be
+had. In an open loop probes are due at moments of their own, whatever becomes of the earlier ones:
+it says what users of a rate get. Latency always counts from when a probe was due. A timeout counts
+with the time it took, at least --timeout; what was due and never sent, with the time it had
+waited. No probe is tried again, unless the trouble was ours.
 
 Exit codes:
   0  measured, whatever the servers said

@@ -19,13 +19,13 @@ Examples:
   ringprobe lint --dump keepalived.conf | jq 'select(.type == \"checker\") | .connect_timeout'
   ringprobe lint --flatten keepalived.conf > flat.conf
 
-Every error, warning and note has a code, which --explain explains. The worst time until a dead server is
-detected is an interval, then every attempt at its timeout, and the pauses between them.
+Every error, warning and note has a code, which --explain explains. The worst time until a dead
+server is detected is an interval, then every attempt at its timeout, and the pauses between them.
 
---dump writes a JSON object a line for each virtual server, real server and checker, with every value that
-counts, inherited and defaulted; `from` says which line each value comes from. --flatten writes a keepalived.conf
-that means the same, without parameters, repetition and includes. Both go on where there are errors, with what
-could be read; the errors are on standard error.
+--dump writes a JSON object a line for each virtual server, real server and checker, with every
+value that counts, inherited and defaulted; `from` says which line each value comes from. --flatten
+writes a keepalived.conf that means the same, without parameters, repetition and includes. Both go
+on where there are errors, with what could be read; the errors are on standard error.
 
 Exit codes:
   0  nothing to complain about, or notes only
