@@ -8,7 +8,7 @@
 //!                 sinks (text, NDJSON, CSV) ◀─ aggregate ◀─ outcomes
 //! ```
 //!
-//! [`sweep`] puts these together once over a fleet; [`bench`] does so again and again, and measures.
+//! [`mod@sweep`] puts these together once over a fleet; [`mod@bench`] does so again and again, and measures.
 //!
 //! Folders stand in the order data flows; a stage uses earlier stages and the shared files
 //! ([`id`], [`tick`], [`outcome`]) only.
