@@ -166,6 +166,11 @@ fn rules_beside_what_cannot_be_read() {
 }
 
 #[test]
+fn what_is_wrong_in_a_misspelled_block_is_said_in_the_same_run() {
+    golden("misspelled", false);
+}
+
+#[test]
 fn warnings_and_notes_do_not_stop_anything() {
     golden("warnings", true);
 }

@@ -122,7 +122,7 @@ impl Diagnostics {
     }
 
     /// Takes the kept ones out, in the order they were found.
-    pub(super) fn into_list(self) -> Vec<Diagnostic> {
+    pub(crate) fn into_list(self) -> Vec<Diagnostic> {
         self.list
     }
 }

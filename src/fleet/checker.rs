@@ -37,7 +37,16 @@ const LEVEL: Level = Level::Checker;
 impl Lowering<'_> {
     /// Takes a checker of any type.
     pub(super) fn checker(&mut self, directive: Directive<'_>, server: &mut Server) {
-        let keyword = self.reader.bytes(directive.keyword());
+        self.checker_called(self.reader.bytes(directive.keyword()), directive, server);
+    }
+
+    /// The same with its keyword, which may be another than the one that is written.
+    pub(super) fn checker_called(
+        &mut self,
+        keyword: &[u8],
+        directive: Directive<'_>,
+        server: &mut Server,
+    ) {
         let errors = self.reader.diagnostics.count(Severity::Error);
         let mut common = Common::default();
         let mut script = None;
@@ -56,12 +65,13 @@ impl Lowering<'_> {
                     _ => Some(TCP_DEFAULTS),
                 };
                 self.skip(directive);
-                (self.check(directive, &mut common, server), defaults)
+                (self.check(keyword, directive, &mut common, server), defaults)
             }
             _ => {
                 if !directive.is_doubtful() {
                     self.unknown(directive, BlockKind::RealServer);
                 }
+                self.look_inside(directive, BlockKind::RealServer);
                 server.is_doubtful = true;
                 return;
             }

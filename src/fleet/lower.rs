@@ -41,6 +41,8 @@ pub(super) struct Lowering<'s> {
     unknown_there: BTreeMap<(Code, String), (Span, u32)>,
     /// First place and number of each keyword that is recognised and skipped.
     skipped: BTreeMap<&'s [u8], (Span, u32)>,
+    /// Reads blocks whose keyword is misspelled.
+    pub(super) aside: Option<Box<Lowering<'s>>>,
 }
 
 impl<'s> Lowering<'s> {
@@ -50,7 +52,9 @@ impl<'s> Lowering<'s> {
         options: LoadOptions,
         keep_effective: bool,
     ) -> Lowering<'s> {
-        let mut fleet = Fleet::default();
+        let mut made = Lowering::without_room(sources, options);
+        made.effective = keep_effective.then(Effective::default);
+        let fleet = &mut made.fleet;
         // As with the tree: room for what the text can hold, so that no step leaves a hole behind.
         let count = |word: &[u8]| -> usize {
             sources.iter().map(|source| memmem::find_iter(source.text(), word).count()).sum()
@@ -58,25 +62,30 @@ impl<'s> Lowering<'s> {
         let _ = fleet.real_servers.try_reserve_exact(count(b"real_server"));
         let _ = fleet.checkers.try_reserve_exact(count(b"_CHECK"));
         // Most scripts have arguments of their own.
-        let mut scripts = Scripts::default();
         let commands = count(b"misc_path");
         let _ = fleet.specs.try_reserve_exact(commands);
-        scripts.reserve(commands);
+        made.scripts.reserve(commands);
+        made
+    }
+
+    /// One that has no room made yet for what the text can hold.
+    pub(super) fn without_room(sources: &'s Sources, options: LoadOptions) -> Lowering<'s> {
         Lowering {
             reader: Reader::new(sources),
             options,
-            fleet,
+            fleet: Fleet::default(),
             groups: BTreeMap::new(),
             group_uses: Vec::new(),
-            scripts,
+            scripts: Scripts::default(),
             globals: Globals::default(),
-            effective: keep_effective.then(Effective::default),
+            effective: None,
             named: Named::default(),
             specs: FastMap::default(),
             timings: FastMap::default(),
             interfaces: BTreeSet::new(),
             unknown_there: BTreeMap::new(),
             skipped: BTreeMap::new(),
+            aside: None,
         }
     }
 
@@ -100,6 +109,7 @@ impl<'s> Lowering<'s> {
             _ => {
                 let is_known = known(BlockKind::Root).any(|known| known.as_bytes() == keyword);
                 self.value(directive, BlockKind::Root);
+                self.look_inside(directive, BlockKind::Root);
                 if is_known && !directive.is_doubtful() {
                     let kept = self.effective.is_some().then(|| self.verbatim(directive));
                     if let (Some(effective), Some(kept)) = (&mut self.effective, kept) {

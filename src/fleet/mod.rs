@@ -17,6 +17,7 @@ mod keywords;
 mod label;
 mod load;
 mod lower;
+mod misspelled;
 pub mod model;
 mod named;
 mod network;

@@ -56,6 +56,7 @@ impl Lowering<'_> {
             // What is not known may be a misspelled checker.
             is_doubtful |= shape(BlockKind::RealServer, keyword).is_none();
             if self.value(child, BlockKind::RealServer) {
+                self.look_inside(child, BlockKind::RealServer);
                 continue;
             }
             let header = child.header();

@@ -341,7 +341,7 @@ impl Lowering<'_> {
             && written > quorum_max
         {
             quorum = quorum_max;
-            if sum > 0 {
+            if sum > 0 && !vs.has_lost_server {
                 self.reader.report(
                     Diagnostic::new(
                         Code::QuorumTooLarge,

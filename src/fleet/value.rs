@@ -39,6 +39,10 @@ impl<'s> Reader<'s> {
         }
     }
 
+    pub(super) fn sources(&self) -> &'s Sources {
+        self.sources
+    }
+
     pub(super) fn bytes(&self, span: Span) -> &'s [u8] {
         self.sources.bytes(span)
     }

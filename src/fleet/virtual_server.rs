@@ -66,9 +66,50 @@ pub(super) struct Draft {
     pub(super) written_ports: Vec<u16>,
     /// Real servers whose port keepalived replaces, and by what; positions among `headers`.
     pub(super) ports: Vec<(u32, u16)>,
+    /// A block was probably meant to be a real server, so that what they weigh together says nothing.
+    pub(super) has_lost_server: bool,
 }
 
 impl Draft {
+    pub(super) fn new(
+        id: VirtualServerId,
+        service: Option<Service>,
+        family: Option<(Family, Span)>,
+        header: Span,
+    ) -> Draft {
+        Draft {
+            id,
+            model: effective::VirtualServer::new(
+                header,
+                service.clone().unwrap_or(Service::Fwmark(0)),
+            ),
+            servers: Vec::new(),
+            service,
+            header,
+            family,
+            settings: Settings::default(),
+            has_method: false,
+            without_method: None,
+            protocol: None,
+            has_protocol: false,
+            has_cleared_port: false,
+            untranslated: Vec::new(),
+            has_scheduler: false,
+            is_persistent: false,
+            ops: None,
+            quorum: None,
+            hysteresis: None,
+            sorry_server: None,
+            has_sorry_server: false,
+            sorry_inhibit: false,
+            sorry_method: None,
+            headers: Vec::new(),
+            written_ports: Vec::new(),
+            ports: Vec::new(),
+            has_lost_server: false,
+        }
+    }
+
     /// The port of the service; 0 where it has none.
     pub(super) fn port(&self) -> u16 {
         match self.service {
@@ -91,36 +132,8 @@ impl Lowering<'_> {
             Some(Service::Address(address)) => Some((Family::of(address.ip()), directive.header())),
             _ => None,
         };
-        let mut vs = Draft {
-            id: VirtualServerId(self.fleet.virtual_servers.len() as u32),
-            model: effective::VirtualServer::new(
-                directive.header(),
-                service.clone().unwrap_or(Service::Fwmark(0)),
-            ),
-            servers: Vec::new(),
-            service,
-            header: directive.header(),
-            family,
-            settings: Settings::default(),
-            has_method: false,
-            without_method: None,
-            protocol: None,
-            has_protocol: false,
-            has_cleared_port: false,
-            untranslated: Vec::new(),
-            has_scheduler: false,
-            is_persistent: false,
-            ops: None,
-            quorum: None,
-            hysteresis: None,
-            sorry_server: None,
-            has_sorry_server: false,
-            sorry_inhibit: false,
-            sorry_method: None,
-            headers: Vec::new(),
-            written_ports: Vec::new(),
-            ports: Vec::new(),
-        };
+        let id = VirtualServerId(self.fleet.virtual_servers.len() as u32);
+        let mut vs = Draft::new(id, service, family, directive.header());
         let is_server = |reader: &super::value::Reader<'_>, child: &Directive<'_>| {
             reader.bytes(child.keyword()) == b"real_server"
         };
@@ -140,6 +153,10 @@ impl Lowering<'_> {
             }
             if !self.value(child, BlockKind::VirtualServer) {
                 self.option(child, &mut vs);
+            } else if child.block().is_some() {
+                let meant = self.block_meant(child, BlockKind::VirtualServer);
+                vs.has_lost_server |= meant == Some("real_server");
+                self.look_inside(child, BlockKind::VirtualServer);
             }
         }
         let first_server = self.fleet.real_servers.len();

@@ -206,6 +206,16 @@ error[E032]: no user to run 3 scripts as
 }
 
 #[test]
+fn a_script_that_is_not_there_is_said_whoever_runs_it() {
+    if nix::unistd::User::from_name("keepalived_script").expect("an answer").is_some() {
+        return;
+    }
+    let text = around(&checker("misc_path \"/nonexistent/check -v\""), "");
+    let found = reviewed(&text, &LoadOptions::default());
+    assert!(found.contains("error[E032]") && found.contains("warning[W049]"), "{found}");
+}
+
+#[test]
 fn an_unknown_user_of_the_command_line_is_an_error_where_it_is_needed() {
     let options = LoadOptions { script_user: "nosuchuser".parse().ok(), ..Default::default() };
     let text = around(&checker("misc_path /bin/sh"), "");

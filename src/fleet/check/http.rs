@@ -11,12 +11,12 @@ impl Lowering<'_> {
     /// Takes the block of an HTTP_GET or SSL_GET; `None` where no url is left of it.
     pub(in crate::fleet) fn http_check(
         &mut self,
+        is_tls: bool,
         directive: Directive<'_>,
         common: &mut Common,
         server: &Server,
     ) -> Option<HttpCheck> {
         self.check_header(directive);
-        let is_tls = self.reader.bytes(directive.keyword()) == b"SSL_GET";
         let block = if is_tls { BlockKind::SslGet } else { BlockKind::HttpGet };
         let mut check = HttpCheck {
             is_tls,

@@ -31,13 +31,16 @@ impl Lowering<'_> {
     /// Reads a checker that is not probed yet. What it shares with other checkers goes into `common`.
     pub(in crate::fleet) fn check(
         &mut self,
+        keyword: &[u8],
         directive: Directive<'_>,
         common: &mut Common,
         server: &Server,
     ) -> Option<Check> {
-        match self.reader.bytes(directive.keyword()) {
+        match keyword {
             b"HTTP_GET" | b"SSL_GET" => {
-                self.http_check(directive, common, server).map(|check| Check::Http(Box::new(check)))
+                let is_tls = keyword == b"SSL_GET";
+                let check = self.http_check(is_tls, directive, common, server);
+                check.map(|check| Check::Http(Box::new(check)))
             }
             b"SMTP_CHECK" => self.smtp_check(directive, common, server).map(Check::Smtp),
             b"UDP_CHECK" => {

@@ -79,7 +79,8 @@ pub(in crate::fleet) fn read(checker: &str) -> Read {
             is_doubtful: false,
         };
         let mut common = Common::default();
-        let check = lowering.check(block, &mut common, &server);
+        let keyword = lowering.reader.bytes(block.keyword());
+        let check = lowering.check(keyword, block, &mut common, &server);
         found = Some((check, common));
     }
     lowering.settle_names();

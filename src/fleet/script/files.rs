@@ -95,18 +95,12 @@ impl<'f> Looks<'f> {
         });
         there.map(|run| run.first).min()
     }
-
-    /// The first script that keepalived takes for one, and no word about it.
-    fn first_there(&self) -> Option<Span> {
-        let there = self.found.iter().filter(|run| run.is_there());
-        there.map(|run| run.first).min()
-    }
 }
 
 impl Lowering<'_> {
     /// Looks at the file of every script that has its user, and gives the first script that keepalived
     /// takes for one. `runs` says how many checkers have a spec. Those without a user are `fallback`'s for
-    /// keepalived, where there is one; they are not run here, so that nothing is said of their files.
+    /// keepalived, where there is one; they are not run here, so that of their files only the absence is said.
     pub(super) fn look_at_files(
         &mut self,
         drafts: &[Draft],
@@ -129,8 +123,11 @@ impl Lowering<'_> {
         }
         let mut said = Vec::new();
         let first = looks.run(self.fleet.script_security, &mut said);
-        let silent = silent.first_there();
-        for diagnostic in said {
+        let mut of_nobody = Vec::new();
+        let silent = silent.run(self.fleet.script_security, &mut of_nobody);
+        // Whoever will run it, it must be there.
+        of_nobody.retain(|found| found.code == Code::ScriptNotFound);
+        for diagnostic in said.into_iter().chain(of_nobody) {
             self.reader.report(diagnostic);
         }
         [first, silent].into_iter().flatten().min()
