@@ -5,6 +5,7 @@ ratios are taken within it.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -14,11 +15,12 @@ import sys
 import tempfile
 import time
 
+import growth
 import keepalived
 import measure
 import own
 import peers
-from loopback import Responder, write_targets
+from loopback import GROWN_PORT, Responder, write_targets
 
 FLOORS = ["dns_ring", "dns_mmsg", "tokio_uring", "tcp_ring", "tcp_syscalls", "tokio_uring_tcp"]
 BENCHES = [*FLOORS, "posix_spawn", "scripts"]
@@ -48,6 +50,7 @@ RUNS = [
     ("ringprobe scripts 1 MiB", "ringprobe scripts", own.scripts("scripts", 1)),
     ("floor posix_spawn 1024 MiB", "floors scripts", own.scripts("posix_spawn", 1024)),
     ("ringprobe scripts 1024 MiB", "ringprobe scripts", own.scripts("scripts", 1024)),
+    *((name, "growth", run) for name, run in growth.runs()),
 ]
 # Several runs each, so not a line of the table above.
 KEPT_APART = ["keepalived", "keepalived-guest"]
@@ -63,6 +66,7 @@ SIZES = {
     "fping": 60_000,
     "shards": 600_000,
     "scripts": 4_000,
+    "growth": 1_000_000,
     "keepalived": 5_000,
     "keepalived_sweep": 20_000,
 }
@@ -76,6 +80,7 @@ QUICK_SIZES = {
     "fping": 2_000,
     "shards": 20_000,
     "scripts": 100,
+    "growth": 20_000,
     "keepalived": 200,
     "keepalived_sweep": 2_000,
 }
@@ -92,6 +97,7 @@ class Setup:
         self.prober, self.benches, self.folder = built["prober"], built["benches"], folder
         self.size = QUICK_SIZES if quick else SIZES
         self.warm_up, self.seconds = (2, 2) if quick else (5, 10)
+        self.growth_seconds = 1 if quick else 4
 
     def targets(self, checks, addresses):
         path = os.path.join(self.folder, f"targets-{checks}-{addresses}")
@@ -277,7 +283,10 @@ def main():
         os.environ["TMPDIR"] = folder
         setup = Setup(json.loads(args.inside), folder, args.quick)
         is_here = keepalived.has_ipvs()
-        with Responder(setup.prober, setup.addresses):
+        with contextlib.ExitStack() as responders:
+            responders.enter_context(Responder(setup.prober, setup.addresses))
+            if any(name.startswith("growth") for name, _ in runs):
+                responders.enter_context(Responder(setup.prober, max(growth.COUNTS), GROWN_PORT))
             for round_number in range(1, args.rounds + 1):
                 print(f"perf: round {round_number} of {args.rounds}", file=sys.stderr)
                 with Load(args.loaded):

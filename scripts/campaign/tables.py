@@ -12,6 +12,8 @@ import re
 import statistics
 import sys
 
+import growth
+
 LEAST_ROUNDS = 5
 DOCUMENT = os.path.normpath(os.path.join(os.path.abspath(__file__), "../../../PERFORMANCE.md"))
 
@@ -26,6 +28,7 @@ TCP_RUNS = [
 ]
 SHARD_RUNS = ["ringprobe one shard", "ringprobe two shards"]
 SCRIPT_RUNS = [(f"{name} {mib} MiB", mib) for mib in (1, 1024) for name in ("floor posix_spawn", "ringprobe scripts")]
+GROWTH_RUNS = [name for name, _ in growth.runs()]
 HAPROXYS = "ringprobe as haproxy"
 
 # peer, ringprobe doing the same, the floor of that
@@ -43,6 +46,8 @@ PEERS = [
 COST = "cpu_us_per_check"
 COLLECTED = "collected_us_p50"
 RATE = "checks_per_s"
+# A probe may cost so many times as much with a million targets as with a thousand.
+FLAT = 1.15
 
 # Of DESIGN section 6, what a campaign measures: words, run, held against any of these (the one that makes
 # the ratio worse counts), by what, and the bar.
@@ -227,6 +232,34 @@ def scripts(runs, _loaded):
     return rows + runs.remarks([name for name, _ in SCRIPT_RUNS])
 
 
+def grown(runs, _loaded):
+    rows = [
+        "| targets | number | µs CPU per check | spread | ratio to the fewest | of it shards | feeder | aggregator "
+        "| memory | checks/s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for kind in growth.KINDS:
+        fewest = growth.name_of(kind, growth.COUNTS[0])
+        for count in growth.COUNTS:
+            name = growth.name_of(kind, count)
+            if name not in runs.good:
+                continue
+            ratios = runs.ratios(name, fewest)
+            ratio = statistics.median(ratios) if ratios else 0.0
+            verdict = f"{ratio:.2f}" if ratio <= FLAT else f"**{ratio:.2f}**"
+            costs = runs.values(name, COST)
+            roles = [
+                statistics.median(run["cpu_by_role"][role] for run in runs.good[name].values())
+                for role in ("shards", "feeder", "aggregator")
+            ]
+            rows.append(
+                f"| {kind} | {count:,} | {statistics.median(costs):.2f} | {spread(costs)} | {verdict} "
+                f"| {' | '.join(f'{role:.3f}' for role in roles)} "
+                f"| {runs.median(name, 'memory_bytes') / (1 << 20):,.0f} MiB | {runs.median(name, RATE):,.0f} |"
+            )
+    return rows + runs.remarks(GROWTH_RUNS)
+
+
 # Block, its table, and the runs without any of which it cannot be made.
 BLOCKS = {
     "bars": (bars, [run for _, run, _, _, _, _ in BARS]),
@@ -234,6 +267,7 @@ BLOCKS = {
     "peers": (peers, [peer for peer, _, _ in PEERS if not peer.endswith(", here")]),
     "shards": (shards, SHARD_RUNS),
     "scripts": (scripts, [name for name, _ in SCRIPT_RUNS]),
+    "growth": (grown, GROWTH_RUNS),
 }
 
 # It speaks for all tables, so that it changes only with all of them.

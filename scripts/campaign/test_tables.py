@@ -7,6 +7,7 @@ import sys
 import tempfile
 import unittest
 
+import growth
 import tables
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,6 +30,7 @@ def campaign(rounds=5, loaded=False, **changes):
     for turn in range(1, rounds + 1):
         for name in every_run():
             line = {"run": name, "round": turn, "loaded": loaded, "quick": False, "checks": 1000, "user_us": 1000}
+            line |= {"cpu_by_role": {"shards": 8.0, "feeder": 1.0, "aggregator": 1.0}, "memory_bytes": 5 << 20}
             line |= {"sys_us": 9000, "cpu_us_per_check": 10.0, "wall_s": 1.0, "collected_us_p50": 500.0, "lost": 0}
             line |= {"commit": "abc", "kernel": "6.1", "cpu": "a chip", "cores": 2, "rounds": rounds, "load1": 1.0}
             line |= {"at": f"2026-01-01T00:0{turn}:00Z", "fault": None} | changes.get(name, {})
@@ -101,6 +103,29 @@ class Rows(unittest.TestCase):
         self.assertIn("| haproxy | 1,000 | 10.00 | 10.00–10.00 | 1.00 | 1.00 | 1,000 | 0 |", text)
 
 
+class Growth(unittest.TestCase):
+    def test_a_cost_that_grows_is_set_off(self):
+        most = {"growth list dns 1000000": {"cpu_us_per_check": 11.6, "memory_bytes": 300 << 20}}
+        rows = tables.tables(campaign(**most))["growth"]
+        of_lists = [split(row) for row in rows if row.startswith("| list")]
+        self.assertEqual([row[4] for row in of_lists], ["1.00", "1.00", "1.00", "**1.16**"])
+        self.assertEqual(of_lists[3][5:9], ["8.000", "1.000", "1.000", "300 MiB"])
+
+
+class Judged(unittest.TestCase):
+    def judged(self, passed, sent):
+        probes = {"due": 100, "passed": passed}
+        cpu = {"user_us_per_probe": 1.0, "system_us_per_probe": 3.0, "by_role_us_per_probe": {}}
+        said = {"runs": [{"probes": probes, "cpu": cpu, "per_second": 50.0}], "memory_peak_bytes": 1}
+        counters = {"Udp:OutDatagrams": 2 * sent, "Tcp:ActiveOpens": 0}
+        return growth.judged({"counters": counters, "fault": None}, said)
+
+    def test_what_was_not_sent_or_not_answered_does_not_count(self):
+        self.assertEqual((self.judged(100, 120)["fault"], self.judged(100, 120)["cpu_us_per_check"]), (None, 4.0))
+        self.assertEqual(self.judged(100, 99)["fault"], "100 passed, and the kernel sent 99")
+        self.assertEqual(self.judged(99, 120)["fault"], "1 of 100 checks without an answer")
+
+
 class Machine(unittest.TestCase):
     def test_it_says_when_the_machine_had_other_work_unless_that_was_ours(self):
         busy = [{**line, "load1": 7.0} for line in campaign()]
@@ -166,7 +191,7 @@ class Command(unittest.TestCase):
             (DOCUMENT.replace("<!-- perf:end bars -->\n", ""), "in another block"),
             (DOCUMENT.replace("perf:begin bars", "perf:begin bar"), "of no known name"),
             (DOCUMENT.replace("<!-- perf:begin peers -->", ""), "ends no block"),
-            (DOCUMENT.split("words of scripts")[0], "no block for machine, scripts"),
+            (DOCUMENT.split("words of scripts")[0], "no block for growth, machine, scripts"),
             (DOCUMENT.replace("<!-- perf:end machine -->\n", ""), "the block machine does not end"),
         ):
             self.write(self.document, wrong)
@@ -187,7 +212,7 @@ class Campaign(unittest.TestCase):
         with open(f"{HERE}/__main__.py") as file:
             source = file.read()
         for name in every_run():
-            if not name.endswith(", in the guest"):
+            if not name.endswith(", in the guest") and not name.startswith("growth"):
                 self.assertIn(f'"{name}"', source)
 
 
