@@ -40,8 +40,8 @@ pub(super) struct Draft {
     pub(super) has_protocol: bool,
     /// Whether one thing was said already of ports that a service by mark has no use for.
     pub(super) has_cleared_port: bool,
-    /// Ports of real servers that are reached without NAT, in the service of a group: each one once, with
-    /// its first place.
+    /// Ports of real servers that are reached without NAT, in the service of a group: the first two that
+    /// differ, with the first place of each.
     pub(super) untranslated: Vec<(u16, Span)>,
     pub(super) has_scheduler: bool,
     pub(super) is_persistent: bool,
