@@ -8,8 +8,9 @@ use memchr::memmem;
 
 use super::effective::{Effective, Globals};
 use super::group::{Group, GroupUse};
-use super::keywords::{Shape, homes, known, nearest, of_others, place, shape};
+use super::keywords::{Shape, homes, known, of_others, place, shape};
 use super::load::LoadOptions;
+use super::misspelled::Nearest;
 use super::model::{Fleet, ProbeSpec, Timing};
 use super::named::Named;
 use super::script::Scripts;
@@ -41,6 +42,8 @@ pub(super) struct Lowering<'s> {
     unknown_there: BTreeMap<(Code, String), (Span, u32)>,
     /// First place and number of each keyword that is recognised and skipped.
     skipped: BTreeMap<&'s [u8], (Span, u32)>,
+    /// What the last unknown keyword was probably meant to be.
+    pub(super) nearest: Nearest,
     /// Reads blocks whose keyword is misspelled.
     pub(super) aside: Option<Box<Lowering<'s>>>,
 }
@@ -85,6 +88,7 @@ impl<'s> Lowering<'s> {
             interfaces: BTreeSet::new(),
             unknown_there: BTreeMap::new(),
             skipped: BTreeMap::new(),
+            nearest: Nearest::default(),
             aside: None,
         }
     }
@@ -194,13 +198,12 @@ impl<'s> Lowering<'s> {
     }
 
     /// The keyword of a directive, or the one of `block` that it was probably meant to be.
-    pub(super) fn meant(&self, directive: Directive<'_>, block: BlockKind) -> &'s [u8] {
+    pub(super) fn meant(&mut self, directive: Directive<'_>, block: BlockKind) -> &'s [u8] {
         let keyword = self.reader.bytes(directive.keyword());
         if shape(block, keyword).is_some() || self.reader.diagnostics.is_full() {
             return keyword;
         }
-        let word = self.reader.text(directive.keyword());
-        nearest(&word, known(block)).map_or(keyword, str::as_bytes)
+        self.nearest_keyword(directive.keyword(), block).map_or(keyword, str::as_bytes)
     }
 
     /// Reports a keyword that `block` does not know.
@@ -214,7 +217,7 @@ impl<'s> Lowering<'s> {
         let diagnostic = if homes.is_empty() {
             let found = Diagnostic::new(Code::UnknownKeyword, format!("unknown keyword `{word}`"))
                 .at(keyword, format!("not known {}", place(block)));
-            match of_others(&word, block).or_else(|| nearest(&word, known(block))) {
+            match of_others(&word, block).or_else(|| self.nearest_keyword(keyword, block)) {
                 Some(nearest) => found.help(format!("did you mean `{nearest}`?")),
                 None => found,
             }
