@@ -383,7 +383,12 @@ impl Lowering<'_> {
                     self.no_effect(child, "this has no effect before a `sorry_server`");
                 }
                 if self.reader.bytes(child.keyword()) == b"sorry_server_lvs_method" {
-                    vs.sorry_method = self.method(child).or(vs.sorry_method);
+                    // Without a sorry server keepalived does not look for the word.
+                    let missing = match vs.sorry_server.is_some() {
+                        true => Class::Parameter,
+                        false => Class::General,
+                    };
+                    vs.sorry_method = self.method_as(child, missing).or(vs.sorry_method);
                 } else {
                     self.reader.ignored_after(child, 0);
                     vs.sorry_inhibit |= vs.has_sorry_server;
