@@ -30,6 +30,8 @@ pub(super) struct Lowering<'s> {
     pub(super) groups: BTreeMap<Arc<str>, Group>,
     /// Virtual servers that name a group; the group may be defined after them.
     pub(super) group_uses: Vec<GroupUse>,
+    /// What is to be said of their services, unless keepalived drops them for their groups.
+    pub(super) held: Diagnostics,
     pub(super) scripts: Scripts,
     pub(super) globals: Globals,
     /// All that is known, where somebody asks for it.
@@ -79,6 +81,7 @@ impl<'s> Lowering<'s> {
             fleet: Fleet::default(),
             groups: BTreeMap::new(),
             group_uses: Vec::new(),
+            held: Diagnostics::default(),
             scripts: Scripts::default(),
             globals: Globals::default(),
             effective: None,
