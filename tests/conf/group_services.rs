@@ -99,7 +99,7 @@ fn a_port_that_is_not_that_of_the_group_is_said_once() {
     }
 }
 
-/// What keepalived refuses beside the codes of their own that these have here.
+/// keepalived refuses these as it does any bad value, whatever their codes here.
 #[test]
 fn second_names_and_last_bytes_count_for_the_exit_code() {
     let checker = |lines: &str| {
