@@ -18,6 +18,8 @@ mod generate;
 mod generated;
 #[path = "conf/globals.rs"]
 mod globals;
+#[path = "conf/group_services.rs"]
+mod group_services;
 #[path = "conf/language.rs"]
 mod language;
 #[path = "conf/model.rs"]

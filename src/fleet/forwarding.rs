@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::effective::{Family, ForwardingMethod, Level, Setting, Tunnel};
 use super::lower::Lowering;
 use super::virtual_server::Draft;
-use crate::conf::{Class, Code, Diagnostic, Directive};
+use crate::conf::{Class, Code, Diagnostic, Directive, class};
 
 const SCHEDULERS: &[&str] = &[
     "dh", "fo", "lblc", "lblcr", "lc", "mh", "nq", "ovf", "rr", "sed", "sh", "twos", "wlc", "wrr",
@@ -54,7 +54,17 @@ impl Lowering<'_> {
 
     /// `NAT`, `DR` or `TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]`.
     pub(super) fn method(&mut self, child: Directive<'_>) -> Option<ForwardingMethod> {
-        let span = self.reader.argument(child, "`NAT`, `DR` or `TUN`")?;
+        let class = class::of_missing_value(self.reader.bytes(child.keyword()));
+        self.method_as(child, class)
+    }
+
+    /// The same where keepalived classes a missing word in another way than mostly behind the keyword.
+    pub(super) fn method_as(
+        &mut self,
+        child: Directive<'_>,
+        class: Class,
+    ) -> Option<ForwardingMethod> {
+        let span = self.reader.argument_as(child, "`NAT`, `DR` or `TUN`", class)?;
         match self.reader.choice(span, &["NAT", "DR", "TUN"])? {
             "NAT" => {
                 self.no_tunnel(child);

@@ -13,6 +13,7 @@ use super::model::Protocol;
 use super::range::AddressRange;
 use super::settle::sorry_port_not_translated;
 use super::virtual_server::PERSISTENCE_TIMEOUT_DEFAULT;
+use crate::conf::diagnostic::Section;
 use crate::conf::{Class, Code, Diagnostic, Directive, Severity, Span};
 use crate::id::VirtualServerId;
 
@@ -57,13 +58,13 @@ pub(super) struct GroupUse {
     pub(super) has_protocol: bool,
     /// Where `protocol` is written.
     pub(super) protocol: Option<Span>,
-    /// Ports of real servers that are reached without NAT, each once.
+    /// Ports of real servers that are reached without NAT, the first two that differ.
     pub(super) untranslated: Vec<(u16, Span)>,
     /// The same of its sorry server.
     pub(super) sorry_port: Option<(u16, Span)>,
     pub(super) is_persistent: bool,
-    /// What is to be said of it, unless keepalived drops it for its group.
-    pub(super) held: Vec<Diagnostic>,
+    /// What of [`Lowering::held`] is to be said of it, unless keepalived drops it for its group.
+    pub(super) held: Section,
 }
 
 impl Lowering<'_> {
@@ -237,8 +238,8 @@ impl Lowering<'_> {
         // Those whose group keepalived does not find or take.
         let mut dropped = BTreeSet::new();
         let mut suggestions = 0;
-        for mut used in std::mem::take(&mut self.group_uses) {
-            let held = std::mem::take(&mut used.held);
+        let held = std::mem::take(&mut self.held);
+        for used in std::mem::take(&mut self.group_uses) {
             if let Some(header) = used.without_servers {
                 let is_known = self.groups.get(&used.name).is_some_and(|group| !group.is_empty());
                 // Of one whose group is unknown it says only that, and not in its test.
@@ -260,7 +261,7 @@ impl Lowering<'_> {
             };
             if group.is_doubtful {
                 // Nobody knows whether it is dropped; what is wrong with the group comes first.
-                held.into_iter().for_each(|found| self.reader.report(found));
+                self.reader.diagnostics.push_section(&held, used.held);
                 continue;
             }
             if group.is_empty() {
@@ -289,7 +290,7 @@ impl Lowering<'_> {
                 dropped.extend(used.effective);
                 continue;
             }
-            held.into_iter().for_each(|found| self.reader.report(found));
+            self.reader.diagnostics.push_section(&held, used.held);
             if let (Some(member), false) = (group.without_port, used.is_persistent) {
                 self.reader.report(
                     Diagnostic::new(
@@ -373,5 +374,32 @@ impl Group {
 
     fn is_empty(&self) -> bool {
         self.v4.is_none() && self.v6.is_none() && self.mark.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::{Diagnostics, LanguageOptions, Parser, Source, Sources, Tree};
+    use crate::fleet::LoadOptions;
+
+    #[test]
+    fn what_is_held_of_all_services_together_is_bounded() {
+        let twice = "real_server 10.0.0.2 80 {\n}\n".repeat(5_001);
+        let text = format!("virtual_server group g {{\n{twice}}}\n").repeat(3);
+        let sources = Sources::default();
+        let roots: Vec<_> =
+            sources.add(Source::new("a.conf", text.into()).expect("small")).into_iter().collect();
+        let language = LanguageOptions::default();
+        let mut lowering = Lowering::without_room(&sources, LoadOptions::default());
+        let mut parser = Parser::new(&sources, &roots, &language);
+        let mut tree = Tree::for_sources(&sources);
+        while parser.next(&mut tree, &mut lowering.reader.diagnostics) {
+            lowering.root(tree.root().expect("a block"));
+        }
+        assert_eq!(lowering.group_uses.len(), 3);
+        assert_eq!(lowering.held.iter().count() as u64, Diagnostics::KEPT_MAX);
+        // Each has its duplicates, and no scheduler and no method as well.
+        assert_eq!(lowering.held.count(Severity::Warning), 3 * 5_002);
     }
 }

@@ -8,8 +8,9 @@ use memchr::memmem;
 
 use super::effective::{Effective, Globals};
 use super::group::{Group, GroupUse};
-use super::keywords::{Shape, homes, known, nearest, of_others, place, shape};
+use super::keywords::{Shape, homes, known, of_others, place, shape};
 use super::load::LoadOptions;
+use super::misspelled::Nearest;
 use super::model::{Fleet, ProbeSpec, Timing};
 use super::named::Named;
 use super::script::Scripts;
@@ -29,6 +30,8 @@ pub(super) struct Lowering<'s> {
     pub(super) groups: BTreeMap<Arc<str>, Group>,
     /// Virtual servers that name a group; the group may be defined after them.
     pub(super) group_uses: Vec<GroupUse>,
+    /// What is to be said of their services, unless keepalived drops them for their groups.
+    pub(super) held: Diagnostics,
     pub(super) scripts: Scripts,
     pub(super) globals: Globals,
     /// All that is known, where somebody asks for it.
@@ -41,6 +44,8 @@ pub(super) struct Lowering<'s> {
     unknown_there: BTreeMap<(Code, String), (Span, u32)>,
     /// First place and number of each keyword that is recognised and skipped.
     skipped: BTreeMap<&'s [u8], (Span, u32)>,
+    /// What the last unknown keyword was probably meant to be.
+    pub(super) nearest: Nearest,
     /// Reads blocks whose keyword is misspelled.
     pub(super) aside: Option<Box<Lowering<'s>>>,
 }
@@ -76,6 +81,7 @@ impl<'s> Lowering<'s> {
             fleet: Fleet::default(),
             groups: BTreeMap::new(),
             group_uses: Vec::new(),
+            held: Diagnostics::default(),
             scripts: Scripts::default(),
             globals: Globals::default(),
             effective: None,
@@ -85,6 +91,7 @@ impl<'s> Lowering<'s> {
             interfaces: BTreeSet::new(),
             unknown_there: BTreeMap::new(),
             skipped: BTreeMap::new(),
+            nearest: Nearest::default(),
             aside: None,
         }
     }
@@ -194,13 +201,12 @@ impl<'s> Lowering<'s> {
     }
 
     /// The keyword of a directive, or the one of `block` that it was probably meant to be.
-    pub(super) fn meant(&self, directive: Directive<'_>, block: BlockKind) -> &'s [u8] {
+    pub(super) fn meant(&mut self, directive: Directive<'_>, block: BlockKind) -> &'s [u8] {
         let keyword = self.reader.bytes(directive.keyword());
         if shape(block, keyword).is_some() || self.reader.diagnostics.is_full() {
             return keyword;
         }
-        let word = self.reader.text(directive.keyword());
-        nearest(&word, known(block)).map_or(keyword, str::as_bytes)
+        self.nearest_keyword(directive.keyword(), block).map_or(keyword, str::as_bytes)
     }
 
     /// Reports a keyword that `block` does not know.
@@ -214,7 +220,7 @@ impl<'s> Lowering<'s> {
         let diagnostic = if homes.is_empty() {
             let found = Diagnostic::new(Code::UnknownKeyword, format!("unknown keyword `{word}`"))
                 .at(keyword, format!("not known {}", place(block)));
-            match of_others(&word, block).or_else(|| nearest(&word, known(block))) {
+            match of_others(&word, block).or_else(|| self.nearest_keyword(keyword, block)) {
                 Some(nearest) => found.help(format!("did you mean `{nearest}`?")),
                 None => found,
             }

@@ -1,4 +1,4 @@
-//! Blocks whose keyword is misspelled.
+//! Keywords that are misspelled, and their blocks.
 //!
 //! keepalived skips such a block, and so the fleet has nothing of it. What is wrong inside would only come to
 //! light in the next run, when the keyword is corrected: so it is read once for its problems alone, by a
@@ -15,14 +15,50 @@ use super::real_server::Server;
 use super::settings::Settings;
 use super::virtual_server::Draft;
 use crate::conf::blocks::{BlockKind, block_of};
-use crate::conf::{Class, Directive};
+use crate::conf::{Class, Directive, Span};
 use crate::id::{RealServerId, VirtualServerId};
 
+/// The keyword that the last unknown word is near to: several steps ask for it, and every one would compare the
+/// word with all keywords of its block.
+#[derive(Debug, Default)]
+pub(super) struct Nearest {
+    last: Option<(Span, BlockKind, Option<&'static str>)>,
+}
+
+impl Nearest {
+    /// What `compare` finds for the word at `word` in `block`; it is asked once, however often this is.
+    fn find(
+        &mut self,
+        word: Span,
+        block: BlockKind,
+        compare: impl FnOnce() -> Option<&'static str>,
+    ) -> Option<&'static str> {
+        match self.last {
+            Some((last, of, found)) if (last, of) == (word, block) => found,
+            _ => {
+                let found = compare();
+                self.last = Some((word, block, found));
+                found
+            }
+        }
+    }
+}
+
 impl<'s> Lowering<'s> {
+    /// The keyword of `block` that the word at `keyword` was probably meant to be.
+    pub(super) fn nearest_keyword(
+        &mut self,
+        keyword: Span,
+        block: BlockKind,
+    ) -> Option<&'static str> {
+        let word = self.reader.text(keyword);
+        self.nearest.find(keyword, block, || nearest(&word, known(block)))
+    }
+
     /// The keyword that a block of an unknown keyword was meant to have; `None` where nothing is near that
     /// opens a block of directives.
     pub(super) fn block_meant(
-        &self,
+        &mut self,
         directive: Directive<'_>,
         place: BlockKind,
     ) -> Option<&'static str> {
@@ -35,7 +71,8 @@ impl<'s> Lowering<'s> {
             return None;
         }
         let word = self.reader.text(directive.keyword());
-        let meant = of_others(&word, place).or_else(|| nearest(&word, known(place)))?;
+        let meant =
+            of_others(&word, place).or_else(|| self.nearest_keyword(directive.keyword(), place))?;
         match block_of(place, meant.as_bytes()) {
             None | Some(BlockKind::Opaque | BlockKind::Values) => None,
             Some(_) => Some(meant),
@@ -90,5 +127,38 @@ fn somebody(directive: Directive<'_>) -> Server {
         virtualhost: service.virtualhost,
         checkers: Some(Vec::new()),
         is_doubtful: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::FileId;
+
+    #[test]
+    fn a_word_is_compared_once_for_all_who_ask() {
+        let mut nearest = Nearest::default();
+        let mut compared = Vec::new();
+        let [one, other] = [3, 9].map(|start| Span::new(FileId(0), start, start + 5));
+        for (word, block, found) in [
+            (one, BlockKind::RealServer, Some("weight")),
+            (one, BlockKind::RealServer, Some("weight")),
+            (one, BlockKind::VirtualServer, None),
+            (one, BlockKind::VirtualServer, None),
+            (other, BlockKind::VirtualServer, Some("quorum")),
+            (other, BlockKind::VirtualServer, Some("quorum")),
+        ] {
+            let compare = || {
+                compared.push((word, block));
+                found
+            };
+            assert_eq!(nearest.find(word, block, compare), found);
+        }
+        let each = [
+            (one, BlockKind::RealServer),
+            (one, BlockKind::VirtualServer),
+            (other, BlockKind::VirtualServer),
+        ];
+        assert_eq!(compared, each);
     }
 }

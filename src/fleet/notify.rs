@@ -84,7 +84,7 @@ impl Lowering<'_> {
         if self.options.no_scripts {
             return false;
         }
-        match user.look_up(false) {
+        match self.scripts.accounts.look_up(user, false) {
             Ok(_) => false,
             Err(error) => {
                 self.reader.report(nobody(&error, span));

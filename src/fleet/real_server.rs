@@ -254,12 +254,19 @@ impl Lowering<'_> {
         method: ForwardingMethod,
         vs: &mut Draft,
     ) {
+        if vs.untranslated.len() == UNTRANSLATED_KEPT {
+            return;
+        }
         let is_known = vs.untranslated.iter().any(|(known, _)| *known == port);
         if method != ForwardingMethod::Nat && port != 0 && !is_known {
             vs.untranslated.push((port, header));
         }
     }
 }
+
+/// Different ports that are kept to be compared with those of a group: where any is not the port of all of its
+/// members, one of the first two is not, as those are not equal.
+const UNTRANSLATED_KEPT: usize = 2;
 
 /// Whether the value is nothing between two quotes.
 fn is_empty(reader: &Reader<'_>, child: Directive<'_>) -> bool {

@@ -9,6 +9,7 @@ use super::lower::Lowering;
 use super::model::{Protocol, Service, VirtualServer};
 use super::settings::{Settings, keep};
 use crate::conf::blocks::BlockKind;
+use crate::conf::diagnostic::Section;
 use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 use crate::id::VirtualServerId;
 
@@ -40,8 +41,8 @@ pub(super) struct Draft {
     pub(super) has_protocol: bool,
     /// Whether one thing was said already of ports that a service by mark has no use for.
     pub(super) has_cleared_port: bool,
-    /// Ports of real servers that are reached without NAT, in the service of a group: each one once, with
-    /// its first place.
+    /// Ports of real servers that are reached without NAT, in the service of a group: the first two that
+    /// differ, with the first place of each.
     pub(super) untranslated: Vec<(u16, Span)>,
     pub(super) has_scheduler: bool,
     pub(super) is_persistent: bool,
@@ -165,7 +166,8 @@ impl Lowering<'_> {
                 self.real_server(child, &mut vs);
             }
         }
-        let mut held = self.hold(&mut vs, |all, vs| all.remove_duplicates(first_server, vs));
+        let held = self.held.mark();
+        self.hold(&mut vs, |all, vs| all.remove_duplicates(first_server, vs));
         let is_kept = self.fleet.real_servers.len() > first_server;
         if servers == 0 && vs.service.is_some() {
             // Whether keepalived looks for real servers of one with a group is known when the group is.
@@ -193,15 +195,15 @@ impl Lowering<'_> {
             untranslated: std::mem::take(&mut vs.untranslated),
             sorry_port,
             is_persistent: vs.is_persistent,
-            held: Vec::new(),
+            held: Section::default(),
         });
         let mut effective = None;
         if is_kept {
             let (mut quorum, mut hysteresis) = (1, 0);
-            held.extend(self.hold(&mut vs, |all, vs| {
+            self.hold(&mut vs, |all, vs| {
                 all.check_service(vs);
                 (quorum, hysteresis) = all.quorum(first_server, vs);
-            }));
+            });
             let protocol = self.protocol(&mut vs);
             effective = self.keep_effective(&mut vs);
             let service = vs.service.unwrap_or(Service::Fwmark(0));
@@ -214,24 +216,20 @@ impl Lowering<'_> {
                 line,
             });
         }
+        let held = self.held.since(held);
         self.group_uses.extend(group_use.map(|used| GroupUse { effective, held, ..used }));
     }
 
-    /// Does something and gives what is to be said of it, if it is of the service of a group: keepalived looks
-    /// at such a service as a whole only once it has found and taken its group. Of another one it is said at once.
-    fn hold(
-        &mut self,
-        vs: &mut Draft,
-        work: impl FnOnce(&mut Self, &mut Draft),
-    ) -> Vec<Diagnostic> {
+    /// Does something, and keeps what is to be said of it among what is held, if it is of the service of a group:
+    /// keepalived looks at such a service as a whole only once it has found and taken its group. Of another
+    /// one it is said at once.
+    fn hold(&mut self, vs: &mut Draft, work: impl FnOnce(&mut Self, &mut Draft)) {
         if !matches!(vs.service, Some(Service::Group(_))) {
-            work(self, vs);
-            return Vec::new();
+            return work(self, vs);
         }
-        let said = std::mem::take(&mut self.reader.diagnostics);
+        std::mem::swap(&mut self.reader.diagnostics, &mut self.held);
         work(self, vs);
-        let held = std::mem::replace(&mut self.reader.diagnostics, said);
-        held.iter().cloned().collect()
+        std::mem::swap(&mut self.reader.diagnostics, &mut self.held);
     }
 
     /// Warns of a virtual server without real servers.
@@ -383,7 +381,12 @@ impl Lowering<'_> {
                     self.no_effect(child, "this has no effect before a `sorry_server`");
                 }
                 if self.reader.bytes(child.keyword()) == b"sorry_server_lvs_method" {
-                    vs.sorry_method = self.method(child).or(vs.sorry_method);
+                    // Without a sorry server keepalived does not look for the word.
+                    let missing = match vs.sorry_server.is_some() {
+                        true => Class::Parameter,
+                        false => Class::General,
+                    };
+                    vs.sorry_method = self.method_as(child, missing).or(vs.sorry_method);
                 } else {
                     self.reader.ignored_after(child, 0);
                     vs.sorry_inhibit |= vs.has_sorry_server;

@@ -4,7 +4,8 @@
 //! A service is protocol, address and port, or a mark of a family. The members of a group are ranges, so
 //! what two blocks have in common is found by sorting, not by writing every address down.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::conf::{Code, Diagnostic, Diagnostics, Span};
@@ -25,23 +26,24 @@ enum Space<'e> {
 }
 
 /// What a virtual server serves of a space: numbers from `first` to `last`.
-#[derive(Copy, Clone)]
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Part {
-    first: u128,
-    last: u128,
     /// Its place in the effective configuration.
     service: usize,
     /// The header, or the member of its group.
     span: Span,
+    first: u128,
+    last: u128,
 }
 
-/// By the place of the later virtual server: its part, and the one of the first it collides with.
+/// By the place of the later virtual server: its part, and the one of the first it collides with. Of several
+/// such parts those that are written first.
 type Collisions = BTreeMap<usize, (Part, Part)>;
 
 pub(super) fn check(effective: &Effective, diagnostics: &mut Diagnostics) {
     let services = &effective.virtual_servers;
     let mut found = Collisions::new();
-    for parts in parts(effective).values_mut() {
+    for parts in parts(effective).into_values() {
         collide(parts, &mut found);
     }
     for (later, earlier) in found.into_values() {
@@ -106,34 +108,55 @@ fn number(address: IpAddr) -> u128 {
 }
 
 /// Adds what is served twice among `parts`, which are of one space.
-fn collide(parts: &mut [Part], found: &mut Collisions) {
-    parts.sort_by_key(|part| (part.first, part.service));
-    // Those before it that reach farthest, of two virtual servers.
-    let (mut farthest, mut next): (Option<Part>, Option<Part>) = (None, None);
-    for part in parts.iter().copied() {
-        let other = farthest.filter(|other| other.service != part.service).or(next);
-        if let Some(other) = other
-            && other.last >= part.first
-        {
-            let (earlier, later) =
-                if other.service < part.service { (other, part) } else { (part, other) };
-            let known = found.entry(later.service).or_insert((later, earlier));
-            if earlier.service < known.1.service {
-                *known = (later, earlier);
-            }
+///
+/// What two parts have in common begins where one of them begins. So one sweep finds the part of the first virtual
+/// server at every beginning, and a second one, backwards, the least of those that are inside of each part.
+fn collide(mut parts: Vec<Part>, found: &mut Collisions) {
+    parts.sort_by_key(|part| part.first);
+    let mut beginnings = firsts(&parts).into_iter().rev().peekable();
+    // Beginnings behind the one where the sweep is, the nearest last: only those that are less than all between
+    // here and them. So the farthest that is inside of a part is the least one inside of it.
+    let mut least: Vec<(u128, Part)> = Vec::new();
+    for part in parts.into_iter().rev() {
+        while let Some(beginning) = beginnings.next_if(|(at, _)| *at >= part.first) {
+            while least.pop_if(|(_, farther)| *farther >= beginning.1).is_some() {}
+            least.push(beginning);
         }
-        match farthest {
-            Some(known) if known.last >= part.last => {
-                if known.service != part.service && next.is_none_or(|next| next.last < part.last) {
-                    next = Some(part);
-                }
-            }
-            known => {
-                next = known.filter(|known| known.service != part.service).or(next);
-                farthest = Some(part);
+        let place = least.partition_point(|(at, _)| *at > part.last);
+        let Some((_, earlier)) = least.get(place) else { continue };
+        if earlier.service == part.service {
+            continue;
+        }
+        let known = found.entry(part.service).or_insert((part, *earlier));
+        if (earlier.service, part, *earlier) < (known.1.service, known.0, known.1) {
+            *known = (part, *earlier);
+        }
+    }
+}
+
+/// The part of the first virtual server at each place where a part begins. The places rise, as `parts` do.
+fn firsts(parts: &[Part]) -> Vec<(u128, Part)> {
+    // Those that have begun and not ended.
+    let mut open: BTreeSet<(Part, usize)> = BTreeSet::new();
+    let mut ends: BinaryHeap<Reverse<(u128, usize)>> = BinaryHeap::new();
+    let mut firsts: Vec<(u128, Part)> = Vec::with_capacity(parts.len());
+    for (place, part) in parts.iter().enumerate() {
+        while let Some(&Reverse((last, ended))) = ends.peek()
+            && last < part.first
+        {
+            ends.pop();
+            open.remove(&(parts[ended], ended));
+        }
+        open.insert((*part, place));
+        ends.push(Reverse((part.last, place)));
+        if let Some((first, _)) = open.first() {
+            match firsts.last_mut() {
+                Some((at, known)) if *at == part.first => *known = *first,
+                _ => firsts.push((part.first, *first)),
             }
         }
     }
+    firsts
 }
 
 fn collision(later: (&VirtualServer, Span), earlier: (&VirtualServer, Span)) -> Diagnostic {
@@ -225,6 +248,68 @@ mod tests {
             group("10.0.0.7 80", &[both[0], both[0]]),
             "W079 virtual server group g/tcp is defined twice"
         );
+    }
+
+    /// What `collide` is to find, by looking at all pairs.
+    fn collisions_of_pairs(parts: &[Part]) -> Collisions {
+        let mut found = Collisions::new();
+        for later in parts {
+            let is_earlier = |other: &&Part| {
+                other.service < later.service
+                    && other.first <= later.last
+                    && later.first <= other.last
+            };
+            for earlier in parts.iter().filter(is_earlier) {
+                let known = found.entry(later.service).or_insert((*later, *earlier));
+                if (earlier.service, later, earlier) < (known.1.service, &known.0, &known.1) {
+                    *known = (*later, *earlier);
+                }
+            }
+        }
+        found
+    }
+
+    fn assert_as_of_pairs(parts: &[Part]) {
+        let mut found = Collisions::new();
+        collide(parts.to_vec(), &mut found);
+        assert_eq!(found, collisions_of_pairs(parts), "{parts:?}");
+    }
+
+    fn part(place: usize, service: usize, first: u128, last: u128) -> Part {
+        Part { service, span: Span::new(crate::conf::FileId(0), place, place + 1), first, last }
+    }
+
+    #[test]
+    fn every_order_of_four_parts_has_the_collisions_of_its_pairs() {
+        let ranges = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)];
+        let kinds = ranges.len() * 3;
+        for mut case in 0..kinds.pow(4) {
+            let parts: [Part; 4] = std::array::from_fn(|place| {
+                let (first, last) = ranges[case % ranges.len()];
+                let service = case / ranges.len() % 3;
+                case /= kinds;
+                part(place, service, first, last)
+            });
+            assert_as_of_pairs(&parts);
+        }
+    }
+
+    #[test]
+    fn many_parts_have_the_collisions_of_their_pairs() {
+        let mut state = 1_u32;
+        let mut below = |limit: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % limit
+        };
+        for _ in 0..2_000 {
+            let parts: Vec<Part> = (0..12)
+                .map(|place| {
+                    let (service, first) = (below(6) as usize, u128::from(below(40)));
+                    part(place, service, first, first + u128::from(below(12)))
+                })
+                .collect();
+            assert_as_of_pairs(&parts);
+        }
     }
 
     #[test]

@@ -140,6 +140,22 @@ fn hostile_files_end_quickly() {
         ),
         ("duplicates", service(many(&|place| server(place) + "} }\n"))),
         (
+            "scripts of one user",
+            service(
+                "real_server 10.0.0.2 80 {\n".to_owned()
+                    + &many(&|_| "notify_up /bin/true root\n".to_owned())
+                    + "}\n",
+            ),
+        ),
+        (
+            "scripts of nobody",
+            service(
+                "real_server 10.0.0.2 80 {\n".to_owned()
+                    + &many(&|_| "notify_up /bin/true nosuchuser\n".to_owned())
+                    + "}\n",
+            ),
+        ),
+        (
             "interfaces",
             service(many(&|place| server(place) + &format!("bind_if e{place} }} }}\n"))),
         ),
@@ -188,6 +204,25 @@ fn what_is_wrong_many_times_takes_its_time_once() {
             });
             let kept = (0..20_000).map(|n| service(n, "real_server 10.0.0.2 80 { }"));
             dropped.chain(kept).collect()
+        }),
+        ("scripts of nobody", {
+            let line = "notify_up /bin/true nosuchuser\n";
+            service(0, &format!("real_server 10.0.0.2 80 {{\n{}}}", line.repeat(200_000)))
+        }),
+        ("scripts of global_defs", {
+            let lines = "startup_script /bin/true nosuchuser\n".repeat(200_000);
+            format!("global_defs {{\n{lines}}}\n")
+        }),
+        ("ports without NAT", {
+            let server = |n: usize| {
+                let (port, [_, b, c, d]) = (n.min(65_534) + 1, (n as u32).to_be_bytes());
+                format!("real_server 10.{b}.{c}.{d} {port} {{ }}\n")
+            };
+            let servers = (0..400_000).map(server).collect::<String>();
+            format!(
+                "virtual_server_group g {{\n10.0.0.1 80\n}}\nvirtual_server group g {{ protocol TCP\n\
+                 lvs_sched rr\nlvs_method DR\n{servers} }}\n"
+            )
         }),
         ("duplicates", {
             let twice = "real_server 10.0.0.2 80 { TCP_CHECK { } } real_server 10.0.0.2 80 { }";

@@ -103,25 +103,19 @@ fn text(keyword: &str, command: &str, user: Option<&str>, global_defs: &str) -> 
     )
 }
 
-/// How many of `texts` the two end with the same code; those of one that ends itself say nothing.
-fn compare(folder: &Path, texts: &[String]) -> usize {
+/// Asserts that the two end each of `texts` with the same code.
+fn compare(folder: &Path, texts: &[String]) {
     let mut wrong = Vec::new();
-    let mut same = 0;
     for text in texts {
         fs::write(folder.join("script.conf"), text).expect("a temporary file");
         let theirs = keepalived(folder, "script.conf");
-        if matches!(theirs.code, None | Some(139 | 143)) {
-            continue;
-        }
         let ours = lint(folder, "script.conf");
-        if theirs.code == ours.code {
-            same += 1;
-        } else {
+        // Of one that crashes or ends itself nothing is learnt, so none of them does.
+        if theirs.code.is_none() || theirs.code != ours.code {
             wrong.push(format!("{theirs:#?} {ours:#?}\n{text}"));
         }
     }
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), texts.len(), wrong.join("\n"));
-    same
 }
 
 /// Whoever runs the tests: keepalived's test ends itself where a script has another user.
@@ -148,7 +142,7 @@ fn files_of_scripts_end_with_the_exit_codes_of_keepalived() {
             }
         }
     }
-    assert_eq!(compare(folder.path(), &texts), texts.len());
+    compare(folder.path(), &texts);
 }
 
 #[test]
@@ -190,8 +184,7 @@ fn users_of_scripts_end_with_the_exit_codes_of_keepalived() {
             }
         }
     }
-    let same = compare(folder.path(), &texts);
-    assert!(same > texts.len() / 2, "{same} of {}", texts.len());
+    compare(folder.path(), &texts);
 }
 
 /// Without a virtual server only what begins and ends with keepalived is run.
@@ -208,5 +201,6 @@ fn scripts_without_a_service_end_with_the_exit_codes_of_keepalived() {
             [alone, dropped]
         })
         .collect();
-    assert_eq!(compare(folder.path(), &texts), 10);
+    assert_eq!(texts.len(), 10);
+    compare(folder.path(), &texts);
 }

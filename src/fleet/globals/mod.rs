@@ -152,7 +152,8 @@ impl Lowering<'_> {
         if let (Some(name), Some(span)) =
             (&self.globals.script_user.value, self.globals.script_user.origin.span())
             && !self.reader.diagnostics.has(Code::UnknownUser)
-            && let Err(error) = name.look_up(self.globals.set_supplementary_groups.value)
+            && let Err(error) =
+                self.scripts.accounts.look_up(name, self.globals.set_supplementary_groups.value)
         {
             self.reader.report(
                 Diagnostic::new(Code::UnknownScriptUser, error.to_string()).at(span, label),
@@ -184,7 +185,7 @@ impl Lowering<'_> {
         for setting in self.globals.values.values() {
             if let GlobalValue::Fifo { owner: Some(owner), .. } = &setting.value
                 && let Some(span) = setting.origin.span()
-                && let Err(error) = owner.look_up(has_groups)
+                && let Err(error) = self.scripts.accounts.look_up(owner, has_groups)
             {
                 let found = Diagnostic::new(Code::UnknownUser, error.to_string());
                 self.reader.report(found.class(Class::Silent).at(span, ""));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::argv::command;
 use super::files::{By, Looks};
-use super::user::{DEFAULT_USER, UserError, UserName};
+use super::user::{Accounts, DEFAULT_USER, UserError, UserName};
 use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 use crate::fleet::effective::{Effective, Notify, Setting};
 use crate::fleet::lower::Lowering;
@@ -116,7 +116,8 @@ impl Lowering<'_> {
             words.push(word);
         }
         let user = words.first().map(|user| UserName::from_words(user, words.get(1).copied()));
-        if let Some(Err(error)) = user.as_ref().map(|user| user.look_up(false)) {
+        let accounts = &mut self.scripts.accounts;
+        if let Some(Err(error)) = user.as_ref().map(|user| accounts.look_up(user, false)) {
             return self.reader.report(nobody(&error, header).class(class));
         }
         self.scripts.globals.push(GlobalScript { keyword, header, command, user, fallback });
@@ -125,19 +126,21 @@ impl Lowering<'_> {
     /// Says what is wrong with the files and users of these scripts, and gives the first that keepalived
     /// takes for one.
     pub(in crate::fleet) fn look_at_events(&mut self) -> Option<Span> {
+        let mut accounts = std::mem::take(&mut self.scripts.accounts);
         let effective = self.effective.as_ref()?;
         let events = self.events(effective);
         let mut users: HashMap<Option<&UserName>, Runner> = HashMap::new();
         let mut said = Vec::new();
         let mut unnamed: Vec<Span> = Vec::new();
         let mut looks = Looks::default();
-        let root = UserName::from_words("root", None).look_up(false).ok().map(Arc::new);
+        let root = accounts.look_up(&UserName::from_words("root", None), false).ok();
         for event in &events {
             let name = match (event.user, &self.scripts.default_user) {
                 (None, Some(default)) if event.fallback.has_default => Some(&default.name),
                 (user, _) => user,
             };
-            let runner = users.entry(name).or_insert_with(|| self.runner(name)).clone();
+            let runner =
+                users.entry(name).or_insert_with(|| self.runner(name, &mut accounts)).clone();
             let user = match runner {
                 Runner::User(user) => user,
                 Runner::Nobody(error) => {
@@ -175,6 +178,7 @@ impl Lowering<'_> {
             _ => None,
         }));
         let first = looks.run(self.fleet.script_security, &mut said);
+        self.scripts.accounts = accounts;
         for diagnostic in said {
             self.reader.report(diagnostic);
         }
@@ -224,15 +228,15 @@ impl Lowering<'_> {
     }
 
     /// The user of this name; without one that of the command line or the usual one, if there is any.
-    fn runner(&self, name: Option<&UserName>) -> Runner {
+    fn runner(&self, name: Option<&UserName>, accounts: &mut Accounts) -> Runner {
         let has_groups = self.globals.set_supplementary_groups.value;
         let (name, is_given) = match (name, &self.options.script_user) {
             (Some(name), _) => (name.clone(), true),
             (None, Some(given)) => (given.clone(), true),
             (None, None) => (UserName::from_words(DEFAULT_USER, None), false),
         };
-        match name.look_up(has_groups) {
-            Ok(user) => Runner::User(Arc::new(user)),
+        match accounts.look_up(&name, has_groups) {
+            Ok(user) => Runner::User(user),
             Err(error) if is_given => Runner::Nobody(error),
             Err(_) => Runner::Unnamed,
         }

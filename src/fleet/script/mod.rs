@@ -24,7 +24,7 @@ mod misc;
 mod settle;
 pub mod user;
 
-use user::UserName;
+use user::{Accounts, UserName};
 
 /// PATH of scripts, where a program without a `/` in its name is looked for.
 pub const SCRIPT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -46,6 +46,8 @@ pub(super) struct Scripts {
     users: Vec<Written>,
     /// Positions in `users`.
     user_places: FastMap<UserName, u32>,
+    /// Whom names stand for, as far as somebody asked.
+    pub(in crate::fleet) accounts: Accounts,
     /// `script_user`, the last one.
     default_user: Option<Written>,
     /// `set_supplementary_groups`.
@@ -108,6 +110,7 @@ impl Default for Scripts {
             known: FastMap::default(),
             users: Vec::new(),
             user_places: FastMap::default(),
+            accounts: Accounts::default(),
             default_user: None,
             has_groups: false,
             nobody: Arc::new(nobody),

@@ -13,11 +13,14 @@ impl Lowering<'_> {
     /// Gives every script its user, and says what is wrong with it.
     pub(in crate::fleet) fn settle_scripts(&mut self) {
         let mut scripts = std::mem::take(&mut self.scripts);
+        self.scripts.accounts = std::mem::take(&mut scripts.accounts);
         if !scripts.drafts.is_empty() {
             scripts.first = self.settle_drafts(&scripts);
         }
         // Those of keepalived itself are still to be looked at.
-        self.scripts = Scripts { drafts: Vec::new(), known: Default::default(), ..scripts };
+        let accounts = std::mem::take(&mut self.scripts.accounts);
+        self.scripts =
+            Scripts { drafts: Vec::new(), known: Default::default(), accounts, ..scripts };
     }
 
     /// The same of what checkers run. Gives the first script that keepalived takes for one.
@@ -37,7 +40,8 @@ impl Lowering<'_> {
             let default = self.default_user(scripts, first.first, count);
             let is_unnamed = scripts.default_user.is_none() && self.options.script_user.is_none();
             if default.is_none() && is_unnamed && !self.fleet.script_security {
-                fallback = UserName::from_words("root", None).look_up(false).ok().map(Arc::new);
+                let root = UserName::from_words("root", None);
+                fallback = self.scripts.accounts.look_up(&root, false).ok();
             }
             found.push(default);
         }
@@ -58,8 +62,9 @@ impl Lowering<'_> {
         first
     }
 
-    fn written_user(&mut self, written: &Written, scripts: &Scripts) -> Option<ScriptUser> {
-        written.name.look_up(scripts.has_groups).map_err(|error| self.nobody(written, &error)).ok()
+    fn written_user(&mut self, written: &Written, scripts: &Scripts) -> Option<Arc<ScriptUser>> {
+        let found = self.scripts.accounts.look_up(&written.name, scripts.has_groups);
+        found.map_err(|error| self.nobody(written, &error)).ok()
     }
 
     /// Reports a user that the file names and that is not there.
@@ -72,13 +77,18 @@ impl Lowering<'_> {
     }
 
     /// The user of scripts whose checker names none: `count` of them, the first of them at `first`.
-    fn default_user(&mut self, scripts: &Scripts, first: Span, count: u32) -> Option<ScriptUser> {
+    fn default_user(
+        &mut self,
+        scripts: &Scripts,
+        first: Span,
+        count: u32,
+    ) -> Option<Arc<ScriptUser>> {
         if let Some(written) = &scripts.default_user {
             return self.written_user(written, scripts);
         }
         let given = self.options.script_user.clone();
         let name = given.clone().unwrap_or_else(|| UserName::from_words(DEFAULT_USER, None));
-        let error = match (name.look_up(scripts.has_groups), given) {
+        let error = match (self.scripts.accounts.look_up(&name, scripts.has_groups), given) {
             (Ok(user), _) => return Some(user),
             (Err(error), Some(_)) => {
                 Diagnostic::new(Code::UnknownUser, format!("--script-user {name}: {error}"))
@@ -114,7 +124,7 @@ impl Lowering<'_> {
 }
 
 /// Equal users as one; and whether all were different.
-fn shared(found: Vec<Option<ScriptUser>>) -> (Vec<Option<Arc<ScriptUser>>>, bool) {
+fn shared(found: Vec<Option<Arc<ScriptUser>>>) -> (Vec<Option<Arc<ScriptUser>>>, bool) {
     let mut known: HashSet<Arc<ScriptUser>> = HashSet::new();
     let mut are_different = true;
     let users = found.into_iter().map(|user| {
@@ -123,7 +133,6 @@ fn shared(found: Vec<Option<ScriptUser>>) -> (Vec<Option<Arc<ScriptUser>>>, bool
             are_different = false;
             return Some(Arc::clone(user));
         }
-        let user = Arc::new(user);
         known.insert(Arc::clone(&user));
         Some(user)
     });

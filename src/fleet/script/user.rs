@@ -4,10 +4,12 @@
 //! does. Supplementary groups are given only where the configuration asks: `:` before the group, or `:`
 //! alone, or `set_supplementary_groups`.
 
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::fmt::{self, Display};
 use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use thiserror::Error;
@@ -120,6 +122,36 @@ impl UserName {
         let uid = number(&self.user).ok_or_else(|| UserError::NoUser(self.user.clone()))?;
         let uid = Uid::from_raw(uid);
         Ok((User::from_uid(uid).map_err(failed)?, uid))
+    }
+}
+
+/// Names that were looked up: each one once in a reading, as an answer takes longer than all else that is
+/// done with a line.
+#[derive(Debug, Default)]
+pub(in crate::fleet) struct Accounts {
+    /// Without supplementary groups that the name does not ask for.
+    plain: HashMap<UserName, Result<Arc<ScriptUser>, UserError>>,
+    /// With them.
+    with_groups: HashMap<UserName, Result<Arc<ScriptUser>, UserError>>,
+}
+
+impl Accounts {
+    /// The same as [`UserName::look_up`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(in crate::fleet) fn look_up(
+        &mut self,
+        name: &UserName,
+        set_groups: bool,
+    ) -> Result<Arc<ScriptUser>, UserError> {
+        let known = if set_groups { &mut self.with_groups } else { &mut self.plain };
+        if let Some(found) = known.get(name) {
+            return found.clone();
+        }
+        let found = name.look_up(set_groups).map(Arc::new);
+        known.insert(name.clone(), found.clone());
+        found
     }
 }
 
@@ -241,6 +273,23 @@ mod tests {
             assert_eq!(user.groups.contains(&0), has_groups, "{group:?} {set_groups}");
             assert_eq!(user.gid, 0);
         }
+    }
+
+    #[test]
+    fn a_name_is_looked_up_once() {
+        let mut accounts = Accounts::default();
+        let (root, same) = (UserName::from_words("root", None), UserName::from_words("root", None));
+        let first = accounts.look_up(&root, false).expect("root");
+        let second = accounts.look_up(&same, false).expect("root");
+        assert!(Arc::ptr_eq(&first, &second), "an answer of its own would be another one");
+        // Another question has another answer.
+        assert!(accounts.look_up(&root, true).expect("root").groups.contains(&0));
+        let nobody = UserName::from_words("no such user", None);
+        for _ in 0..2 {
+            let error = accounts.look_up(&nobody, false).expect_err("nobody");
+            assert_eq!(error, UserError::NoUser("no such user".into()));
+        }
+        assert_eq!((accounts.plain.len(), accounts.with_groups.len()), (2, 1));
     }
 
     #[test]
