@@ -68,10 +68,19 @@ fn a_closed_loop_keeps_its_window_full() {
             assert!(number(run, "per_second") > 100.0, "{run}");
             assert_eq!(number(&run["probes"], "unsent"), 0.0);
             assert!(number(&run["cpu"], "system_us_per_probe") > 0.0);
+            let roles = &run["cpu"]["by_role_us_per_probe"];
+            assert!(number(roles, "shards") > 0.0, "{roles}");
+            assert_eq!(number(roles, "scripts"), 0.0, "{roles}");
+            let sum: f64 =
+                ["shards", "feeder", "aggregator"].map(|role| number(roles, role)).iter().sum();
+            let both = number(&run["cpu"], "system_us_per_probe")
+                + number(&run["cpu"], "user_us_per_probe");
+            assert!((sum / both - 1.0).abs() < 1e-6, "{sum} of {both}: every thread is somebody's");
             let what = run["limited_by"]["what"].as_str().expect("a word");
             assert!(["cpu", "window", "target", "socket_buffer"].contains(&what), "{what}");
         }
         assert!(result["idle_us"].as_f64().is_some_and(|us| us > 1.0), "{}", result["idle_us"]);
+        assert!(number(&result, "memory_peak_bytes") > 1e6, "{}", result["memory_peak_bytes"]);
         let spread = &result["spread"]["per_second"];
         assert!(number(spread, "min") <= number(spread, "median"), "{spread}");
     }

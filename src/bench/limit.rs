@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::result::{ProbeCounts, Trouble};
+use super::result::{CpuByRole, ProbeCounts, Trouble};
 use crate::aggregate::Summary;
+use crate::sink::counted;
 
 /// Cores that are this busy are full.
 const BUSY: f64 = 0.92;
@@ -27,15 +28,59 @@ pub(super) struct Evidence<'a> {
     pub(super) probes: ProbeCounts,
     pub(super) trouble: Trouble,
     pub(super) is_open_loop: bool,
-    /// Cores that were busy, and how many the shards could have used.
-    pub(super) cores_busy: f64,
-    pub(super) cores: f64,
+    pub(super) cores: Cores,
     /// Half the probes took at most this long, from their beginning; ours to wait before it is not in it.
     pub(super) service_us: Option<f64>,
     /// The same with one probe at a time.
     pub(super) idle_us: Option<f64>,
     pub(super) window: u32,
     pub(super) are_scripts: bool,
+}
+
+/// Who kept how many cores busy, and how many each could have used.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Cores {
+    /// Of the whole process, and of the scripts it ran.
+    pub(super) process: f64,
+    /// Of its threads by what they do; `None` where that is not known.
+    pub(super) by_role: Option<CpuByRole>,
+    /// Shards there were; a shard is one thread.
+    pub(super) of_shards: usize,
+    /// That this process may run on, at least 1.
+    pub(super) available: usize,
+}
+
+impl Cores {
+    /// Who was as busy as can be, and what to do about it. Shards are held against what shards can use, as
+    /// what other threads use cannot make a shard full; the whole process against all it may run on, where
+    /// its threads take each other's cores.
+    fn full(&self) -> Option<String> {
+        let Cores { process, by_role, of_shards, available } = *self;
+        if process >= BUSY * available as f64 {
+            return Some(format!(
+                "{process:.2} of the {} this process may use were busy; give it more",
+                counted(available as u64, "core"),
+            ));
+        }
+        let role = by_role?;
+        if of_shards > 0 && role.shards >= BUSY * of_shards as f64 {
+            return Some(format!(
+                "the {} kept {:.2} cores busy, which is all they can; raise --shards",
+                counted(of_shards as u64, "shard"),
+                role.shards,
+            ));
+        }
+        let alone = [
+            ("feeder", "hands out targets", role.feeder),
+            ("aggregator", "counts what ended", role.aggregator),
+        ];
+        alone.into_iter().find(|(.., busy)| *busy >= BUSY).map(|(name, does, busy)| {
+            format!(
+                "the thread that {does} ({name}) was {:.0} % busy, and there is one",
+                100.0 * busy
+            )
+        })
+    }
 }
 
 /// Judges a run.
@@ -60,19 +105,17 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
             ),
         );
     }
-    let (busy, cores) = (evidence.cores_busy, evidence.cores);
-    if busy >= BUSY * cores {
-        return by(
-            "cpu",
-            format!("{busy:.2} of {cores:.0} cores of this process were busy; give it more"),
-        );
+    if let Some(why) = evidence.cores.full() {
+        return by("cpu", why);
     }
     if is_most(&["cpu", "output"]) {
+        let Cores { process, available, .. } = evidence.cores;
         return by(
             "cpu",
             format!(
-                "there was always more to do, and this process got {busy:.2} of {cores:.0} cores: \
-                 something else uses them"
+                "there was always more to do, and this process got {process:.2} of {}: something else \
+                 uses them",
+                counted(available as u64, "core"),
             ),
         );
     }

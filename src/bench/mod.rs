@@ -22,12 +22,13 @@ mod plan;
 pub mod report;
 mod result;
 mod run;
+mod threads;
 
 pub use self::knee::Knee;
 pub use self::limit::LimitedBy;
 pub use self::plan::{Load, Plan, Ramp, Subject, Targets};
 pub use self::result::{
-    BenchResult, Cpu, Interval, KernelCounters, LatencyUs, LoadInfo, Machine, ProbeCounts,
-    RunResult, Spread, SpreadOfRuns, Trouble,
+    BenchResult, Cpu, CpuByRole, Interval, KernelCounters, LatencyUs, LoadInfo, Machine,
+    ProbeCounts, RunResult, Spread, SpreadOfRuns, Trouble,
 };
 pub use self::run::{BenchError, bench};

@@ -23,6 +23,8 @@ pub struct BenchResult {
     pub interrupted: bool,
     /// Where it was measured.
     pub machine: Machine,
+    /// The most memory this process ever had, in bytes; `None` where the kernel does not tell.
+    pub memory_peak_bytes: Option<u64>,
     /// Whom and how hard.
     pub load: LoadInfo,
     /// Median latency with one probe at a time, in microseconds; `None` where nothing answered.
@@ -205,6 +207,41 @@ pub struct Cpu {
     pub system_us_per_probe: f64,
     /// Cores that were busy, of every thread; of scripts and the reaper too.
     pub cores: f64,
+    /// The same microseconds per probe by who used them; `None` where the kernel does not tell.
+    pub by_role_us_per_probe: Option<CpuByRole>,
+}
+
+/// A figure of each kind of thread.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CpuByRole {
+    /// All that probe.
+    pub shards: f64,
+    /// The one that hands out targets.
+    pub feeder: f64,
+    /// The one that takes what ended and counts it; whatever has no name of its own too.
+    pub aggregator: f64,
+    /// The reaper, its process and the scripts.
+    pub scripts: f64,
+}
+
+impl CpuByRole {
+    /// Of all together.
+    pub fn sum(&self) -> f64 {
+        self.shards + self.feeder + self.aggregator + self.scripts
+    }
+
+    pub(super) fn map(self, change: impl Fn(f64) -> f64) -> CpuByRole {
+        self.zip_with(self, |figure, _| change(figure))
+    }
+
+    pub(super) fn zip_with(self, other: CpuByRole, join: impl Fn(f64, f64) -> f64) -> CpuByRole {
+        CpuByRole {
+            shards: join(self.shards, other.shards),
+            feeder: join(self.feeder, other.feeder),
+            aggregator: join(self.aggregator, other.aggregator),
+            scripts: join(self.scripts, other.scripts),
+        }
+    }
 }
 
 impl Cpu {

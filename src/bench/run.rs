@@ -7,13 +7,13 @@ use std::time::Duration;
 use nix::sys::utsname::uname;
 
 use super::knee::Knee;
-use super::limit::{Evidence, limited_by};
+use super::limit::{Cores, Evidence, limited_by};
 use super::measure::{Counted, Measure};
-use super::meter::{CpuTime, Meter, Snmp};
+use super::meter::{CpuTime, Meter, Snmp, memory_peak_bytes};
 use super::plan::{Load, Plan, Targets};
 use super::result::{
-    BenchResult, Cpu, Interval, KernelCounters, LatencyUs, LoadInfo, Machine, ProbeCounts,
-    RunResult, SpreadOfRuns, Trouble, us,
+    BenchResult, Cpu, CpuByRole, Interval, KernelCounters, LatencyUs, LoadInfo, Machine,
+    ProbeCounts, RunResult, SpreadOfRuns, Trouble, us,
 };
 use crate::aggregate::Summary;
 use crate::fleet::ProbeSpec;
@@ -70,6 +70,7 @@ pub fn bench(
         started_at,
         interrupted: false,
         machine: machine(responder_cpus),
+        memory_peak_bytes: None,
         load: load_info(plan, rates.len()),
         idle_us: idle_us(plan, stop)?,
         runs: Vec::with_capacity(rates.len()),
@@ -84,6 +85,7 @@ pub fn bench(
         }
     }
     result.interrupted = stop.load(Ordering::Relaxed);
+    result.memory_peak_bytes = memory_peak_bytes();
     match plan.load {
         Load::Ramp(_) => result.knee = Knee::of(&result.runs),
         Load::Closed | Load::Open(_) => result.spread = SpreadOfRuns::of(&result.runs),
@@ -211,20 +213,28 @@ fn run(
     counted[1..].iter().for_each(|interval| total.add(interval));
 
     let begin = span.start().unwrap_or_default() + plan.warm_up;
-    let (cpu_time, seconds, ended) = if are_scripts {
+    let end = begin + plan.duration;
+    let shares = meter.shares(begin, end);
+    let (cpu_time, scripts, seconds, ended) = if are_scripts {
         // What scripts took is only known when the reaper process has ended.
         let all = CpuTime::of_process().since(whole);
         let scripts = CpuTime::of_children().since(children);
-        (all.plus(scripts), (plan.warm_up + plan.duration).as_secs_f64(), probed)
+        (all, scripts, (plan.warm_up + plan.duration).as_secs_f64(), probed)
     } else {
-        let cpu = meter.at(begin + plan.duration).since(meter.at(begin));
-        (cpu, plan.duration.as_secs_f64(), total.ended)
+        let used = meter.at(end).since(meter.at(begin));
+        (used, CpuTime::default(), plan.duration.as_secs_f64(), total.ended)
     };
+    let by_role_us = shares.map(|shares| {
+        let ours = shares.map(|share| share * cpu_time.total_us());
+        CpuByRole { scripts: ours.scripts + scripts.total_us(), ..ours }
+    });
+    let cpu_time = cpu_time.plus(scripts);
     let each = 1.0 / ended.max(1) as f64;
     let cpu = Cpu {
         user_us_per_probe: cpu_time.user_us * each,
         system_us_per_probe: cpu_time.system_us * each,
         cores: cpu_time.total_us() / 1e6 / seconds,
+        by_role_us_per_probe: by_role_us.map(|role| role.map(|us| us * each)),
     };
     let latency = LatencyUs::of(&total.latency);
     let per_second = total.ended as f64 / plan.duration.as_secs_f64();
@@ -234,14 +244,17 @@ fn run(
         stalled_ms: summary.stalled_ms,
         window_min: summary.window_min,
     };
-    let cores = if are_scripts { available_cpus().len() } else { plan.shards };
     let limited_by = limited_by(&Evidence {
         summary: &summary,
         probes: counts(&total),
         trouble,
         is_open_loop: rate.is_some(),
-        cores_busy: cpu.cores,
-        cores: cores.min(available_cpus().len().max(1)) as f64,
+        cores: Cores {
+            process: cpu.cores,
+            by_role: by_role_us.map(|role| role.map(|us| us / 1e6 / seconds)),
+            of_shards: if are_scripts { 0 } else { plan.shards },
+            available: available_cpus().len().max(1),
+        },
         service_us: service_us(&summary),
         idle_us,
         window: plan.window,

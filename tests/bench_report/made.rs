@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use ringprobe::bench::{
-    BenchResult, Cpu, Interval, KernelCounters, Knee, LatencyUs, LimitedBy, LoadInfo, Machine,
-    ProbeCounts, RunResult, SpreadOfRuns, Trouble,
+    BenchResult, Cpu, CpuByRole, Interval, KernelCounters, Knee, LatencyUs, LimitedBy, LoadInfo,
+    Machine, ProbeCounts, RunResult, SpreadOfRuns, Trouble,
 };
 
 /// Intervals of a run, a second each.
@@ -99,6 +99,7 @@ fn result(mode: &'static str, rate: Option<f64>, runs: usize) -> BenchResult {
             cpus: vec![0, 1, 2, 3],
             responder_cpus: vec![3],
         },
+        memory_peak_bytes: Some(40 << 20),
         load: LoadInfo {
             check: "DNS_CHECK",
             targets: "the embedded fleet".to_owned(),
@@ -169,7 +170,17 @@ fn run(number: usize, asked: Option<f64>, due: u64, seconds: Vec<Second>) -> Run
         latency_us: LatencyUs::of(&all),
         percentiles: percentiles(&all),
         intervals,
-        cpu: Cpu { user_us_per_probe: 0.9, system_us_per_probe: 2.6, cores: 3.5e-6 * per_second },
+        cpu: Cpu {
+            user_us_per_probe: 0.9,
+            system_us_per_probe: 2.6,
+            cores: 3.5e-6 * per_second,
+            by_role_us_per_probe: Some(CpuByRole {
+                shards: 2.8,
+                feeder: 0.3,
+                aggregator: 0.4,
+                scripts: 0.0,
+            }),
+        },
         limited_by,
         limited_ms: BTreeMap::from([("rate", 9_000), ("window", 120)]),
         kernel: Some(KernelCounters {

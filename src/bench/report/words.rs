@@ -1,7 +1,9 @@
 //! What the text and the page say beside the figures.
 
 use super::figures::{latency, rate, share};
-use crate::bench::{BenchResult, KernelCounters, Knee, LoadInfo, ProbeCounts, RunResult, Spread};
+use crate::bench::{
+    BenchResult, Cpu, CpuByRole, KernelCounters, Knee, LoadInfo, ProbeCounts, RunResult, Spread,
+};
 use crate::sink::{Trouble, counted, grouped, seconds};
 
 /// Of what is said, how it is meant.
@@ -128,6 +130,11 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
         },
     ));
     facts.extend(cpu(result));
+    facts.extend(threads(result));
+    facts.extend(result.memory_peak_bytes.map(|bytes| {
+        let mib = bytes as f64 / f64::from(1 << 20);
+        fact("memory", format!("{mib:.1} MiB of this process at its peak"))
+    }));
     facts.extend(kernel(result));
     let trouble = trouble(result, total);
     if trouble != "none" {
@@ -249,12 +256,38 @@ fn how_the_lost_count(total: ProbeCounts, timeout_s: f64) -> String {
 }
 
 fn cpu(result: &BenchResult) -> Option<Fact> {
-    let runs = || result.runs.iter().filter(|run| run.latency_us.is_some()).map(|run| run.cpu);
-    let user = Spread::of(runs().map(|cpu| cpu.user_us_per_probe))?.median;
-    let system = Spread::of(runs().map(|cpu| cpu.system_us_per_probe))?.median;
-    let middle = if runs().count() > 1 { " (medians)" } else { "" };
+    let (user, note) = cpu_figure(result, |cpu| Some(cpu.user_us_per_probe))?;
+    let (system, _) = cpu_figure(result, |cpu| Some(cpu.system_us_per_probe))?;
     let (user, system) = (latency(user), latency(system));
-    Some(fact("CPU", format!("per probe {user} in user space, {system} in the kernel{middle}")))
+    Some(fact("CPU", format!("per probe {user} in user space, {system} in the kernel{note}")))
+}
+
+/// Who used it, where that is known; those who used nothing are left out.
+fn threads(result: &BenchResult) -> Option<Fact> {
+    let middle_of = |of: fn(&CpuByRole) -> f64| {
+        cpu_figure(result, |cpu| cpu.by_role_us_per_probe.as_ref().map(of))
+    };
+    let (shards, note) = middle_of(|role| role.shards)?;
+    let named = [
+        ("shards", shards),
+        ("feeder", middle_of(|role| role.feeder)?.0),
+        ("aggregator", middle_of(|role| role.aggregator)?.0),
+        ("scripts", middle_of(|role| role.scripts)?.0),
+    ];
+    let words = named.iter().filter(|(_, us)| *us > 0.0);
+    let words: Vec<String> = words.map(|(name, us)| format!("{name} {}", latency(*us))).collect();
+    Some(fact("CPU by threads", format!("per probe {}{note}", words.join(", "))))
+}
+
+/// The middle over the runs in which probes ended, and the note that it is one.
+fn cpu_figure(
+    result: &BenchResult,
+    figure: impl Fn(&Cpu) -> Option<f64>,
+) -> Option<(f64, &'static str)> {
+    let ended = result.runs.iter().filter(|run| run.latency_us.is_some());
+    let figures: Vec<f64> = ended.filter_map(|run| figure(&run.cpu)).collect();
+    let note = if figures.len() > 1 { " (medians)" } else { "" };
+    Some((Spread::of(figures)?.median, note))
 }
 
 /// That the kernel agrees, or that it was not asked; where it does not there is a warning.
