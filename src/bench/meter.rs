@@ -171,6 +171,14 @@ pub(super) struct Snmp {
 }
 
 impl Snmp {
+    /// What was added since `earlier`.
+    pub(super) fn since(self, earlier: Snmp) -> Snmp {
+        Snmp {
+            udp_out: self.udp_out.saturating_sub(earlier.udp_out),
+            active_opens: self.active_opens.saturating_sub(earlier.active_opens),
+        }
+    }
+
     /// As it is now; `None` where the kernel does not tell.
     pub(super) fn read() -> Option<Snmp> {
         let ipv4 = fs::read_to_string("/proc/net/snmp").ok()?;

@@ -21,6 +21,7 @@ fn keys_are_the_same_in_every_version() {
     assert_eq!(
         keys(&value),
         [
+            "error",
             "idle_us",
             "interrupted",
             "knee",
@@ -89,7 +90,14 @@ fn keys_are_the_same_in_every_version() {
     assert_eq!(keys(&run["limited_by"]), ["what", "why"]);
     assert_eq!(
         keys(&run["kernel"]),
-        ["agrees", "connects", "datagrams_sent", "tcp_active_opens", "udp_out_datagrams"]
+        [
+            "agrees",
+            "connects",
+            "datagrams_sent",
+            "local_answers",
+            "tcp_active_opens",
+            "udp_out_datagrams"
+        ]
     );
     assert_eq!(
         keys(&run["trouble"]),

@@ -34,7 +34,7 @@ pub(crate) fn runs() -> BenchResult {
                 let base_us = 40.0 + 1.5 * number as f64 + f64::from(at % 3);
                 let quiet = Second { base_us, ..Second::default() };
                 match (number, at) {
-                    (2, 6) => Second { stall_ms: 400.0, timeouts: 37, unknown: 4, ..quiet },
+                    (2, 6) => Second { stall_ms: 400.0, timeouts: 37, ..quiet },
                     (2, 9) => Second { unsent: 12, ..quiet },
                     (3, 4) => Second { timeouts: 3, ..quiet },
                     _ => quiet,
@@ -93,6 +93,7 @@ fn result(mode: &'static str, rate: Option<f64>, runs: usize) -> BenchResult {
         version: "0.1.0",
         started_at: "2026-01-02T03:04:05.678901Z".to_owned(),
         interrupted: false,
+        error: None,
         machine: Machine {
             kernel: "6.1.0-30-amd64".to_owned(),
             cpu: "Made-up CPU @ 2.50GHz".to_owned(),
@@ -159,7 +160,7 @@ fn run(number: usize, asked: Option<f64>, due: u64, seconds: Vec<Second>) -> Run
     } else {
         LimitedBy {
             what: "rate",
-            why: "every probe began in its time; ask for more with --rate".to_owned(),
+            why: "all that were due were begun; ask for more with --rate".to_owned(),
         }
     };
     RunResult {
@@ -186,6 +187,7 @@ fn run(number: usize, asked: Option<f64>, due: u64, seconds: Vec<Second>) -> Run
         kernel: Some(KernelCounters {
             datagrams_sent: probes.due + due,
             udp_out_datagrams: 2 * (probes.due + due),
+            local_answers: probes.due,
             connects: 0,
             tcp_active_opens: 3,
             agrees: true,

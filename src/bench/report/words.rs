@@ -34,7 +34,9 @@ fn fact(word: &'static str, text: String) -> Fact {
 pub(super) fn verdict(result: &BenchResult) -> (Tone, &'static str) {
     if result.runs.is_empty() {
         (Tone::Warning, "NOTHING MEASURED")
-    } else if disagreeing(result).next().is_some() {
+    } else if result.error.is_some() {
+        (Tone::Warning, "INCOMPLETE")
+    } else if result.is_doubtful() {
         (Tone::Warning, "DOUBTFUL")
     } else if result.interrupted {
         (Tone::Caution, "INTERRUPTED")
@@ -53,7 +55,7 @@ pub(super) fn headline(result: &BenchResult) -> String {
         return format!("{} ({})", knee_in_words(knee), counted(runs as u64, "step"));
     }
     let middle = |figure: fn(&RunResult) -> Option<f64>| {
-        Spread::of(result.runs.iter().filter_map(figure)).map(|spread| spread.median)
+        Spread::median(result.runs.iter().filter_map(figure))
     };
     let mut text = format!("{} probes/s", rate(middle(|run| Some(run.per_second)).unwrap_or(0.0)));
     let p50 = middle(|run| run.latency_us.map(|latency| latency.p50));
@@ -95,21 +97,35 @@ pub(super) fn load(load: &LoadInfo) -> String {
 
 /// Everything else, in the order it matters.
 pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
-    let mut facts: Vec<Fact> = disagreeing(result)
-        .map(|(run, kernel)| Fact {
-            word: "WARNING",
-            text: format!(
-                "{}: we say that {} and {} were sent, the kernel counted {} and {}. Some never left this \
-                 machine; do not trust these figures.",
-                run_name(result, run),
-                counted(kernel.datagrams_sent, "datagram"),
-                counted(kernel.connects, "connect"),
-                grouped(kernel.udp_out_datagrams),
-                grouped(kernel.tcp_active_opens),
-            ),
-            tone: Tone::Warning,
-        })
-        .collect();
+    let warning = |text| Fact { word: "WARNING", text, tone: Tone::Warning };
+    let mut facts = Vec::new();
+    if let Some(error) = &result.error {
+        facts.push(warning(format!(
+            "{} of {} {}s were made, then: {error}",
+            result.runs.len(),
+            result.load.runs,
+            noun(result),
+        )));
+    }
+    facts.extend(disagreeing(result).map(|(run, kernel)| {
+        warning(format!(
+            "{}: we say that {} and {} were sent, the kernel counted {} and {}{}. Some never left this \
+             machine; do not trust these figures.",
+            run_name(result, run),
+            counted(kernel.datagrams_sent, "datagram"),
+            counted(kernel.connects, "connect"),
+            grouped(kernel.udp_out_datagrams),
+            grouped(kernel.tcp_active_opens),
+            local_answers(kernel.local_answers),
+        ))
+    }));
+    let unknown = total(result).unknown;
+    if unknown > 0 {
+        facts.push(warning(format!(
+            "of {} nothing can be said, as the trouble was ours; they are in no latency",
+            counted(unknown, "probe")
+        )));
+    }
     if let Some(knee) = &result.knee {
         facts.push(fact("knee", knee_in_words(knee)));
     }
@@ -146,6 +162,21 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
     facts
 }
 
+/// `run` or `step`.
+fn noun(result: &BenchResult) -> &'static str {
+    if result.load.mode == "ramp" { "step" } else { "run" }
+}
+
+/// What of the kernel's datagrams were not ours, where there are such.
+fn local_answers(answers: u64) -> String {
+    match answers {
+        0 => String::new(),
+        _ => {
+            format!(", {} of the datagrams answers of this machine's own targets", grouped(answers))
+        }
+    }
+}
+
 fn run_name(result: &BenchResult, run: &RunResult) -> String {
     match run.asked_per_second {
         Some(asked) if result.knee.is_some() => format!("step {} ({}/s)", run.number, rate(asked)),
@@ -154,8 +185,7 @@ fn run_name(result: &BenchResult, run: &RunResult) -> String {
 }
 
 fn disagreeing(result: &BenchResult) -> impl Iterator<Item = (&RunResult, KernelCounters)> {
-    let counted = result.runs.iter().filter_map(|run| Some((run, run.kernel?)));
-    counted.filter(|(_, kernel)| !kernel.agrees)
+    result.runs.iter().filter_map(|run| Some((run, run.has_disagreed()?)))
 }
 
 fn knee_in_words(knee: &Knee) -> String {
@@ -166,7 +196,7 @@ fn knee_in_words(knee: &Knee) -> String {
         }
         (Some(kept), None) => format!("every rate up to {} probes/s was kept", rate(kept)),
         (None, Some(broken)) => format!("not even {} probes/s were kept: {why}", rate(broken)),
-        (None, None) => "no step was whole".to_owned(),
+        (None, None) => format!("no knee: {why}"),
     }
 }
 
@@ -179,7 +209,7 @@ fn limits(result: &BenchResult) -> Vec<String> {
             None => by.push((run.limited_by.what, vec![run])),
         }
     }
-    let noun = if result.knee.is_some() { "step" } else { "run" };
+    let noun = noun(result);
     by.iter()
         .map(|(what, runs)| {
             let what = what.replace('_', " ");
@@ -249,9 +279,6 @@ fn how_the_lost_count(total: ProbeCounts, timeout_s: f64) -> String {
                 .to_owned(),
         );
     }
-    if total.unknown > 0 {
-        words.push("an unknown one has no latency, as the trouble was ours".to_owned());
-    }
     words.join("; ")
 }
 
@@ -287,7 +314,7 @@ fn cpu_figure(
     let ended = result.runs.iter().filter(|run| run.latency_us.is_some());
     let figures: Vec<f64> = ended.filter_map(|run| figure(&run.cpu)).collect();
     let note = if figures.len() > 1 { " (medians)" } else { "" };
-    Some((Spread::of(figures)?.median, note))
+    Some((Spread::median(figures)?, note))
 }
 
 /// That the kernel agrees, or that it was not asked; where it does not there is a warning.
@@ -304,7 +331,8 @@ fn kernel(result: &BenchResult) -> Option<Fact> {
     let (sent, connects) = (sum(|kernel| kernel.datagrams_sent), sum(|kernel| kernel.connects));
     if sent > 0 {
         let out = sum(|kernel| kernel.udp_out_datagrams);
-        words.push(format!("{} sent, {} counted", counted(sent, "datagram"), grouped(out)));
+        let local = local_answers(sum(|kernel| kernel.local_answers));
+        words.push(format!("{} sent, {} counted{local}", counted(sent, "datagram"), grouped(out)));
     }
     if connects > 0 {
         let opens = sum(|kernel| kernel.tcp_active_opens);
@@ -372,5 +400,7 @@ mod tests {
             knee_in_words(&knee(None, Some(1000.0))),
             "not even 1,000 probes/s were kept: 97.0 % of the probes were never begun"
         );
+        let nothing = Knee { why: Some("too few".to_owned()), ..knee(None, None) };
+        assert_eq!(knee_in_words(&nothing), "no knee: too few");
     }
 }
