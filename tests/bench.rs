@@ -68,10 +68,19 @@ fn a_closed_loop_keeps_its_window_full() {
             assert!(number(run, "per_second") > 100.0, "{run}");
             assert_eq!(number(&run["probes"], "unsent"), 0.0);
             assert!(number(&run["cpu"], "system_us_per_probe") > 0.0);
+            let roles = &run["cpu"]["by_role_us_per_probe"];
+            assert!(number(roles, "shards") > 0.0, "{roles}");
+            assert_eq!(number(roles, "scripts"), 0.0, "{roles}");
+            let sum: f64 =
+                ["shards", "feeder", "aggregator"].map(|role| number(roles, role)).iter().sum();
+            let both = number(&run["cpu"], "system_us_per_probe")
+                + number(&run["cpu"], "user_us_per_probe");
+            assert!((sum / both - 1.0).abs() < 1e-6, "{sum} of {both}: every thread is somebody's");
             let what = run["limited_by"]["what"].as_str().expect("a word");
             assert!(["cpu", "window", "target", "socket_buffer"].contains(&what), "{what}");
         }
         assert!(result["idle_us"].as_f64().is_some_and(|us| us > 1.0), "{}", result["idle_us"]);
+        assert!(number(&result, "memory_peak_bytes") > 1e6, "{}", result["memory_peak_bytes"]);
         let spread = &result["spread"]["per_second"];
         assert!(number(spread, "min") <= number(spread, "median"), "{spread}");
     }
@@ -80,12 +89,33 @@ fn a_closed_loop_keeps_its_window_full() {
 #[test]
 fn an_open_loop_asks_as_often_as_it_is_told() {
     let result = measured(&quick(&["--check", "dns", "--rate", "400"]));
+    for run in runs(&result) {
+        is_sound(run);
+        // 200 moments in half a second; one at either end may be in or out.
+        let part = |name| number(&run["probes"], name);
+        assert!((199.0..=201.0).contains(&part("due")), "{run}");
+        assert_eq!(number(run, "asked_per_second"), 400.0);
+    }
+    // A machine that stands still at the end of one run does not at the end of each.
+    let begun = runs(&result).iter().any(|run| {
+        let part = |name| number(&run["probes"], name);
+        part("unsent") <= 2.0 && part("passed") >= 196.0 && run["limited_by"]["what"] == "rate"
+    });
+    assert!(begun, "{result}");
+}
+
+#[test]
+fn a_rate_beyond_every_clock_is_refused_and_one_beyond_every_machine_ends() {
+    let output = bench(&quick(&["--check", "dns", "--rate", "1e12"]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1,000,000,000 at most"));
+
+    let result = measured(&quick(&["--check", "dns", "--rate", "1e9"]));
     let run = &runs(&result)[0];
     is_sound(run);
-    // 200 moments in half a second; one at either end may be in or out.
-    let due = number(&run["probes"], "due");
-    assert!((199.0..=201.0).contains(&due), "{due}");
-    assert_eq!(number(run, "asked_per_second"), 400.0);
+    let part = |name| number(&run["probes"], name);
+    assert!((part("due") - 5e8).abs() <= 1.0, "half a second of them: {run}");
+    assert!(part("unsent") > 4.9e8, "{run}");
 }
 
 #[test]
@@ -158,6 +188,43 @@ fn a_ramp_has_a_run_per_step_and_a_knee() {
 }
 
 #[test]
+fn the_knee_of_servers_that_take_their_time_is_where_one_at_a_time_can_be_no_quicker() {
+    // 5 ms each, one at a time: 200 a second and no more.
+    let ramp = || {
+        measured(&[
+            "--embedded",
+            "--check",
+            "dns",
+            "--faults",
+            "slow=100%:5ms",
+            "--window",
+            "1",
+            "--shards",
+            "1",
+            "--ramp",
+            "100:400:150",
+            "--warm-up",
+            "100ms",
+            "--duration",
+            "1500ms",
+        ])
+    };
+    // A machine that stands still for a while has no knee to be found; it does not each time.
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let result = ramp();
+        let knee = &result["knee"];
+        let kept = knee["per_second"].as_f64();
+        assert!(kept.is_none_or(|kept| kept == 100.0), "nothing above 200 can be kept: {knee}");
+        if kept.is_some() && knee["broken_per_second"] == 250.0 {
+            return;
+        }
+        seen.push(knee.to_string());
+    }
+    panic!("{seen:?}");
+}
+
+#[test]
 fn every_output_is_written_and_text_says_what_limits() {
     let folder = tempfile::tempdir().expect("a directory");
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -168,7 +235,7 @@ fn every_output_is_written_and_text_says_what_limits() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stdout.is_empty());
     let read = |path: &str| std::fs::read_to_string(path).expect("written");
-    assert!(read(&html).contains("<!doctype html>") || read(&html).contains("<!DOCTYPE html>"));
+    assert!(read(&html).starts_with("<!DOCTYPE html>"));
     assert!(read(&hdr).starts_with("#[Histogram log format version 1.3]"));
     let text = read(&out);
     for wanted in ["limited by", "p99.99", "DNS_CHECK"] {

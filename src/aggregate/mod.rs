@@ -15,3 +15,4 @@ pub use scripts::ScriptSummary;
 pub use snapshot::{
     Counts, FeedCounts, GroupCount, Listing, Percentiles, ReasonCount, ShardFailure, Summary,
 };
+pub(crate) use snapshot::{latency_us_at, tenths_of_us};

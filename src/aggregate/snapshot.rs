@@ -196,7 +196,7 @@ impl Percentiles {
         if latency.is_empty() {
             return None;
         }
-        let at = |quantile| tenths_of_us(latency.value_at_quantile(quantile).min(latency.max()));
+        let at = |quantile| latency_us_at(latency, quantile);
         Some(Percentiles {
             count: latency.len(),
             p50: at(0.5),
@@ -208,8 +208,14 @@ impl Percentiles {
     }
 }
 
+/// What the share `quantile` of a histogram of nanoseconds is at most, in microseconds.
+pub(crate) fn latency_us_at(latency: &Histogram<u64>, quantile: f64) -> f64 {
+    // A bucket may end above the greatest value in it.
+    tenths_of_us(latency.value_at_quantile(quantile).min(latency.max()))
+}
+
 /// Nanoseconds as microseconds, rounded to one decimal.
-fn tenths_of_us(ns: u64) -> f64 {
+pub(crate) fn tenths_of_us(ns: u64) -> f64 {
     (ns.saturating_add(50) / 100) as f64 / 10.0
 }
 

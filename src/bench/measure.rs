@@ -10,6 +10,9 @@ use crate::schedule::pace::Span;
 use crate::sink::{Context, RunInfo, Sink, SinkError};
 use crate::tick::Tick;
 
+/// Probes of an interval that were never begun are recorded in so many groups at most, each with what the one
+/// in its middle had waited: a rate that nobody can have costs no more than any other.
+const GROUPS_MAX: u64 = 1000;
 /// Digits of a latency that count: 1 in 1,000.
 const DIGITS: u8 = 3;
 const NS_PER_SECOND: f64 = 1e9;
@@ -49,9 +52,9 @@ impl Counted {
         }
     }
 
-    fn record(&mut self, latency_ns: u64) {
+    fn record(&mut self, latency_ns: u64, count: u64) {
         // Cannot fail: it grows to whatever is recorded. `saturating_record` would not.
-        let _ = self.latency.record(latency_ns);
+        let _ = self.latency.record_n(latency_ns, count);
     }
 
     /// Probes that were due.
@@ -131,7 +134,7 @@ impl Measure {
             Outcome::Unknown(_) => counted.unknown += 1,
         }
         if let Some(latency_ns) = record.latency_ns {
-            counted.record(latency_ns);
+            counted.record(latency_ns, 1);
         }
     }
 
@@ -142,13 +145,22 @@ impl Measure {
         let due = (per_second * self.length.as_secs_f64()).floor() as u64;
         let seen: u64 = self.intervals.iter().map(Counted::due).sum();
         // A probe at either end may be in or out by a rounding.
-        for number in 0..due.saturating_sub(seen + 1) {
-            let waited_ns = (number as f64 + 0.5) * (NS_PER_SECOND / per_second);
-            let waited = Duration::from_nanos(waited_ns as u64).min(self.length);
-            let place = (self.length - waited).as_nanos() / self.interval.as_nanos();
-            let place = (place as usize).min(self.intervals.len() - 1);
-            self.intervals[place].unsent += 1;
-            self.intervals[place].record(waited.as_nanos() as u64);
+        let unsent = due.saturating_sub(seen + 1);
+        // Numbered from the end of the measurement back: a probe has waited its number and a half of the time
+        // between two.
+        let due_in_the_last = |time: Duration| (time.as_secs_f64() * per_second).round() as u64;
+        for counted in &mut self.intervals {
+            let before_end = self.length - counted.start;
+            let mut number = due_in_the_last(before_end - counted.length).min(unsent);
+            let end = due_in_the_last(before_end).min(unsent);
+            counted.unsent = end - number;
+            let group_size = counted.unsent.div_ceil(GROUPS_MAX);
+            while number < end {
+                let count = group_size.min(end - number);
+                let waited_s = (number as f64 + count as f64 / 2.0) / per_second;
+                counted.record((waited_s * NS_PER_SECOND) as u64, count);
+                number += count;
+            }
         }
         self.intervals
     }
@@ -232,6 +244,21 @@ mod tests {
         assert_eq!(unsent, [0, 9]);
         let longest = intervals[1].latency.max() / 1_000_000;
         assert!((84..=86).contains(&longest), "8.5 intervals of 10 ms: {longest}");
+    }
+
+    #[test]
+    fn a_rate_that_nobody_can_have_is_counted_all_the_same() {
+        // A billion a second for 200 ms, none of them begun.
+        let intervals = measure(&[]).conclude(Some(1e9));
+        let unsent: Vec<u64> = intervals.iter().map(|interval| interval.unsent).collect();
+        assert_eq!(unsent, [99_999_999, 100_000_000]);
+        for (interval, from_ms) in intervals.iter().zip([100, 0]) {
+            assert_eq!(interval.latency.len(), interval.unsent);
+            let median_ms = interval.latency.value_at_quantile(0.5) / 1_000_000;
+            assert!((from_ms + 49..=from_ms + 51).contains(&median_ms), "{median_ms} ms");
+            let max_ms = interval.latency.max() / 1_000_000;
+            assert!((from_ms + 99..=from_ms + 100).contains(&max_ms), "{max_ms} ms");
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fs;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+use super::result::CpuByRole;
+use super::threads::Threads;
 use crate::sweep::{Progress, Standing};
 use crate::tick::{Tick, monotonic_now};
 
@@ -59,37 +61,93 @@ impl CpuTime {
 /// Reads this process's processor time about ten times a second.
 pub(super) struct Meter<'p> {
     samples: Vec<(Tick, CpuTime)>,
+    threads: Threads,
+    /// Microseconds so far, until the first shard has ended; empty where the kernel does not tell.
+    roles: Vec<(Tick, CpuByRole)>,
+    has_gap: bool,
     shown: &'p mut dyn Progress,
 }
 
 impl<'p> Meter<'p> {
-    /// `shown` is told of the same progress.
+    /// `shown` is told of the same progress. The thread that calls this is the aggregator.
     pub(super) fn new(shown: &'p mut dyn Progress) -> Meter<'p> {
-        let mut meter = Meter { samples: Vec::new(), shown };
+        let threads = Threads::new();
+        let mut meter =
+            Meter { samples: Vec::new(), threads, roles: Vec::new(), has_gap: false, shown };
         meter.sample();
         meter
     }
 
     pub(super) fn sample(&mut self) {
-        self.samples.push((monotonic_now(), CpuTime::of_process()));
+        let now = monotonic_now();
+        self.samples.push((now, CpuTime::of_process()));
+        if !self.has_gap
+            && let Some(reading) = self.threads.read()
+        {
+            self.has_gap = reading.has_gap;
+            if !reading.has_gap {
+                self.roles.push((now, reading.used_us));
+            }
+        }
     }
 
     /// Processor time at a moment, on a line between the samples around it.
     pub(super) fn at(&self, moment: Tick) -> CpuTime {
-        let after = self.samples.partition_point(|(at, _)| *at < moment);
-        let Some(&(later, high)) = self.samples.get(after) else {
-            return self.samples.last().map(|(_, cpu)| *cpu).unwrap_or_default();
-        };
-        let Some(&(earlier, low)) = after.checked_sub(1).and_then(|at| self.samples.get(at)) else {
-            return high;
-        };
-        let share =
-            moment.since(earlier).as_secs_f64() / later.since(earlier).as_secs_f64().max(1e-9);
-        CpuTime {
+        at(&self.samples, moment, |low, high, share| CpuTime {
             user_us: low.user_us + (high.user_us - low.user_us) * share,
             system_us: low.system_us + (high.system_us - low.system_us) * share,
-        }
+        })
     }
+
+    /// Which share of the processor time between two moments was whose; together 1. Threads that end take
+    /// what they used last with them, so it is that of the time in which all were seen. `None` where nobody
+    /// was seen at work.
+    pub(super) fn shares(&self, from: Tick, to: Tick) -> Option<CpuByRole> {
+        let (last, _) = *self.roles.last()?;
+        let used = |from, to| self.role_us(to).zip_with(self.role_us(from), |to, from| to - from);
+        let mut used_us = used(from, to.min(last));
+        if used_us.sum() <= 0.0 {
+            // Too short for a sample of its own: as in the whole run.
+            used_us = used(self.roles[0].0, last);
+        }
+        let sum = used_us.sum();
+        (sum > 0.0).then(|| used_us.map(|us| us / sum))
+    }
+
+    fn role_us(&self, moment: Tick) -> CpuByRole {
+        at(&self.roles, moment, |low, high, share| {
+            low.zip_with(high, |low, high| low + (high - low) * share)
+        })
+    }
+}
+
+/// A value at a moment, `between` the samples around it by the share of the way from the first to the second;
+/// beyond either end, that of the end.
+fn at<T: Copy + Default>(
+    samples: &[(Tick, T)],
+    moment: Tick,
+    between: impl Fn(T, T, f64) -> T,
+) -> T {
+    let after = samples.partition_point(|(at, _)| *at < moment);
+    let Some(&(later, high)) = samples.get(after) else {
+        return samples.last().map(|(_, value)| *value).unwrap_or_default();
+    };
+    let Some(&(earlier, low)) = after.checked_sub(1).and_then(|at| samples.get(at)) else {
+        return high;
+    };
+    let share = moment.since(earlier).as_secs_f64() / later.since(earlier).as_secs_f64().max(1e-9);
+    between(low, high, share)
+}
+
+/// The most memory this process ever had, in bytes: VmHWM. `None` where the kernel does not tell.
+pub(super) fn memory_peak_bytes() -> Option<u64> {
+    peak_of(&fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn peak_of(status: &str) -> Option<u64> {
+    let rest = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = rest.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kib.checked_mul(1024)
 }
 
 impl Progress for Meter<'_> {
@@ -113,6 +171,14 @@ pub(super) struct Snmp {
 }
 
 impl Snmp {
+    /// What was added since `earlier`.
+    pub(super) fn since(self, earlier: Snmp) -> Snmp {
+        Snmp {
+            udp_out: self.udp_out.saturating_sub(earlier.udp_out),
+            active_opens: self.active_opens.saturating_sub(earlier.active_opens),
+        }
+    }
+
     /// As it is now; `None` where the kernel does not tell.
     pub(super) fn read() -> Option<Snmp> {
         let ipv4 = fs::read_to_string("/proc/net/snmp").ok()?;
@@ -165,5 +231,27 @@ mod tests {
         assert_eq!(meter.at(at(50)), cpu(10.0), "before the first");
         assert_eq!(meter.at(at(900)), cpu(30.0), "after the last");
         assert_eq!(cpu(30.0).since(cpu(10.0)).total_us(), 60.0);
+    }
+
+    #[test]
+    fn shares_are_of_the_time_in_which_all_threads_were_seen() {
+        let at = |ms: u64| Tick::from_ns(ms * 1_000_000);
+        let used = |shards, aggregator| CpuByRole { shards, aggregator, ..CpuByRole::default() };
+        let mut nobody = ();
+        let mut meter = Meter::new(&mut nobody);
+        meter.roles = vec![(at(100), used(0.0, 50.0)), (at(200), used(90.0, 60.0))];
+        assert_eq!(meter.shares(at(150), at(900)), Some(used(0.9, 0.1)), "begun before the end");
+        assert_eq!(meter.shares(at(300), at(900)), Some(used(0.9, 0.1)), "of the whole, for want");
+        meter.roles.truncate(1);
+        assert_eq!(meter.shares(at(100), at(900)), None, "nobody at work");
+        meter.roles.clear();
+        assert_eq!(meter.shares(at(100), at(900)), None, "nobody seen");
+    }
+
+    #[test]
+    fn the_peak_of_memory_is_what_the_kernel_calls_high_water() {
+        assert_eq!(peak_of("VmPeak:\t9 kB\nVmHWM:\t   12 kB\nVmRSS:\t 7 kB\n"), Some(12 << 10));
+        assert_eq!(peak_of("VmRSS:\t 7 kB\n"), None);
+        assert!(memory_peak_bytes().is_some_and(|bytes| bytes > 1 << 16), "Linux");
     }
 }

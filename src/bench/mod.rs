@@ -11,8 +11,9 @@
 //! the warm-up, which is left out, then what is measured. Latency counts from the moment a probe was *due*,
 //! so that a stall of target, path or prober is in the figures of every probe it kept waiting (no coordinated
 //! omission). A probe that timed out is in the distribution with the time it took to find out, at least
-//! the timeout; one that was due and never sent, with the time it had waited. Only where nothing can be
-//! said, because the trouble was ours, there is no latency: such probes are counted apart.
+//! the timeout; one that was due and never sent, with the time it had waited. What was due before the end may
+//! begin in a short grace behind it, so that only what is far behind counts as never sent. Only where nothing
+//! can be said, because the trouble was ours, there is no latency: such probes are counted apart.
 
 mod knee;
 mod limit;
@@ -22,12 +23,13 @@ mod plan;
 pub mod report;
 mod result;
 mod run;
+mod threads;
 
 pub use self::knee::Knee;
 pub use self::limit::LimitedBy;
 pub use self::plan::{Load, Plan, Ramp, Subject, Targets};
 pub use self::result::{
-    BenchResult, Cpu, Interval, KernelCounters, LatencyUs, LoadInfo, Machine, ProbeCounts,
-    RunResult, Spread, SpreadOfRuns, Trouble,
+    BenchResult, Cpu, CpuByRole, Interval, KernelCounters, LatencyUs, LoadInfo, Machine,
+    ProbeCounts, RunResult, Spread, SpreadOfRuns, Trouble,
 };
 pub use self::run::{BenchError, bench};

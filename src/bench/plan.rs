@@ -1,6 +1,7 @@
 //! What is to be measured, and how.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +110,20 @@ impl Targets {
         self.len() == 0
     }
 
+    /// Whether all of them are addresses of this machine, so that what they answer is counted by the same kernel
+    /// as what we send.
+    pub(super) fn are_local(&self) -> bool {
+        let mut known = HashMap::new();
+        let mut is_local =
+            |target: SocketAddr| *known.entry(target.ip()).or_insert_with(|| is_local(target));
+        match self {
+            Targets::List(list, _) => list.iter().all(|target| is_local(*target)),
+            Targets::Fleet(fleet, _) => {
+                fleet.checkers.iter().all(|checker| is_local(checker.target))
+            }
+        }
+    }
+
     /// The input of a sweep that lasts as long as `span`.
     pub(super) fn input(&self, span: &Span) -> Input {
         match self {
@@ -121,6 +136,22 @@ impl Targets {
             },
         }
     }
+}
+
+/// Towards itself a machine speaks from the address it speaks to. Nothing is sent.
+fn is_local(target: SocketAddr) -> bool {
+    if target.ip().is_loopback() {
+        return true;
+    }
+    let any: IpAddr = match target {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let from = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect(target)?;
+        socket.local_addr()
+    });
+    from.is_ok_and(|from| from.ip() == target.ip())
 }
 
 /// The addresses of a list over and over, until the span is over.
@@ -157,6 +188,13 @@ mod tests {
         assert_eq!(rates(1000.0, 3500.0, 1000.0), [1000.0, 2000.0, 3000.0]);
         assert_eq!(rates(0.1, 0.5, 0.1).len(), 5);
         assert_eq!(rates(7.0, 7.0, 1.0), [7.0]);
+    }
+
+    #[test]
+    fn addresses_of_this_machine_are_told_from_others() {
+        let is_local = |text: &str| is_local(text.parse().expect("an address"));
+        assert!(is_local("127.64.3.2:53") && is_local("[::1]:53"));
+        assert!(!is_local("192.0.2.1:53") && !is_local("[2001:db8::1]:53"), "TEST-NET: nobody's");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::knee::Knee;
 use super::limit::LimitedBy;
+use crate::aggregate::{latency_us_at, tenths_of_us};
 
 /// A whole measurement.
 #[derive(Clone, Debug, Serialize)]
@@ -21,8 +22,12 @@ pub struct BenchResult {
     pub started_at: String,
     /// Whether Ctrl-C or SIGTERM ended it early; only whole runs are in it.
     pub interrupted: bool,
+    /// What ended it early; the runs before it are in it.
+    pub error: Option<String>,
     /// Where it was measured.
     pub machine: Machine,
+    /// The most memory this process ever had, in bytes; `None` where the kernel does not tell.
+    pub memory_peak_bytes: Option<u64>,
     /// Whom and how hard.
     pub load: LoadInfo,
     /// Median latency with one probe at a time, in microseconds; `None` where nothing answered.
@@ -33,6 +38,14 @@ pub struct BenchResult {
     pub spread: Option<SpreadOfRuns>,
     /// Of a ramp.
     pub knee: Option<Knee>,
+}
+
+impl BenchResult {
+    /// Whether the figures are not what they seem: our own trouble kept something from being known of some probes,
+    /// or the kernel did not send all that we counted. The verdict says so, and so does the exit code.
+    pub fn is_doubtful(&self) -> bool {
+        self.runs.iter().any(|run| run.probes.unknown > 0 || run.has_disagreed().is_some())
+    }
 }
 
 /// A machine.
@@ -107,6 +120,33 @@ pub struct RunResult {
     pub histograms: Vec<(Duration, Duration, Histogram<u64>)>,
 }
 
+impl RunResult {
+    /// The counters of a kernel that did not send all that we counted.
+    pub fn has_disagreed(&self) -> Option<KernelCounters> {
+        self.kernel.filter(|kernel| !kernel.agrees)
+    }
+
+    /// One that nothing but its counts is known of.
+    #[cfg(test)]
+    pub(super) fn made(number: usize, asked: Option<f64>, probes: ProbeCounts) -> RunResult {
+        RunResult {
+            number,
+            asked_per_second: asked,
+            per_second: asked.unwrap_or(0.0),
+            probes,
+            latency_us: None,
+            percentiles: Vec::new(),
+            intervals: Vec::new(),
+            cpu: Cpu::default(),
+            limited_by: LimitedBy { what: "rate", why: String::new() },
+            limited_ms: BTreeMap::new(),
+            kernel: None,
+            trouble: Trouble::default(),
+            histograms: Vec::new(),
+        }
+    }
+}
+
 /// What became of probes. The parts add up to `due`.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ProbeCounts {
@@ -125,6 +165,11 @@ pub struct ProbeCounts {
 }
 
 impl ProbeCounts {
+    /// Share of those due that the server or the network refused.
+    pub fn failed_share(&self) -> f64 {
+        self.failed as f64 / self.due.max(1) as f64
+    }
+
     /// Share of those due that got no word of the server: timeouts, unsent, unknown.
     pub fn lost_share(&self) -> f64 {
         (self.timeouts + self.unsent + self.unknown) as f64 / (self.due.max(1)) as f64
@@ -160,24 +205,19 @@ impl LatencyUs {
         if latency.is_empty() {
             return None;
         }
-        let at = |quantile| us(latency.value_at_quantile(quantile).min(latency.max()));
+        let at = |quantile| latency_us_at(latency, quantile);
         Some(LatencyUs {
             count: latency.len(),
-            min: us(latency.min()),
-            mean: us(latency.mean() as u64),
+            min: tenths_of_us(latency.min()),
+            mean: tenths_of_us(latency.mean() as u64),
             p50: at(0.5),
             p90: at(0.9),
             p99: at(0.99),
             p99_9: at(0.999),
             p99_99: at(0.9999),
-            max: us(latency.max()),
+            max: tenths_of_us(latency.max()),
         })
     }
-}
-
-/// Nanoseconds as microseconds, to a tenth.
-pub(super) fn us(ns: u64) -> f64 {
-    (ns.saturating_add(50) / 100) as f64 / 10.0
 }
 
 /// The probes due in a part of a run.
@@ -205,6 +245,41 @@ pub struct Cpu {
     pub system_us_per_probe: f64,
     /// Cores that were busy, of every thread; of scripts and the reaper too.
     pub cores: f64,
+    /// The same microseconds per probe by who used them; `None` where the kernel does not tell.
+    pub by_role_us_per_probe: Option<CpuByRole>,
+}
+
+/// A figure of each kind of thread.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CpuByRole {
+    /// All that probe.
+    pub shards: f64,
+    /// The one that hands out targets.
+    pub feeder: f64,
+    /// The one that takes what ended and counts it; whatever has no name of its own too.
+    pub aggregator: f64,
+    /// The reaper, its process and the scripts.
+    pub scripts: f64,
+}
+
+impl CpuByRole {
+    /// Of all together.
+    pub fn sum(&self) -> f64 {
+        self.shards + self.feeder + self.aggregator + self.scripts
+    }
+
+    pub(super) fn map(self, change: impl Fn(f64) -> f64) -> CpuByRole {
+        self.zip_with(self, |figure, _| change(figure))
+    }
+
+    pub(super) fn zip_with(self, other: CpuByRole, join: impl Fn(f64, f64) -> f64) -> CpuByRole {
+        CpuByRole {
+            shards: join(self.shards, other.shards),
+            feeder: join(self.feeder, other.feeder),
+            aggregator: join(self.aggregator, other.aggregator),
+            scripts: join(self.scripts, other.scripts),
+        }
+    }
 }
 
 impl Cpu {
@@ -222,11 +297,14 @@ pub struct KernelCounters {
     pub datagrams_sent: u64,
     /// `Udp: OutDatagrams`
     pub udp_out_datagrams: u64,
+    /// Datagrams that we received, or that our buffers dropped, where all targets are of this machine: they are
+    /// among those the kernel counted. 0 where targets are elsewhere.
+    pub local_answers: u64,
     /// Connects we began.
     pub connects: u64,
     /// `Tcp: ActiveOpens`
     pub tcp_active_opens: u64,
-    /// Whether the kernel counted at least what we did.
+    /// Whether the kernel counted at least what we did, and the local answers.
     pub agrees: bool,
 }
 
@@ -270,6 +348,11 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// The one in the middle; `None` of nothing.
+    pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+        Spread::of(values).map(|spread| spread.median)
+    }
+
     /// `None` of nothing.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
         let mut values: Vec<f64> = values.into_iter().collect();

@@ -7,15 +7,15 @@ use std::time::Duration;
 use nix::sys::utsname::uname;
 
 use super::knee::Knee;
-use super::limit::{Evidence, limited_by};
+use super::limit::{Cores, Evidence, limited_by};
 use super::measure::{Counted, Measure};
-use super::meter::{CpuTime, Meter, Snmp};
+use super::meter::{CpuTime, Meter, Snmp, memory_peak_bytes};
 use super::plan::{Load, Plan, Targets};
 use super::result::{
-    BenchResult, Cpu, Interval, KernelCounters, LatencyUs, LoadInfo, Machine, ProbeCounts,
-    RunResult, SpreadOfRuns, Trouble, us,
+    BenchResult, Cpu, CpuByRole, Interval, KernelCounters, LatencyUs, LoadInfo, Machine,
+    ProbeCounts, RunResult, SpreadOfRuns, Trouble,
 };
-use crate::aggregate::Summary;
+use crate::aggregate::{Summary, latency_us_at, tenths_of_us};
 use crate::fleet::ProbeSpec;
 use crate::schedule::pace::{Pace, Span};
 use crate::sink::rfc3339;
@@ -33,10 +33,7 @@ const TICKS_PER_HALF: u32 = 10;
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// There is nothing to probe.
-    #[error("no target")]
-    NoTarget,
-    /// A run could not be made.
+    /// A run could not be made; where there is nothing to probe, that too.
     #[error(transparent)]
     Sweep(#[from] SweepError),
     /// Every shard or the reaper ended early.
@@ -48,16 +45,14 @@ pub enum BenchError {
 /// the rate of an open loop.
 ///
 /// # Errors
-/// [`BenchError`]. What was measured until it was stopped is no error.
+/// [`BenchError`] where no run was whole. Else it is in the result, beside the runs before it. What was measured
+/// until it was stopped is no error.
 pub fn bench(
     plan: &Plan,
     responder_cpus: Vec<usize>,
     stop: &Arc<AtomicBool>,
     shown: &mut dyn FnMut(usize, usize, Option<f64>) -> Box<dyn Progress>,
 ) -> Result<BenchResult, BenchError> {
-    if plan.subject.targets.is_empty() {
-        return Err(BenchError::NoTarget);
-    }
     let started_at = rfc3339(WallClock::read().unix_ns(monotonic_now()));
     let rates: Vec<Option<f64>> = match plan.load {
         Load::Closed => vec![None; plan.repetitions as usize],
@@ -69,26 +64,48 @@ pub fn bench(
         version: env!("CARGO_PKG_VERSION"),
         started_at,
         interrupted: false,
+        error: None,
         machine: machine(responder_cpus),
+        memory_peak_bytes: None,
         load: load_info(plan, rates.len()),
         idle_us: idle_us(plan, stop)?,
-        runs: Vec::with_capacity(rates.len()),
+        runs: Vec::new(),
         spread: None,
         knee: None,
     };
-    for (at, rate) in rates.iter().enumerate() {
-        let mut progress = shown(at + 1, rates.len(), *rate);
-        match run(plan, at + 1, *rate, result.idle_us, stop, progress.as_mut())? {
-            Some(run) => result.runs.push(run),
-            None => break,
-        }
-    }
+    let (runs, error) = runs(rates.len(), |number| {
+        let rate = rates[number - 1];
+        let mut progress = shown(number, rates.len(), rate);
+        run(plan, number, rate, result.idle_us, stop, progress.as_mut())
+    })?;
+    (result.runs, result.error) = (runs, error.map(|error| error.to_string()));
     result.interrupted = stop.load(Ordering::Relaxed);
+    result.memory_peak_bytes = memory_peak_bytes();
     match plan.load {
         Load::Ramp(_) => result.knee = Knee::of(&result.runs),
         Load::Closed | Load::Open(_) => result.spread = SpreadOfRuns::of(&result.runs),
     }
     Ok(result)
+}
+
+/// Makes runs, numbered from 1, until one was stopped or failed: those that were whole, and why there are no more.
+///
+/// # Errors
+/// That of the first run: nothing was measured.
+fn runs(
+    count: usize,
+    mut run: impl FnMut(usize) -> Result<Option<RunResult>, BenchError>,
+) -> Result<(Vec<RunResult>, Option<BenchError>), BenchError> {
+    let mut runs = Vec::with_capacity(count);
+    for number in 1..=count {
+        match run(number) {
+            Ok(Some(run)) => runs.push(run),
+            Ok(None) => break,
+            Err(error) if runs.is_empty() => return Err(error),
+            Err(error) => return Ok((runs, Some(error))),
+        }
+    }
+    Ok((runs, None))
 }
 
 fn load_info(plan: &Plan, runs: usize) -> LoadInfo {
@@ -170,7 +187,7 @@ fn idle_us(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Option<f64>, BenchErro
     let answered = counted[0].passed + counted[0].failed;
     // The answered are the quicker ones, or the median is a timeout.
     let is_meant = answered > counted[0].timeouts;
-    Ok(is_meant.then(|| us(latency.value_at_quantile(0.5))))
+    Ok(is_meant.then(|| latency_us_at(latency, 0.5)))
 }
 
 /// One run; `None` where it was stopped.
@@ -204,27 +221,38 @@ fn run(
     if let Some(error) = &summary.reaper_failure {
         return Err(BenchError::Engine(error.clone()));
     }
-    let kernel = snmp.zip(Snmp::read()).map(|(before, after)| kernel(&summary, before, after));
+    let is_local = plan.subject.targets.are_local();
+    let kernel = snmp
+        .zip(Snmp::read())
+        .map(|(before, after)| kernel(&summary, after.since(before), is_local));
     let probed = measure.probed;
     let counted = measure.conclude(rate);
     let mut total = counted[0].clone();
     counted[1..].iter().for_each(|interval| total.add(interval));
 
     let begin = span.start().unwrap_or_default() + plan.warm_up;
-    let (cpu_time, seconds, ended) = if are_scripts {
+    let end = begin + plan.duration;
+    let shares = meter.shares(begin, end);
+    let (cpu_time, scripts, seconds, ended) = if are_scripts {
         // What scripts took is only known when the reaper process has ended.
         let all = CpuTime::of_process().since(whole);
         let scripts = CpuTime::of_children().since(children);
-        (all.plus(scripts), (plan.warm_up + plan.duration).as_secs_f64(), probed)
+        (all, scripts, (plan.warm_up + plan.duration).as_secs_f64(), probed)
     } else {
-        let cpu = meter.at(begin + plan.duration).since(meter.at(begin));
-        (cpu, plan.duration.as_secs_f64(), total.ended)
+        let used = meter.at(end).since(meter.at(begin));
+        (used, CpuTime::default(), plan.duration.as_secs_f64(), total.ended)
     };
+    let by_role_us = shares.map(|shares| {
+        let ours = shares.map(|share| share * cpu_time.total_us());
+        CpuByRole { scripts: ours.scripts + scripts.total_us(), ..ours }
+    });
+    let cpu_time = cpu_time.plus(scripts);
     let each = 1.0 / ended.max(1) as f64;
     let cpu = Cpu {
         user_us_per_probe: cpu_time.user_us * each,
         system_us_per_probe: cpu_time.system_us * each,
         cores: cpu_time.total_us() / 1e6 / seconds,
+        by_role_us_per_probe: by_role_us.map(|role| role.map(|us| us * each)),
     };
     let latency = LatencyUs::of(&total.latency);
     let per_second = total.ended as f64 / plan.duration.as_secs_f64();
@@ -234,15 +262,19 @@ fn run(
         stalled_ms: summary.stalled_ms,
         window_min: summary.window_min,
     };
-    let cores = if are_scripts { available_cpus().len() } else { plan.shards };
     let limited_by = limited_by(&Evidence {
         summary: &summary,
         probes: counts(&total),
         trouble,
         is_open_loop: rate.is_some(),
-        cores_busy: cpu.cores,
-        cores: cores.min(available_cpus().len().max(1)) as f64,
+        cores: Cores {
+            process: cpu.cores,
+            by_role: by_role_us.map(|role| role.map(|us| us / 1e6 / seconds)),
+            of_shards: if are_scripts { 0 } else { plan.shards },
+            available: available_cpus().len().max(1),
+        },
         service_us: service_us(&summary),
+        from_due_us: latency.map(|latency| latency.p50),
         idle_us,
         window: plan.window,
         are_scripts,
@@ -308,21 +340,74 @@ fn percentiles(counted: &Counted) -> Vec<(f64, f64)> {
     let latency = &counted.latency;
     let mut points: Vec<(f64, f64)> = latency
         .iter_quantiles(TICKS_PER_HALF)
-        .map(|step| (step.quantile_iterated_to(), us(step.value_iterated_to().min(latency.max()))))
+        .map(|step| {
+            let us = tenths_of_us(step.value_iterated_to().min(latency.max()));
+            (step.quantile_iterated_to(), us)
+        })
         .collect();
     // Where values are few, several steps end at the same one.
     points.dedup_by(|next, before| next.1 == before.1 && next.0 < 1.0);
     points
 }
 
-fn kernel(summary: &Summary, before: Snmp, after: Snmp) -> KernelCounters {
-    let udp_out_datagrams = after.udp_out.saturating_sub(before.udp_out);
-    let tcp_active_opens = after.active_opens.saturating_sub(before.active_opens);
+/// Holds what we say against what the kernel counted. Where all targets are of this machine, their answers left it too: of
+/// what was counted, those that reached us, or our buffers, were not ours.
+fn kernel(summary: &Summary, counted: Snmp, are_targets_local: bool) -> KernelCounters {
+    let answers = summary.datagrams_received + summary.receive_drops;
+    let local_answers = if are_targets_local { answers } else { 0 };
     KernelCounters {
         datagrams_sent: summary.datagrams_sent,
-        udp_out_datagrams,
+        udp_out_datagrams: counted.udp_out,
+        local_answers,
         connects: summary.connects,
-        tcp_active_opens,
-        agrees: udp_out_datagrams >= summary.datagrams_sent && tcp_active_opens >= summary.connects,
+        tcp_active_opens: counted.active_opens,
+        agrees: counted.udp_out >= summary.datagrams_sent + local_answers
+            && counted.active_opens >= summary.connects,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_before_an_error_are_not_lost() {
+        let of = |fails_at: usize| {
+            runs(3, |number| match number {
+                _ if number == fails_at => Err(BenchError::Engine("no ring".to_owned())),
+                _ => Ok(Some(RunResult::made(number, None, ProbeCounts::default()))),
+            })
+        };
+        let (whole, error) = of(3).expect("two runs were whole");
+        assert_eq!(whole.iter().map(|run| run.number).collect::<Vec<_>>(), [1, 2]);
+        assert!(matches!(error, Some(BenchError::Engine(_))));
+        assert!(of(1).is_err(), "nothing was measured");
+        let (whole, error) = of(4).expect("all of them");
+        assert!(whole.len() == 3 && error.is_none());
+    }
+
+    #[test]
+    fn the_kernel_agrees_where_it_counted_at_least_what_we_did() {
+        let summary = Summary {
+            datagrams_sent: 100,
+            datagrams_received: 90,
+            receive_drops: 5,
+            connects: 10,
+            ..Summary::default()
+        };
+        for (udp_out, active_opens, are_targets_local, agrees) in [
+            (100, 10, false, true),
+            (99, 10, false, false),
+            (100, 9, false, false),
+            (250, 25, false, true), // others of this namespace
+            (195, 10, true, true),
+            // 95 of them are answers: 99 were sent, not 100.
+            (194, 10, true, false),
+            (195, 9, true, false),
+        ] {
+            let counted = Snmp { udp_out, active_opens };
+            let kernel = kernel(&summary, counted, are_targets_local);
+            assert_eq!(kernel.agrees, agrees, "{kernel:?}");
+        }
     }
 }

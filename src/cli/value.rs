@@ -75,10 +75,13 @@ pub(crate) fn shards(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Most probes a second: one each nanosecond, the unit of all clocks here.
+const RATE_MAX: f64 = 1e9;
+
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        _ => Err("give attempts per second, more than 0".to_owned()),
+        Ok(rate) if rate > 0.0 && rate <= RATE_MAX => Ok(rate),
+        _ => Err("give probes per second, more than 0 and 1,000,000,000 at most".to_owned()),
     }
 }
 
@@ -87,7 +90,11 @@ pub(crate) const RUN_MIN: Duration = Duration::from_millis(100);
 
 /// `FROM:TO:STEP`, in probes a second.
 pub(crate) fn ramp(text: &str) -> Result<Ramp, String> {
-    let wrong = || "give FROM:TO:STEP in probes a second, as in 1000:20000:1000".to_owned();
+    let wrong = || {
+        "give FROM:TO:STEP in probes a second, each more than 0 and 1,000,000,000 at most, as in \
+         1000:20000:1000"
+            .to_owned()
+    };
     let parts = text.split(':').map(rate).collect::<Result<Vec<f64>, _>>().map_err(|_| wrong())?;
     let [from, to, step] = parts[..] else { return Err(wrong()) };
     if from > to {
@@ -122,5 +129,24 @@ pub(crate) fn interface(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("an interface name has 1 to 15 bytes, no slash and no space".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_one_that_a_clock_can_tell() {
+        assert_eq!([rate("0.5"), rate("1e9")], [Ok(0.5), Ok(1e9)]);
+        for bad in ["0", "-1", "1.1e9", "1e12", "inf", "nan", "many", ""] {
+            let error = rate(bad).expect_err(bad);
+            assert!(error.contains("1,000,000,000 at most"), "{bad}: {error}");
+        }
+        assert_eq!(ramp("1:3:1"), Ok(Ramp { from: 1.0, to: 3.0, step: 1.0 }));
+        for bad in ["1:1e12:1e11", "1:2", "0:2:1", "1:2:inf"] {
+            let error = ramp(bad).expect_err(bad);
+            assert!(error.contains("1,000,000,000 at most"), "{bad}: {error}");
+        }
     }
 }

@@ -7,6 +7,9 @@ use crate::tick::Tick;
 
 /// The bucket of [`Pace::AtMost`] holds what this much time fills.
 const BURST: Duration = Duration::from_millis(2);
+/// What was due in a [`Span`] may begin so long after its end: a core that wakes a little late loses nothing,
+/// and what a stall kept longer has never begun.
+pub(crate) const GRACE: Duration = Duration::from_millis(50);
 const NS_PER_SECOND: f64 = 1e9;
 
 /// How fast probes may start.
@@ -26,7 +29,7 @@ pub enum Pace {
     },
 }
 
-/// The time in which probes begin. It starts for all shards at once, when all are ready.
+/// The time in which probes are due, or begin where they are not due at moments of their own. It starts for all shards at once, when all are ready.
 #[derive(Clone, Debug)]
 pub struct Span {
     start: Arc<OnceLock<Tick>>,
@@ -49,7 +52,7 @@ impl Span {
         self.start.get().copied()
     }
 
-    /// The first moment in which nothing begins any more; `None` before it started.
+    /// The first moment in which nothing is due any more; `None` before it started.
     pub fn end(&self) -> Option<Tick> {
         Some(self.start()? + self.length)
     }
@@ -102,6 +105,11 @@ impl Pacer {
             Pacer::Bucket(bucket) => bucket.due_ns -= bucket.ns_per_attempt,
             Pacer::Timetable(timetable) => timetable.taken -= 1,
         }
+    }
+
+    /// Whether each probe is due at a moment of its own, which may be past.
+    pub(crate) fn has_moments(&self) -> bool {
+        matches!(self, Pacer::Timetable(_))
     }
 
     /// Whether retries need leave too.

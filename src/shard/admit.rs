@@ -1,8 +1,11 @@
 //! Starting attempts: what may start now, on which socket, and what holds the rest back.
 
+use std::time::Duration;
+
 use crate::checker::Prepared;
 use crate::outcome::Outcome;
 use crate::ring::{Op, Ring};
+use crate::schedule::pace::GRACE;
 use crate::tick::Tick;
 
 use super::lane::NoSocket;
@@ -12,12 +15,14 @@ use super::slot::{Pending, Phase, Slot};
 
 /// Attempts started per turn: bounds a turn's work, so that answers do not wait behind sends.
 const STARTS_PER_TURN: u32 = 512;
+const NANOSECOND: Duration = Duration::from_nanos(1);
 
 impl Core {
     /// Starts what may be started. What held it back, and when to look again because of that.
     pub(super) fn admit<R: Ring>(&mut self, ring: &mut R) -> (Limit, Tick) {
         let end = self.end_of_span();
-        if self.now >= end {
+        let last_begin = if self.pacer.has_moments() { end + GRACE } else { end };
+        if self.now >= last_begin {
             self.inbox.refuse_new();
         }
         loop {
@@ -40,13 +45,21 @@ impl Core {
             };
             let needs_leave = pending.due.is_none() || self.pacer.counts_retries();
             if needs_leave {
-                match self.pacer.take(self.now, self.begun_at) {
+                // In the grace, leave is given for what was due before the end and nothing else.
+                let last_due =
+                    if self.pacer.has_moments() { end - NANOSECOND } else { Tick::NEVER };
+                match self.pacer.take(self.now.min(last_due), self.begun_at) {
                     Ok(due) => {
                         pending.due.get_or_insert(due);
                     }
                     Err(due) => {
                         self.inbox.hold(pending);
-                        return (Limit::Rate, due.min(end));
+                        if self.now < end || !self.pacer.has_moments() {
+                            return (Limit::Rate, if self.now < end { due.min(end) } else { due });
+                        }
+                        // All that was due has begun.
+                        self.inbox.refuse_new();
+                        continue;
                     }
                 }
             }

@@ -21,11 +21,13 @@ fn keys_are_the_same_in_every_version() {
     assert_eq!(
         keys(&value),
         [
+            "error",
             "idle_us",
             "interrupted",
             "knee",
             "load",
             "machine",
+            "memory_peak_bytes",
             "runs",
             "spread",
             "started_at",
@@ -77,11 +79,25 @@ fn keys_are_the_same_in_every_version() {
     assert_eq!(keys(&run["probes"]), counts);
     let latency = ["count", "max", "mean", "min", "p50", "p90", "p99", "p99_9", "p99_99"];
     assert_eq!(keys(&run["latency_us"]), latency);
-    assert_eq!(keys(&run["cpu"]), ["cores", "system_us_per_probe", "user_us_per_probe"]);
+    assert_eq!(
+        keys(&run["cpu"]),
+        ["by_role_us_per_probe", "cores", "system_us_per_probe", "user_us_per_probe"]
+    );
+    assert_eq!(
+        keys(&run["cpu"]["by_role_us_per_probe"]),
+        ["aggregator", "feeder", "scripts", "shards"]
+    );
     assert_eq!(keys(&run["limited_by"]), ["what", "why"]);
     assert_eq!(
         keys(&run["kernel"]),
-        ["agrees", "connects", "datagrams_sent", "tcp_active_opens", "udp_out_datagrams"]
+        [
+            "agrees",
+            "connects",
+            "datagrams_sent",
+            "local_answers",
+            "tcp_active_opens",
+            "udp_out_datagrams"
+        ]
     );
     assert_eq!(
         keys(&run["trouble"]),

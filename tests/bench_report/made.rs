@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use ringprobe::bench::{
-    BenchResult, Cpu, Interval, KernelCounters, Knee, LatencyUs, LimitedBy, LoadInfo, Machine,
-    ProbeCounts, RunResult, SpreadOfRuns, Trouble,
+    BenchResult, Cpu, CpuByRole, Interval, KernelCounters, Knee, LatencyUs, LimitedBy, LoadInfo,
+    Machine, ProbeCounts, RunResult, SpreadOfRuns, Trouble,
 };
 
 /// Intervals of a run, a second each.
@@ -34,7 +34,7 @@ pub(crate) fn runs() -> BenchResult {
                 let base_us = 40.0 + 1.5 * number as f64 + f64::from(at % 3);
                 let quiet = Second { base_us, ..Second::default() };
                 match (number, at) {
-                    (2, 6) => Second { stall_ms: 400.0, timeouts: 37, unknown: 4, ..quiet },
+                    (2, 6) => Second { stall_ms: 400.0, timeouts: 37, ..quiet },
                     (2, 9) => Second { unsent: 12, ..quiet },
                     (3, 4) => Second { timeouts: 3, ..quiet },
                     _ => quiet,
@@ -93,12 +93,14 @@ fn result(mode: &'static str, rate: Option<f64>, runs: usize) -> BenchResult {
         version: "0.1.0",
         started_at: "2026-01-02T03:04:05.678901Z".to_owned(),
         interrupted: false,
+        error: None,
         machine: Machine {
             kernel: "6.1.0-30-amd64".to_owned(),
             cpu: "Made-up CPU @ 2.50GHz".to_owned(),
             cpus: vec![0, 1, 2, 3],
             responder_cpus: vec![3],
         },
+        memory_peak_bytes: Some(40 << 20),
         load: LoadInfo {
             check: "DNS_CHECK",
             targets: "the embedded fleet".to_owned(),
@@ -158,7 +160,7 @@ fn run(number: usize, asked: Option<f64>, due: u64, seconds: Vec<Second>) -> Run
     } else {
         LimitedBy {
             what: "rate",
-            why: "every probe began in its time; ask for more with --rate".to_owned(),
+            why: "all that were due were begun; ask for more with --rate".to_owned(),
         }
     };
     RunResult {
@@ -169,12 +171,23 @@ fn run(number: usize, asked: Option<f64>, due: u64, seconds: Vec<Second>) -> Run
         latency_us: LatencyUs::of(&all),
         percentiles: percentiles(&all),
         intervals,
-        cpu: Cpu { user_us_per_probe: 0.9, system_us_per_probe: 2.6, cores: 3.5e-6 * per_second },
+        cpu: Cpu {
+            user_us_per_probe: 0.9,
+            system_us_per_probe: 2.6,
+            cores: 3.5e-6 * per_second,
+            by_role_us_per_probe: Some(CpuByRole {
+                shards: 2.8,
+                feeder: 0.3,
+                aggregator: 0.4,
+                scripts: 0.0,
+            }),
+        },
         limited_by,
         limited_ms: BTreeMap::from([("rate", 9_000), ("window", 120)]),
         kernel: Some(KernelCounters {
             datagrams_sent: probes.due + due,
             udp_out_datagrams: 2 * (probes.due + due),
+            local_answers: probes.due,
             connects: 0,
             tcp_active_opens: 3,
             agrees: true,

@@ -69,7 +69,8 @@ fn what_the_kernel_did_not_count_is_a_warning_before_everything_else() {
     run.limited_by.why = "buffers overflowed".to_owned();
     run.kernel = Some(KernelCounters {
         datagrams_sent: 110_000,
-        udp_out_datagrams: 90_000,
+        udp_out_datagrams: 190_000,
+        local_answers: 100_000,
         connects: 7,
         tcp_active_opens: 7,
         agrees: false,
@@ -78,6 +79,38 @@ fn what_the_kernel_did_not_count_is_a_warning_before_everything_else() {
     run.trouble.window_min = Some(64);
     run.trouble.stalled_ms = 12.0;
     assert_text("doubtful.txt", &result);
+}
+
+/// One function decides the verdict and the exit code.
+#[test]
+fn a_result_is_doubtful_where_the_kernel_disagrees_or_a_probe_is_unknown() {
+    for (unknown, agrees, is_doubtful) in
+        [(0, true, false), (1, true, true), (0, false, true), (9, false, true)]
+    {
+        let mut result = made::runs();
+        result.runs[1].probes.unknown = unknown;
+        let kernel = result.runs[2].kernel.as_mut().expect("it was read");
+        kernel.agrees = agrees;
+        assert_eq!(result.is_doubtful(), is_doubtful, "{unknown} unknown, agrees: {agrees}");
+        let text = text(&result, false);
+        let verdict = if is_doubtful { "DOUBTFUL: " } else { "MEASURED: " };
+        assert!(text.starts_with(verdict), "{text}");
+        assert_eq!(text.contains("WARNING"), is_doubtful, "it is said why: {text}");
+    }
+}
+
+#[test]
+fn an_error_does_not_hide_the_runs_before_it() {
+    let mut result = made::runs();
+    result.runs.truncate(2);
+    result.error = Some("the engine could not run: no ring".to_owned());
+    let text = text(&result, false);
+    assert!(text.starts_with("INCOMPLETE: 9,999 probes/s"), "{text}");
+    assert!(
+        text.contains("2 of 3 runs were made, then: the engine could not run: no ring"),
+        "{text}"
+    );
+    assert_lines(&text);
 }
 
 #[test]

@@ -65,8 +65,8 @@ fn a_full_window_makes_probes_late_and_their_latency_says_so() {
     // One at a time, 10 ms each, and one due every millisecond.
     let run = run(1, due(1000.0), 300 * MS, &healthy(10 * MS), |_| {});
     let dues = dues(&run);
-    // The others were due and never sent: the span was over before it was their turn.
-    assert!((25..=31).contains(&dues.len()), "{}", dues.len());
+    // The others were due and never sent: the span and its grace of 50 ms were over before it was their turn.
+    assert!((30..=36).contains(&dues.len()), "{}", dues.len());
     for (number, (due, latency)) in (0..).zip(&dues) {
         assert_eq!(*due, number * MS, "the next in the row, however late");
         let waited = number * 9 * MS;
@@ -89,6 +89,25 @@ fn a_stall_of_ours_is_in_the_latency_of_all_it_kept_waiting() {
     let closed = run(2, Pace::Free, 400 * MS, &healthy(MS), stalls);
     let slow = self::dues(&closed).iter().filter(|(_, latency)| *latency >= 10 * MS).count();
     assert!(slow <= 2, "{slow}");
+}
+
+#[test]
+fn what_was_due_before_the_end_begins_in_the_grace_behind_it_and_nothing_else_does() {
+    let stalled = |length: Duration| {
+        run(256, due(1000.0), 400 * MS, &healthy(MS), move |scenario| {
+            scenario.faults.stalls_at = vec![(start() + 380 * MS, length)];
+        })
+    };
+    let dues = dues(&stalled(45 * MS));
+    assert_eq!(dues.len(), 400, "all that were due before the end, and none after");
+    assert!(dues.last().expect("some").1 >= 20 * MS, "the last waited for the end of the stall");
+    let late = self::dues(&stalled(200 * MS)).len();
+    assert!((379..=383).contains(&late), "what waited longer than the grace never began: {late}");
+    let closed = run(8, Pace::Free, 100 * MS, &healthy(10 * MS), |_| {});
+    let begun = closed.records.iter().map(|record| {
+        (record.at - Duration::from_nanos(record.latency_ns.expect("it has ended"))).since(start())
+    });
+    assert!(begun.max().expect("some") < 100 * MS, "a closed loop has no grace");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What the text and the page say beside the figures.
 
 use super::figures::{latency, rate, share};
-use crate::bench::{BenchResult, KernelCounters, Knee, LoadInfo, ProbeCounts, RunResult, Spread};
+use crate::bench::{
+    BenchResult, Cpu, CpuByRole, KernelCounters, Knee, LoadInfo, ProbeCounts, RunResult, Spread,
+};
 use crate::sink::{Trouble, counted, grouped, seconds};
 
 /// Of what is said, how it is meant.
@@ -32,7 +34,9 @@ fn fact(word: &'static str, text: String) -> Fact {
 pub(super) fn verdict(result: &BenchResult) -> (Tone, &'static str) {
     if result.runs.is_empty() {
         (Tone::Warning, "NOTHING MEASURED")
-    } else if disagreeing(result).next().is_some() {
+    } else if result.error.is_some() {
+        (Tone::Warning, "INCOMPLETE")
+    } else if result.is_doubtful() {
         (Tone::Warning, "DOUBTFUL")
     } else if result.interrupted {
         (Tone::Caution, "INTERRUPTED")
@@ -51,7 +55,7 @@ pub(super) fn headline(result: &BenchResult) -> String {
         return format!("{} ({})", knee_in_words(knee), counted(runs as u64, "step"));
     }
     let middle = |figure: fn(&RunResult) -> Option<f64>| {
-        Spread::of(result.runs.iter().filter_map(figure)).map(|spread| spread.median)
+        Spread::median(result.runs.iter().filter_map(figure))
     };
     let mut text = format!("{} probes/s", rate(middle(|run| Some(run.per_second)).unwrap_or(0.0)));
     let p50 = middle(|run| run.latency_us.map(|latency| latency.p50));
@@ -93,21 +97,35 @@ pub(super) fn load(load: &LoadInfo) -> String {
 
 /// Everything else, in the order it matters.
 pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
-    let mut facts: Vec<Fact> = disagreeing(result)
-        .map(|(run, kernel)| Fact {
-            word: "WARNING",
-            text: format!(
-                "{}: we say that {} and {} were sent, the kernel counted {} and {}. Some never left this \
-                 machine; do not trust these figures.",
-                run_name(result, run),
-                counted(kernel.datagrams_sent, "datagram"),
-                counted(kernel.connects, "connect"),
-                grouped(kernel.udp_out_datagrams),
-                grouped(kernel.tcp_active_opens),
-            ),
-            tone: Tone::Warning,
-        })
-        .collect();
+    let warning = |text| Fact { word: "WARNING", text, tone: Tone::Warning };
+    let mut facts = Vec::new();
+    if let Some(error) = &result.error {
+        facts.push(warning(format!(
+            "{} of {} {}s were made, then: {error}",
+            result.runs.len(),
+            result.load.runs,
+            noun(result),
+        )));
+    }
+    facts.extend(disagreeing(result).map(|(run, kernel)| {
+        warning(format!(
+            "{}: we say that {} and {} were sent, the kernel counted {} and {}{}. Some never left this \
+             machine; do not trust these figures.",
+            run_name(result, run),
+            counted(kernel.datagrams_sent, "datagram"),
+            counted(kernel.connects, "connect"),
+            grouped(kernel.udp_out_datagrams),
+            grouped(kernel.tcp_active_opens),
+            local_answers(kernel.local_answers),
+        ))
+    }));
+    let unknown = total(result).unknown;
+    if unknown > 0 {
+        facts.push(warning(format!(
+            "of {} nothing can be said, as the trouble was ours; they are in no latency",
+            counted(unknown, "probe")
+        )));
+    }
     if let Some(knee) = &result.knee {
         facts.push(fact("knee", knee_in_words(knee)));
     }
@@ -128,6 +146,11 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
         },
     ));
     facts.extend(cpu(result));
+    facts.extend(threads(result));
+    facts.extend(result.memory_peak_bytes.map(|bytes| {
+        let mib = bytes as f64 / f64::from(1 << 20);
+        fact("memory", format!("{mib:.1} MiB of this process at its peak"))
+    }));
     facts.extend(kernel(result));
     let trouble = trouble(result, total);
     if trouble != "none" {
@@ -139,6 +162,21 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
     facts
 }
 
+/// `run` or `step`.
+fn noun(result: &BenchResult) -> &'static str {
+    if result.load.mode == "ramp" { "step" } else { "run" }
+}
+
+/// What of the kernel's datagrams were not ours, where there are such.
+fn local_answers(answers: u64) -> String {
+    match answers {
+        0 => String::new(),
+        _ => {
+            format!(", {} of the datagrams answers of this machine's own targets", grouped(answers))
+        }
+    }
+}
+
 fn run_name(result: &BenchResult, run: &RunResult) -> String {
     match run.asked_per_second {
         Some(asked) if result.knee.is_some() => format!("step {} ({}/s)", run.number, rate(asked)),
@@ -147,8 +185,7 @@ fn run_name(result: &BenchResult, run: &RunResult) -> String {
 }
 
 fn disagreeing(result: &BenchResult) -> impl Iterator<Item = (&RunResult, KernelCounters)> {
-    let counted = result.runs.iter().filter_map(|run| Some((run, run.kernel?)));
-    counted.filter(|(_, kernel)| !kernel.agrees)
+    result.runs.iter().filter_map(|run| Some((run, run.has_disagreed()?)))
 }
 
 fn knee_in_words(knee: &Knee) -> String {
@@ -159,7 +196,7 @@ fn knee_in_words(knee: &Knee) -> String {
         }
         (Some(kept), None) => format!("every rate up to {} probes/s was kept", rate(kept)),
         (None, Some(broken)) => format!("not even {} probes/s were kept: {why}", rate(broken)),
-        (None, None) => "no step was whole".to_owned(),
+        (None, None) => format!("no knee: {why}"),
     }
 }
 
@@ -172,7 +209,7 @@ fn limits(result: &BenchResult) -> Vec<String> {
             None => by.push((run.limited_by.what, vec![run])),
         }
     }
-    let noun = if result.knee.is_some() { "step" } else { "run" };
+    let noun = noun(result);
     by.iter()
         .map(|(what, runs)| {
             let what = what.replace('_', " ");
@@ -242,19 +279,42 @@ fn how_the_lost_count(total: ProbeCounts, timeout_s: f64) -> String {
                 .to_owned(),
         );
     }
-    if total.unknown > 0 {
-        words.push("an unknown one has no latency, as the trouble was ours".to_owned());
-    }
     words.join("; ")
 }
 
 fn cpu(result: &BenchResult) -> Option<Fact> {
-    let runs = || result.runs.iter().filter(|run| run.latency_us.is_some()).map(|run| run.cpu);
-    let user = Spread::of(runs().map(|cpu| cpu.user_us_per_probe))?.median;
-    let system = Spread::of(runs().map(|cpu| cpu.system_us_per_probe))?.median;
-    let middle = if runs().count() > 1 { " (medians)" } else { "" };
+    let (user, note) = cpu_figure(result, |cpu| Some(cpu.user_us_per_probe))?;
+    let (system, _) = cpu_figure(result, |cpu| Some(cpu.system_us_per_probe))?;
     let (user, system) = (latency(user), latency(system));
-    Some(fact("CPU", format!("per probe {user} in user space, {system} in the kernel{middle}")))
+    Some(fact("CPU", format!("per probe {user} in user space, {system} in the kernel{note}")))
+}
+
+/// Who used it, where that is known; those who used nothing are left out.
+fn threads(result: &BenchResult) -> Option<Fact> {
+    let middle_of = |of: fn(&CpuByRole) -> f64| {
+        cpu_figure(result, |cpu| cpu.by_role_us_per_probe.as_ref().map(of))
+    };
+    let (shards, note) = middle_of(|role| role.shards)?;
+    let named = [
+        ("shards", shards),
+        ("feeder", middle_of(|role| role.feeder)?.0),
+        ("aggregator", middle_of(|role| role.aggregator)?.0),
+        ("scripts", middle_of(|role| role.scripts)?.0),
+    ];
+    let words = named.iter().filter(|(_, us)| *us > 0.0);
+    let words: Vec<String> = words.map(|(name, us)| format!("{name} {}", latency(*us))).collect();
+    Some(fact("CPU by threads", format!("per probe {}{note}", words.join(", "))))
+}
+
+/// The middle over the runs in which probes ended, and the note that it is one.
+fn cpu_figure(
+    result: &BenchResult,
+    figure: impl Fn(&Cpu) -> Option<f64>,
+) -> Option<(f64, &'static str)> {
+    let ended = result.runs.iter().filter(|run| run.latency_us.is_some());
+    let figures: Vec<f64> = ended.filter_map(|run| figure(&run.cpu)).collect();
+    let note = if figures.len() > 1 { " (medians)" } else { "" };
+    Some((Spread::median(figures)?, note))
 }
 
 /// That the kernel agrees, or that it was not asked; where it does not there is a warning.
@@ -271,7 +331,8 @@ fn kernel(result: &BenchResult) -> Option<Fact> {
     let (sent, connects) = (sum(|kernel| kernel.datagrams_sent), sum(|kernel| kernel.connects));
     if sent > 0 {
         let out = sum(|kernel| kernel.udp_out_datagrams);
-        words.push(format!("{} sent, {} counted", counted(sent, "datagram"), grouped(out)));
+        let local = local_answers(sum(|kernel| kernel.local_answers));
+        words.push(format!("{} sent, {} counted{local}", counted(sent, "datagram"), grouped(out)));
     }
     if connects > 0 {
         let opens = sum(|kernel| kernel.tcp_active_opens);
@@ -339,5 +400,7 @@ mod tests {
             knee_in_words(&knee(None, Some(1000.0))),
             "not even 1,000 probes/s were kept: 97.0 % of the probes were never begun"
         );
+        let nothing = Knee { why: Some("too few".to_owned()), ..knee(None, None) };
+        assert_eq!(knee_in_words(&nothing), "no knee: too few");
     }
 }

@@ -91,8 +91,7 @@ fn time_of_runs(args: &BenchArgs) -> Duration {
 
 fn code_of(error: &BenchError) -> u8 {
     match error {
-        BenchError::NoTarget
-        | BenchError::Sweep(SweepError::NothingToProbe { .. } | SweepError::Question(_)) => {
+        BenchError::Sweep(SweepError::NothingToProbe { .. } | SweepError::Question(_)) => {
             exit::USAGE
         }
         BenchError::Sweep(_) | BenchError::Engine(_) => exit::ENGINE,
@@ -101,11 +100,11 @@ fn code_of(error: &BenchError) -> u8 {
 
 /// A measurement that is not what it seems says so.
 fn exit_code(result: &BenchResult) -> u8 {
-    let is_doubtful = result
-        .runs
-        .iter()
-        .any(|run| run.probes.unknown > 0 || run.kernel.is_some_and(|kernel| !kernel.agrees));
-    if is_doubtful { exit::UNKNOWN } else { exit::OK }
+    if let Some(error) = &result.error {
+        say(format_args!("ringprobe: {error}; the runs before it are reported"));
+        return exit::ENGINE;
+    }
+    if result.is_doubtful() { exit::UNKNOWN } else { exit::OK }
 }
 
 /// The first output that is also something else, in words.

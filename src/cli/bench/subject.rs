@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::Cursor;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ pub(super) fn subject(
     embedded: Option<&Embedded>,
     terminal: Terminal,
 ) -> Result<Subject, Ended> {
-    if args.use_file.is_some() {
-        return of_file(args, terminal);
+    if let Some(path) = &args.use_file {
+        return of_file(args, path, terminal);
     }
     match args.check.and_then(Check::of_list) {
         Some(check) => of_list(args, check, embedded),
@@ -119,10 +120,7 @@ fn all(addresses: Addresses) -> Result<Vec<SocketAddr>, Ended> {
     Ok(targets)
 }
 
-fn of_file(args: &BenchArgs, terminal: Terminal) -> Result<Subject, Ended> {
-    let Some(path) = &args.use_file else {
-        return Err(refuse(exit::USAGE, "no configuration"));
-    };
+fn of_file(args: &BenchArgs, path: &Path, terminal: Terminal) -> Result<Subject, Ended> {
     let wants_scripts = args.check == Some(Check::Script);
     let options = args.language.apply(LoadOptions {
         dns_require: args.how.dns_require(),
