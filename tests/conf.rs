@@ -6,6 +6,8 @@ use ringprobe::conf::Problems;
 use ringprobe::fleet::{LoadOptions, Loaded, Rejected, analyse_text, load_text};
 use ringprobe::lint;
 
+#[path = "conf/codes.rs"]
+mod codes;
 #[path = "conf/corrupt.rs"]
 mod corrupt;
 #[path = "conf/damage.rs"]

@@ -7,6 +7,8 @@
 mod disguise;
 #[path = "conf/generate/mod.rs"]
 mod generate;
+#[path = "oracle/judge.rs"]
+mod judge;
 #[path = "conf/mutate.rs"]
 mod mutate;
 #[path = "oracle/scripts.rs"]
@@ -16,43 +18,24 @@ mod track_files;
 
 use ringprobe::tick::monotonic_now;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use generate::{Dialect, Random, configuration};
+use judge::Judgement;
 use mutate::edit;
 
-/// What a program made of a file.
-#[derive(Debug)]
-struct Judgement {
-    /// `None` where it was ended, by a signal or because it did not end.
-    code: Option<i32>,
-    text: String,
-}
-
-/// Runs a program in a folder, for ten seconds at most.
-fn judge(folder: &Path, program: &str, arguments: &[&str]) -> Judgement {
-    let output = Command::new("timeout")
-        .args(["--signal=KILL", "10", program])
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .expect("timeout(1) is there");
-    let text = [output.stdout, output.stderr].concat();
-    let code = output.status.code().filter(|code| *code != 137 && *code != 124);
-    Judgement { code, text: String::from_utf8_lossy(&text).into_owned() }
-}
-
 fn keepalived(folder: &Path, name: &str) -> Judgement {
-    let program = "/usr/sbin/keepalived";
-    assert!(Path::new(program).exists(), "scripts/install-needs keepalived");
-    judge(folder, program, &["-t", "-i", disguise::CONFIG_ID, "-f", name])
+    judge::keepalived(folder, name, disguise::CONFIG_ID)
+}
+
+/// Whether keepalived says nothing of the file: it did not end, crashed, or ended itself by a signal.
+fn says_nothing(theirs: &Judgement) -> bool {
+    matches!(theirs.code, None | Some(139 | 143))
 }
 
 fn lint(folder: &Path, name: &str) -> Judgement {
     let program = env!("CARGO_BIN_EXE_ringprobe");
     let arguments = ["lint", "--keepalived-exit-codes", "--config-id", disguise::CONFIG_ID, name];
-    judge(folder, program, &arguments)
+    judge::judge(folder, program, &arguments)
 }
 
 /// Why the two may differ, with some of the excuses; `None` where nothing explains it. What is excused is a
@@ -74,7 +57,7 @@ fn explanation(
         || complaints(&theirs.text).map(|complaint| excuse(Whose::Theirs, complaint));
     match (theirs.code, ours.code) {
         (one, other) if one == other => Some("the same"),
-        (None | Some(139 | 143), _) => Some("keepalived does not end, crashes, or ends itself"),
+        _ if says_nothing(theirs) => Some("keepalived does not end, crashes, or ends itself"),
         // keepalived goes on in another block, so it does or does not come to what is worse.
         (Some(2 | 5 | 6), Some(2 | 5 | 6)) if STRUCTURE.iter().any(says) => {
             Some("blocks out of step")

@@ -4,12 +4,17 @@
 //! Left out: `config_save_dir` and `tmp_config_directory`, for which even a test makes folders and copies the
 //! configuration, the one of them through a shell.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+#[path = "oracle/judge.rs"]
+mod judge;
+#[path = "oracle/many.rs"]
+mod many;
 
-use ringprobe::conf::Class;
-use ringprobe::fleet::{LoadOptions, analyse_text, global_keywords};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ringprobe::fleet::global_keywords;
 use ringprobe::tick::monotonic_now;
+
+use many::{Both, mismatches};
 
 /// What `keepalived -t` of 2.2.7 says of a keyword of later versions is that it is unknown.
 const LATER: &[&str] = &[
@@ -72,11 +77,27 @@ const OWN: &[(&str, &[&str])] = &[
     ("checker_process_name", &["123456789012345"]),
     ("checker_rt_priority", &["99", "100"]),
     ("dynamic_interfaces", &["allow_if_changes", "allow_if_changes x"]),
-    ("include_check", &["read", "-read", "+read +match", "x +read", "wildcard_match", "all", "+"]),
+    (
+        "include_check",
+        &[
+            "read",
+            "-read",
+            "+read +match",
+            "x +read",
+            "wildcard_match",
+            "wildcard_match match",
+            "readable",
+            "+readable",
+            "all",
+            "+",
+        ],
+    ),
     (
         "lvs_sync_daemon",
         &[
             "lo inst",
+            "\"\" id x",
+            "a:b id x",
             "lo inst vi",
             "lo inst inst",
             "lo inst id 1",
@@ -247,19 +268,6 @@ const EXCUSES: &[Excuse] = &[
     },
 ];
 
-fn exit_code(folder: &Path, program: &str, arguments: &[&str]) -> Option<i32> {
-    let status = Command::new("timeout")
-        .args(["--signal=KILL", "10", program])
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .expect("timeout(1) is there");
-    status.code()
-}
-
 fn text(keyword: &str, lines: &str) -> String {
     let server = " real_server 10.0.0.2 80 {\n  TCP_CHECK {\n  }\n }\n";
     let head = " protocol TCP\n lvs_sched rr\n lvs_method NAT\n";
@@ -268,60 +276,14 @@ fn text(keyword: &str, lines: &str) -> String {
     )
 }
 
-/// Exit codes of both.
-fn codes(folder: &Path, text: &str) -> (Option<i32>, Option<i32>) {
-    let name = format!("{:?}.conf", std::thread::current().id());
-    std::fs::write(folder.join(&name), text).expect("a temporary file");
-    let theirs = exit_code(folder, "/usr/sbin/keepalived", &["-t", "-i", "node", "-f", &name]);
-    (theirs, Some(ours(text)))
-}
-
-/// What `lint --keepalived-exit-codes` would end with, without a process for each of thousands of files.
-fn ours(text: &str) -> i32 {
-    let options = LoadOptions { config_id: Some("node".into()), ..LoadOptions::default() };
-    let analysis = analyse_text("node.conf", text.into(), &options).expect("small enough");
-    let has = |class| analysis.diagnostics.iter().any(|found| found.keepalived == class);
-    let worst_first =
-        [Class::Include, Class::Parameter, Class::Security, Class::General, Class::Fatal];
-    worst_first.into_iter().find(|class| has(*class)).map_or(0, |class| class.exit_code().into())
-}
-
 fn own_values(keyword: &str) -> &'static [&'static str] {
     OWN.iter().find(|(of, _)| *of == keyword).map_or(&[], |(_, values)| values)
 }
 
-/// What differs without an excuse, and how many were compared and excused.
-fn compare(folder: &Path, cases: &[(&str, String)]) -> (Vec<String>, [u32; 2]) {
-    let mut wrong = Vec::new();
-    let mut counts = [0, 0];
-    for (keyword, value) in cases {
-        let (theirs, ours) = codes(folder, &text(keyword, value));
-        counts[0] += 1;
-        let excuse = EXCUSES.iter().find(|excuse| {
-            (excuse.is_of)(keyword, value)
-                && (Some(excuse.theirs), Some(excuse.ours)) == (theirs, ours)
-        });
-        if theirs == ours {
-            continue;
-        }
-        match excuse {
-            Some(excuse) => {
-                counts[1] += 1;
-                println!("{keyword} {value:?}: {}", excuse.why);
-            }
-            None => wrong
-                .push(format!("{keyword} {value:?}: keepalived {theirs:?}, ringprobe {ours:?}")),
-        }
-    }
-    (wrong, counts)
-}
-
 #[test]
 fn every_keyword_and_value_ends_with_the_exit_code_of_keepalived() {
-    assert!(Path::new("/usr/sbin/keepalived").exists(), "scripts/install-needs keepalived");
-    let folder = tempfile::tempdir().expect("a temporary folder");
     let begin = monotonic_now();
-    let mut cases = Vec::new();
+    let mut cases: Vec<(&str, String)> = Vec::new();
     for keyword in global_keywords() {
         if LATER.contains(&keyword) || LEFT_OUT.contains(&keyword) {
             continue;
@@ -340,18 +302,29 @@ fn every_keyword_and_value_ends_with_the_exit_code_of_keepalived() {
             cases.push((keyword, format!("{value}\n {keyword} {value}")));
         }
     }
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let results: Vec<_> = std::thread::scope(|scope| {
-        let parts = cases.chunks(cases.len().div_ceil(workers));
-        let started: Vec<_> =
-            parts.map(|part| scope.spawn(|| compare(folder.path(), part))).collect();
-        started.into_iter().map(|part| part.join().expect("no panic")).collect()
+    let excused = AtomicU32::new(0);
+    let wrong = mismatches(cases.len(), |at, folder, file| {
+        let (keyword, value) = &cases[at];
+        let both = Both::of(folder, file, &text(keyword, value));
+        if both.is_same() {
+            return String::new();
+        }
+        let excuse = EXCUSES.iter().find(|excuse| {
+            (excuse.is_of)(keyword, value)
+                && (Some(excuse.theirs), excuse.ours) == (both.theirs.code, both.ours)
+        });
+        match excuse {
+            Some(excuse) => {
+                excused.fetch_add(1, Ordering::Relaxed);
+                println!("{keyword} {value:?}: {}", excuse.why);
+                String::new()
+            }
+            None => format!("{keyword} {value:?}: {}\n", both.shown()),
+        }
     });
-    let wrong: Vec<String> = results.iter().flat_map(|(wrong, _)| wrong.clone()).collect();
-    let [compared, excused] =
-        results.iter().fold([0, 0], |sum, (_, counts)| [sum[0] + counts[0], sum[1] + counts[1]]);
+    let (compared, excused) = (cases.len(), excused.into_inner() as usize);
     println!("{compared} compared, {excused} excused, {:?}", monotonic_now().since(begin));
-    assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{wrong}");
     assert!(compared > 3000 && excused * 50 < compared, "{compared} {excused}");
 }
 
@@ -360,10 +333,11 @@ fn keywords_of_later_versions_are_unknown_to_this_one() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for keyword in LATER {
         assert!(global_keywords().any(|known| known == *keyword), "{keyword}");
-        let (theirs, ours) = codes(folder.path(), &text(keyword, "1"));
-        assert_eq!(theirs, Some(5), "{keyword}");
-        let is_boolean = ["set_supplementary_groups", "use_symlink_paths"].contains(keyword);
-        assert_eq!(ours, Some(if is_boolean { 5 } else { 0 }), "{keyword}");
+        for value in ["", "1", "on", "x y"] {
+            let both = Both::of(folder.path(), "later.conf", &text(keyword, value));
+            let codes = (both.theirs.code, both.ours);
+            assert_eq!(codes, (Some(5), 5), "{keyword} {value}: {}", both.shown());
+        }
     }
     for keyword in OWN.iter().map(|(keyword, _)| keyword) {
         assert!(global_keywords().any(|known| known == *keyword), "{keyword}");

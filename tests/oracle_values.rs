@@ -3,15 +3,16 @@
 //!
 //! What is said of the files of scripts is elsewhere.
 
+#[path = "oracle/judge.rs"]
+mod judge;
+#[path = "oracle/many.rs"]
+mod many;
+
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::unistd::{User, geteuid};
-use ringprobe::conf::Class;
-use ringprobe::fleet::{LoadOptions, analyse};
-use ringprobe::lint;
+
+use many::{Both, mismatches};
 
 const VALUES: &[&str] = &[
     "",
@@ -291,51 +292,23 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// What keepalived ends with; `None` where it crashes or does not end.
-fn theirs(file: &Path) -> Option<i32> {
-    let status = Command::new("timeout")
-        .args(["--signal=KILL", "10", "/usr/sbin/keepalived", "-t", "-f"])
-        .arg(file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .expect("timeout(1) is there");
-    status.code().filter(|code| *code < 100)
-}
-
-/// What `lint --keepalived-exit-codes` ends with, and what it says.
-fn ours(file: &Path) -> (i32, String) {
-    let mut analysis =
-        analyse(file, &LoadOptions::default()).expect("a file that was just written");
-    lint::check(&analysis.effective, &mut analysis.diagnostics);
-    let said = analysis
-        .diagnostics
-        .iter()
-        .map(|found| format!("  {} {}\n", found.code.as_str(), found.message));
-    let said = said.collect();
-    let classes = analysis.diagnostics.iter().map(|found| found.keepalived);
-    (i32::from(Class::exit_code_of(classes)), said)
-}
-
 #[test]
 fn every_value_ends_with_the_exit_code_of_keepalived() {
-    assert!(Path::new("/usr/sbin/keepalived").exists(), "scripts/install-needs keepalived");
     let cases = cases();
-    let wrong = mismatches(cases.len(), |at, file| {
+    let wrong = mismatches(cases.len(), |at, folder, file| {
         let case = &cases[at];
-        std::fs::write(file, case.text()).expect("a temporary file");
-        let (theirs, (ours, said)) = (theirs(file), ours(file));
+        let both = Both::of(folder, file, &case.text());
         let name = (case.place.name, case.keyword, case.value);
+        // 128 and the signal that it died of; nothing of its own is so high.
+        let theirs = both.theirs.code.filter(|code| *code < 100);
+        let ours = both.ours;
         let (expected, why) = match case.explained() {
             Some(row) => ((row.keepalived, row.ringprobe), row.why),
             None => ((Some(ours), ours), "nothing explains it"),
         };
         match (theirs, ours) == expected {
             true => String::new(),
-            false => {
-                format!("{name:?}: {theirs:?}, here {ours}; expected {expected:?}: {why}\n{said}\n")
-            }
+            false => format!("{name:?}: {}; expected {expected:?}: {why}\n", both.shown()),
         }
     });
     for row in EXPLAINED {
@@ -347,27 +320,6 @@ fn every_value_ends_with_the_exit_code_of_keepalived() {
     }
     assert!(cases.len() > 2800, "{} cases", cases.len());
     assert!(wrong.is_empty(), "{wrong}");
-}
-
-/// What `compare` says of all numbers below `count`, each with a file of its thread: most of the time is
-/// keepalived's.
-fn mismatches(count: usize, compare: impl Fn(usize, &Path) -> String + Sync) -> String {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let next = AtomicUsize::new(0);
-    let work = |worker: usize| {
-        let file = folder.path().join(format!("{worker}.conf"));
-        let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-        places.take_while(|at| *at < count).map(|at| compare(at, &file)).collect::<String>()
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..2)
-            .map(|worker| {
-                let work = &work;
-                scope.spawn(move || work(worker))
-            })
-            .collect();
-        workers.into_iter().map(|worker| worker.join().expect("a worker that ends")).collect()
-    })
 }
 
 /// What depends on several lines: marks, groups, sorry servers, families, what only later versions know.
@@ -545,13 +497,12 @@ fn lines_that_go_together_end_with_the_exit_code_of_keepalived() {
     for name in ["a/b", ".", "a:b", "aaaaaaaaaaaaaaaa", "\"a b\""] {
         texts.push(inside(&format!("TCP_CHECK {{\n bind_if {name}\n }}")));
     }
-    let wrong = mismatches(texts.len(), |at, file| {
+    let wrong = mismatches(texts.len(), |at, folder, file| {
         let text = &texts[at];
-        std::fs::write(file, text).expect("a temporary file");
-        let (theirs, (ours, said)) = (theirs(file), ours(file));
-        match theirs == Some(ours) {
+        let both = Both::of(folder, file, text);
+        match both.is_same() {
             true => String::new(),
-            false => format!("{theirs:?}, here {ours}\n{text}{said}\n"),
+            false => format!("{text}{}\n", both.shown()),
         }
     });
     assert!(wrong.is_empty(), "{wrong}");

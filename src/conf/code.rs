@@ -162,13 +162,7 @@ codes! {
     /// A `bfd_instance` that keepalived does without: no neighbor, or none that it can reach.
     BadBfdInstance = "E080" Error,
 
-    /// Not permission bits.
-    BadUmask = "E070" Error,
-    /// An address of one host where a group of them is wanted.
-    NotMulticast = "E071" Error,
-    /// A name that does not fit.
-    NameTooLong = "E072" Error,
-    /// A second word where one value must stand alone.
+    /// A second word behind the name of a group.
     SecondWord = "E073" Error,
 
     /// No `lvs_sched`: wlc.
@@ -279,7 +273,7 @@ codes! {
     ShortAddress = "W093" Warning,
     /// A bad value of a keyword that no checker goes by.
     ForeignValue = "W094" Warning,
-    /// A script of keepalived's own that it drops: no command, or nobody to run it as.
+    /// A script or FIFO of keepalived's own that it drops: no command, or nobody to run it as or to own it.
     ScriptDropped = "W095" Warning,
     /// A value for a track file that no weight can be.
     TrackValue = "W096" Warning,

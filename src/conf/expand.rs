@@ -296,7 +296,7 @@ impl<'s> Expander<'s> {
             }
         };
         if from_one > self.lines_of_one_max() {
-            let most = LanguageOptions::LINES_OF_ONE_DEFAULT;
+            let most = self.lines_of_one_max();
             let message = format!("this line makes more than {most} lines: the rest is not read");
             let found = Diagnostic::new(Code::TooManyLines, message).at(made.origin.at, "");
             return self.cut_off(found.help(RAISE), diagnostics);

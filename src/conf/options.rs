@@ -33,27 +33,37 @@ impl IncludeChecks {
         }
     }
 
-    /// What `include_check` with these words makes of the checks in force. A bare first word begins anew
-    /// with `read`; `+` and `-` add and take away; no word at all means all.
+    /// What `include_check` may ask for.
+    pub const WORDS: [&'static str; 4] = ["read", "match", "wildcard_match", "brace_match"];
+
+    /// The check of one of [`WORDS`](Self::WORDS); `None` of any other word.
+    fn of_word(&mut self, word: &[u8]) -> Option<&mut bool> {
+        let checks = [&mut self.read, &mut self.missing, &mut self.wildcard, &mut self.brace];
+        let known = Self::WORDS.iter().position(|known| known.as_bytes() == word)?;
+        checks.into_iter().nth(known)
+    }
+
+    /// What `include_check` with these words makes of the checks in force. A bare first word begins anew,
+    /// with `read` and itself; `+` and `-` add and take away; no word at all means all. Any other word is
+    /// ignored, and reported where `global_defs` is read.
     pub(super) fn changed(self, words: &[&[u8]]) -> IncludeChecks {
-        let Some(first) = words.first() else { return IncludeChecks::ALL };
-        let mut checks = match first.first() {
-            Some(b'+' | b'-') => self,
-            _ => IncludeChecks { read: true, ..IncludeChecks::NONE },
-        };
-        for word in words {
+        if words.is_empty() {
+            return IncludeChecks::ALL;
+        }
+        let mut checks = self;
+        for (place, word) in words.iter().enumerate() {
             let (name, value) = match word.split_first() {
                 Some((b'+', name)) => (name, true),
                 Some((b'-', name)) => (name, false),
-                _ => (*word, true),
+                _ if place > 0 => continue,
+                _ => {
+                    checks = IncludeChecks::NONE;
+                    checks.read = checks.of_word(word).is_some();
+                    (*word, true)
+                }
             };
-            match name {
-                // The manual says `readable`.
-                b"read" | b"readable" => checks.read = value,
-                b"match" => checks.missing = value,
-                b"wildcard_match" => checks.wildcard = value,
-                b"brace_match" => checks.brace = value,
-                _ => {}
+            if let Some(check) = checks.of_word(name) {
+                *check = value;
             }
         }
         checks
@@ -135,8 +145,11 @@ mod tests {
         for (words, expected) in [
             ("", IncludeChecks::ALL),
             ("match", some(true, true, false, false)),
-            ("readable", some(true, false, false, false)),
-            ("wildcard_match brace_match", some(true, false, true, true)),
+            ("read", some(true, false, false, false)),
+            ("wildcard_match brace_match", some(true, false, true, false)),
+            ("wildcard_match +brace_match", some(true, false, true, true)),
+            ("readable", IncludeChecks::NONE),
+            ("readable +wildcard_match", some(false, false, true, false)),
             ("+read", some(true, true, false, false)),
             ("-match +brace_match", some(false, false, false, true)),
             ("+what", given),

@@ -8,7 +8,7 @@ use super::model::{Checker, DnsSpec, ProbeSpec, TcpSpec};
 use super::real_server::Server;
 use super::settings::{Defaults, Settings, keep};
 use crate::conf::blocks::{BlockKind, CHECKERS_READ};
-use crate::conf::{Directive, Severity, Span};
+use crate::conf::{Class, Directive, Severity, Span};
 use crate::id::SpecId;
 
 const TCP_DEFAULTS: Defaults = Defaults { retry: 1, delay_before_retry: Some(1_000_000) };
@@ -206,7 +206,8 @@ impl Lowering<'_> {
             b"bind_if" => {
                 let name = self.reader.argument(child, "an interface");
                 self.reader.ignored_after(child, 1);
-                let name = name.filter(|span| self.is_interface(*span));
+                let name =
+                    name.filter(|span| self.reader.interface(*span, Class::General).is_some());
                 keep(&mut common.bind_if, name.map(|span| Setting::written(span, LEVEL, header)));
             }
             b"fwmark" => {

@@ -105,10 +105,7 @@ impl<'s> Lowering<'s> {
             b"SSL" => self.ssl(directive),
             b"track_file" | b"vrrp_track_file" => self.track_file(directive),
             b"bfd_instance" => self.bfd_instance(directive),
-            b"global_defs" => {
-                self.global_scripts(directive);
-                self.global_defs(directive);
-            }
+            b"global_defs" => self.global_defs(directive),
             _ if ROOT_OPAQUE.iter().any(|known| known.as_bytes() == keyword) => {
                 self.foreign(keyword, directive.keyword());
                 self.skip(directive);
@@ -238,6 +235,12 @@ impl<'s> Lowering<'s> {
     /// Counts something that keepalived 2.2 does not know.
     pub(super) fn unknown_there(&mut self, code: Code, what: String, place: Span) {
         self.unknown_there.entry((code, what)).or_insert((place, 0)).1 += 1;
+    }
+
+    /// Notes a keyword that 2.2 does not know.
+    pub(super) fn later(&mut self, child: Directive<'_>) {
+        let what = format!("`{}`", self.reader.text(child.keyword()));
+        self.unknown_there(Code::LaterKeyword, what, child.keyword());
     }
 
     /// Counts a checker or block that is recognised but not probed.

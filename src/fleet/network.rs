@@ -7,33 +7,9 @@ use super::effective::{Check, Family, Network, Setting};
 use super::lower::Lowering;
 use super::real_server::Server;
 use super::settings::optional;
-use crate::conf::{Class, Code, Diagnostic, Directive, Span};
-
-/// Bytes of an interface's name, IFNAMSIZ less its NUL.
-const INTERFACE_BYTES_MAX: u16 = 15;
+use crate::conf::{Class, Code, Diagnostic, Directive};
 
 impl Lowering<'_> {
-    /// The kernel's rule for names of interfaces.
-    pub(super) fn is_interface(&mut self, span: Span) -> bool {
-        let name = self.reader.bytes(span);
-        let is_text = std::str::from_utf8(name).is_ok();
-        let is_clean =
-            !name.iter().any(|byte| matches!(byte, b'/' | b':') || byte.is_ascii_whitespace());
-        let is_name = !name.is_empty() && is_text && is_clean && !matches!(name, b"." | b"..");
-        let is_long = span.len > INTERFACE_BYTES_MAX;
-        if !is_name || is_long {
-            let message = format!("`{}` is no name of an interface", self.reader.text(span));
-            self.reader.report(
-                Diagnostic::new(Code::BadInterface, message)
-                    // keepalived looks at the length only.
-                    .class(if is_long { Class::General } else { Class::Silent })
-                    .at(span, format!("1 to {INTERFACE_BYTES_MAX} bytes, no `/`, `:` or blank")),
-            );
-            return false;
-        }
-        true
-    }
-
     /// Target and connection options; `None` where they contradict each other, which is reported.
     pub(super) fn network(
         &mut self,

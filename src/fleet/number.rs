@@ -1,5 +1,7 @@
 //! Numbers and times as text: what the words of a configuration are worth, before anybody asks whether they may.
 
+use std::net::Ipv4Addr;
+
 use super::value::Micros;
 
 pub(super) enum Decimal {
@@ -27,6 +29,38 @@ fn unsigned(text: &[u8]) -> &[u8] {
 
 pub(super) fn is_zeros(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| *byte == b'0')
+}
+
+/// A number as C writes one: `10`, `012`, `0xa`; without a sign.
+pub(super) fn c_number(text: &[u8]) -> Option<u64> {
+    let (digits, radix) = match text {
+        [b'0', b'x' | b'X', digits @ ..] => (digits, 16),
+        [b'0', _, ..] => (text, 8),
+        _ => (text, 10),
+    };
+    if !digits.iter().all(u8::is_ascii_alphanumeric) {
+        return None;
+    }
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
+}
+
+/// An address of IPv4 as inet_aton(3) takes one: one to four numbers of C with dots between them, the last
+/// one of which fills the bytes that are left.
+pub(super) fn inet_aton(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut parts = text.split(|byte| *byte == b'.').map(c_number).peekable();
+    let mut address = 0u64;
+    for place in 0..4u32 {
+        let part = parts.next()??;
+        if parts.peek().is_none() {
+            let room = 1u64 << (8 * (4 - place));
+            return (part < room).then(|| Ipv4Addr::from((address + part) as u32));
+        }
+        if part > 255 {
+            return None;
+        }
+        address += part << (8 * (3 - place));
+    }
+    None
 }
 
 pub(super) struct Timer {
@@ -107,5 +141,53 @@ mod tests {
         assert_eq!(Seconds(5_000_000).to_string(), "5");
         assert_eq!(Seconds(4_294_967_294).to_string(), "4294.967294");
         assert_eq!(Seconds(100).to_string(), "0.0001");
+    }
+
+    #[test]
+    fn numbers_of_c_have_three_bases() {
+        for (text, number) in [
+            ("022", Some(0o022)),
+            ("0", Some(0)),
+            ("18", Some(18)),
+            ("0x1ff", Some(0o777)),
+            ("0X200", Some(512)),
+            ("08", None),
+            ("0x", None),
+            ("0x+1", None),
+            ("+1", None),
+            ("-1", None),
+            ("18446744073709551616", None),
+            ("", None),
+        ] {
+            assert_eq!(c_number(text.as_bytes()), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_those_of_inet_aton() {
+        for (text, address) in [
+            ("255.255.255.0", Some([255, 255, 255, 0])),
+            ("24", Some([0, 0, 0, 24])),
+            ("0x10", Some([0, 0, 0, 16])),
+            ("1x", None),
+            ("1.5", Some([1, 0, 0, 5])),
+            ("255.255.255", Some([255, 255, 0, 255])),
+            ("0377.1", Some([255, 0, 0, 1])),
+            ("0xffffff00", Some([255, 255, 255, 0])),
+            ("4294967295", Some([255; 4])),
+            ("4294967296", None),
+            ("256.1", None),
+            ("1.2.3.256", None),
+            ("1.2.3.4.5", None),
+            ("1.2.3.", None),
+            ("08", None),
+            ("0x", None),
+            ("+5", None),
+            ("-1", None),
+            ("", None),
+            ("x", None),
+        ] {
+            assert_eq!(inet_aton(text.as_bytes()), address.map(Ipv4Addr::from), "{text}");
+        }
     }
 }

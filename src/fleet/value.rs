@@ -18,6 +18,9 @@ pub(super) type Micros = u64;
 /// Longest time that a nanosecond clock of 64 bits can still add up: about 290 years.
 pub(super) const MICROS_MAX: Micros = i64::MAX as u64 / 1000;
 
+/// Bytes of an interface's name, IFNAMSIZ less its NUL.
+const INTERFACE_BYTES_MAX: usize = 15;
+
 /// Reads words and collects what is wrong with them.
 #[derive(Debug)]
 pub(super) struct Reader<'s> {
@@ -309,6 +312,26 @@ impl<'s> Reader<'s> {
     fn bad_port(&mut self, span: Span, what: &str) -> Option<u16> {
         let message = format!("`{}` {what}", self.text(span));
         self.report(Diagnostic::new(Code::BadPort, message).at(span, ""));
+        None
+    }
+
+    /// The name of an interface as the kernel takes one; it need not be there. keepalived looks at the length
+    /// only, and `too_long` is what it makes of one that does not fit.
+    pub(super) fn interface(&mut self, span: Span, too_long: Class) -> Option<&'s str> {
+        let bytes = self.bytes(span);
+        let is_clean = |name: &&str| {
+            let is_odd = |byte: u8| matches!(byte, b'/' | b':') || byte.is_ascii_whitespace();
+            !matches!(*name, "" | "." | "..") && !name.bytes().any(is_odd)
+        };
+        let name = std::str::from_utf8(bytes).ok().filter(is_clean);
+        let is_long = bytes.len() > INTERFACE_BYTES_MAX;
+        if let Some(name) = name.filter(|_| !is_long) {
+            return Some(name);
+        }
+        let message = format!("`{}` is no name of an interface", self.text(span));
+        let class = if is_long { too_long } else { Class::Silent };
+        let wants = format!("1 to {INTERFACE_BYTES_MAX} bytes, no `/`, `:` or blank");
+        self.report(Diagnostic::new(Code::BadInterface, message).class(class).at(span, wants));
         None
     }
 

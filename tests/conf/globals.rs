@@ -104,12 +104,51 @@ fn of_two_lines_the_one_counts_that_counts_for_keepalived() {
 }
 
 #[test]
-fn a_fifo_whose_owner_is_nobody_is_an_error_that_keepalived_does_not_mention() {
+fn a_script_that_is_dropped_gives_way_to_the_next_one() {
+    for keyword in ["startup_script", "shutdown_script", "notify_fifo_script"] {
+        let line = |name: &str, user: &str| format!(" {keyword} /no/{name} {user}\n");
+        let first_of = |lines: &[String]| {
+            let (record, _) = dumped(&format!("global_defs {{\n{}}}\n", lines.concat()));
+            record[keyword]["command"].clone()
+        };
+        let dropped = line("dropped", "nosuchuser");
+        let (one, other) = (line("one", "root"), line("other", "root"));
+        assert_eq!(first_of(&[one.clone(), other.clone()]), json!(["/no/one"]), "{keyword}");
+        assert_eq!(first_of(&[dropped.clone(), other.clone()]), json!(["/no/other"]), "{keyword}");
+        assert_eq!(first_of(&[dropped.clone(), one.clone(), other]), json!(["/no/one"]));
+        assert_eq!(first_of(&[one, dropped.clone()]), json!(["/no/one"]), "{keyword}");
+        // A user that this machine does not have may be one of the machine that the file is for.
+        assert_eq!(first_of(&[dropped]), json!(["/no/dropped"]), "{keyword}");
+    }
+}
+
+#[test]
+fn of_two_lines_the_second_is_reported_where_the_first_counts() {
+    for (keyword, one, other, is_reported) in [
+        ("snmp_socket", "a", "b", true),
+        ("lvs_notify_fifo", "/a", "/b", true),
+        ("notify_fifo", "/a", "/b", true),
+        ("startup_script", "/a root", "/b root", true),
+        ("startup_script", "/a nosuchuser", "/b root", false),
+        ("nftables", "", "", true),
+        ("router_id", "a", "b", false),
+    ] {
+        let text = format!("global_defs {{\n {keyword} {one}\n {keyword} {other}\n}}\n");
+        let analysis = analyse_text("globals.conf", text.into(), &LoadOptions::default());
+        let analysis = analysis.expect("small enough");
+        let found = analysis.diagnostics.iter().filter(|found| found.code == Code::Repeated);
+        assert_eq!(found.count(), usize::from(is_reported), "{keyword} {one} {other}");
+    }
+}
+
+#[test]
+fn a_fifo_whose_owner_is_nobody_is_dropped_without_a_word_of_keepalived() {
     for keyword in ["notify_fifo", "vrrp_notify_fifo"] {
         let text = format!("global_defs {{\n {keyword} /no/such nosuchuser\n}}\n");
         let analysis = analyse_text("globals.conf", text.into(), &LoadOptions::default());
         let analysis = analysis.expect("small enough");
-        let found = analysis.diagnostics.iter().find(|found| found.code == Code::UnknownUser);
+        let found = analysis.diagnostics.iter().find(|found| found.code == Code::ScriptDropped);
         assert_eq!(found.map(|found| found.keepalived), Some(Class::Silent), "{keyword}");
+        assert_eq!(analysis.diagnostics.count(Severity::Error), 0, "{keyword}");
     }
 }

@@ -62,7 +62,8 @@ impl<'s> Expander<'s> {
                 return;
             }
         };
-        if !self.stack.iter().any(|frame| matches!(frame, Frame::Repeat { .. })) {
+        let is_inner = self.stack.iter().any(|frame| matches!(frame, Frame::Repeat { .. }));
+        if !is_inner {
             self.turns_made = 0;
         }
         let (most, of_one) = (self.lines_max(), self.lines_of_one_max());
@@ -79,7 +80,7 @@ impl<'s> Expander<'s> {
             let found = Diagnostic::new(Code::TooManyLines, message).at(head, "");
             let found = found.help(RAISE);
             // Inside another repetition it would be said at every turn.
-            match self.stack.iter().any(|frame| matches!(frame, Frame::Repeat { .. })) {
+            match is_inner {
                 true => self.cut_off(found, diagnostics),
                 false => diagnostics.push(found),
             }

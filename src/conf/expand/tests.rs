@@ -9,6 +9,7 @@ fn expand_with(text: &str, options: &LanguageOptions) -> (Vec<String>, Vec<&'sta
     read(&sources, &[root], options)
 }
 
+/// The same of files that are there already.
 fn read(
     sources: &Sources,
     roots: &[FileId],
@@ -34,17 +35,17 @@ fn options() -> LanguageOptions {
     }
 }
 
-/// The same of a text that is none.
+/// The same, the lines joined by ` | `.
+fn expand(text: &str) -> (String, Vec<&'static str>) {
+    let (lines, codes) = expand_with(text, &options());
+    (lines.join(" | "), codes)
+}
+
+/// The same of bytes that need not be UTF-8.
 fn expand_bytes(text: &[u8]) -> (String, Vec<&'static str>) {
     let sources = Sources::default();
     let root = sources.add(Source::new("x", text.to_vec()).expect("small")).expect("the first");
     let (lines, codes) = read(&sources, &[root], &options());
-    (lines.join(" | "), codes)
-}
-
-/// Lines joined by ` | `.
-fn expand(text: &str) -> (String, Vec<&'static str>) {
-    let (lines, codes) = expand_with(text, &options());
     (lines.join(" | "), codes)
 }
 
@@ -104,7 +105,7 @@ fn definitions_of_several_lines() {
     }
 }
 
-/// keepalived goes on with the new value in both cases.
+/// keepalived goes on with the new value, whatever defines it.
 #[test]
 fn a_line_of_a_parameter_may_define_it_anew() {
     for (text, lines) in [
@@ -274,6 +275,36 @@ fn one_line_makes_so_many_and_no_more() {
     let block = "$S= \\\n a \\\n b \\\n c\n$ALL= \\\n ~SEQ(N, 50000) $S \\\n z\n";
     assert_eq!(made(&format!("{block}~SEQ(N, 50000) $S")), (150_000, vec![]));
     assert_eq!(made(&format!("{block}$ALL")), (150_001, vec![]));
+}
+
+#[test]
+fn the_limit_that_was_met_is_the_one_that_is_said() {
+    let said = |text: &str, lines_max| {
+        let sources = Sources::default();
+        let root = sources.add(Source::new("x", text.into()).expect("small")).expect("the first");
+        let options = LanguageOptions { lines_max, ..options() };
+        let mut diagnostics = Diagnostics::default();
+        let mut expander = Expander::new(&sources, &[root], &options);
+        while expander.next(&mut diagnostics).is_some() {}
+        diagnostics.iter().map(|found| found.message.clone()).collect::<Vec<_>>()
+    };
+    let block = "$S= \\\n a \\\n b \\\n c\n";
+    for (text, lines_max, message) in [
+        (format!("{block}$S"), Some(1), "this line makes more than 1 lines: the rest is not read"),
+        (
+            format!("{block}$S\n$S"),
+            Some(3),
+            "parameters and repetitions make more than 3 lines: the rest is not read",
+        ),
+        ("~SEQ(N, 5) x".to_owned(), Some(4), "`~SEQ` of 5 turns: one line makes 4 lines at most"),
+        (
+            "~SEQ(N, 100001) x".to_owned(),
+            None,
+            "`~SEQ` of 100001 turns: one line makes 100000 lines at most",
+        ),
+    ] {
+        assert_eq!(said(&text, lines_max), [message], "{text}");
+    }
 }
 
 /// What 2.2 makes of a definition; later versions go on behind such a line.

@@ -98,12 +98,6 @@ impl Lowering<'_> {
         }
     }
 
-    /// Notes a keyword that 2.2 does not know.
-    pub(super) fn later(&mut self, child: Directive<'_>) {
-        let what = format!("`{}`", self.reader.text(child.keyword()));
-        self.unknown_there(Code::LaterKeyword, what, child.keyword());
-    }
-
     /// Warns of what HTTP_GET accepts and has no use for.
     pub(super) fn needs_tls(&mut self, child: Directive<'_>) {
         let keyword = self.reader.bytes(child.keyword());

@@ -3,11 +3,12 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::super::effective::{GlobalValue, LvsTimeouts, SmtpServer, SyncDaemon};
+use super::super::number::{c_number, inet_aton};
 use super::super::script::argv::{CommandError, command};
 use super::super::script::user::UserName;
 use super::super::value::Reader;
 use super::read::seconds;
-use crate::conf::{Class, Code, Diagnostic, Directive, Span};
+use crate::conf::{Class, Code, Diagnostic, Directive, IncludeChecks, Span};
 
 /// SMTP.
 const SMTP_PORT: u16 = 25;
@@ -23,8 +24,8 @@ const SYNC_PACKET_MAX: i64 = 65_507;
 
 const SYNC_OPTIONS: &[&str] = &["inst", "id", "maxlen", "port", "ttl", "group"];
 
-/// What `include_check` may ask for.
-const CHECKS: &[&str] = &["read", "match", "wildcard_match", "brace_match"];
+/// Every bit that a mask of permissions may have.
+const UMASK_MAX: u16 = 0o777;
 
 const UMASK_BITS: &[(&str, u16)] = &[
     ("IRUSR", 0o400),
@@ -55,7 +56,7 @@ impl Reader<'_> {
             && host.bytes().all(is_part);
         let unscoped = host.split_once('%').map_or(host, |(address, _)| address);
         if host.parse::<IpAddr>().is_err() {
-            if let Some(address) = short_ipv4(host) {
+            if let Some(address) = inet_aton(host.as_bytes()) {
                 self.report(
                     Diagnostic::new(Code::ShortAddress, format!("`{host}` is taken for {address}"))
                         .at(span, "write it in full"),
@@ -104,9 +105,10 @@ impl Reader<'_> {
     /// `INTERFACE [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDRESS]`
     pub(super) fn sync_daemon(&mut self, child: Directive<'_>) -> Option<GlobalValue> {
         let span = self.argument(child, "an interface")?;
-        let interface = self.interface_at(span, Class::General)?.into();
+        let interface = self.interface(span, Class::General);
+        let mut is_good = interface.is_some();
         let mut daemon = SyncDaemon {
-            interface,
+            interface: interface.unwrap_or_default().into(),
             instance: None,
             id: None,
             maxlen: None,
@@ -115,7 +117,6 @@ impl Reader<'_> {
             group: None,
         };
         let mut rest = &child.arguments()[1..];
-        let mut is_good = true;
         // `inst` may be left out, and `id` after it as well, which keepalived reports.
         if let [instance, after @ ..] = rest
             && !self.is_sync_option(*instance)
@@ -189,7 +190,8 @@ impl Reader<'_> {
         let texts: Vec<_> = words.iter().map(|word| self.text(*word).into_owned()).collect();
         let mask = match &texts[..] {
             [number] if number.starts_with(|first: char| first.is_ascii_digit()) => {
-                c_number(number)
+                let mask = c_number(number.as_bytes()).and_then(|mask| u16::try_from(mask).ok());
+                mask.filter(|mask| *mask <= UMASK_MAX)
             }
             [number, ..] if number.starts_with(|first: char| first.is_ascii_digit()) => None,
             texts => texts.join(" ").split('|').try_fold(0, |mask, name| {
@@ -202,7 +204,7 @@ impl Reader<'_> {
         let has_blank = words.iter().any(|word| self.bytes(*word).contains(&b' '));
         let Some(mask) = mask.filter(|_| !has_blank) else {
             let message = format!("`{}` is no mask of permission bits", texts.join(" "));
-            let found = Diagnostic::new(Code::BadUmask, message).at(all, "");
+            let found = Diagnostic::new(Code::ForeignValue, message).at(all, "");
             self.report(found.help("write a number up to 0777, or bits like `IWGRP | IWOTH`"));
             return None;
         };
@@ -223,7 +225,7 @@ impl Reader<'_> {
         };
         if let Some(other) = child.arguments().iter().find(|word| policy(**word) != Some(first)) {
             let message = format!("`{}` behind `{first}`", self.text(*other));
-            self.report(Diagnostic::new(Code::SecondWord, message).at(*other, "only one counts"));
+            self.report(Diagnostic::new(Code::ForeignValue, message).at(*other, "only one counts"));
             return None;
         }
         Some(GlobalValue::Word(first.as_bytes().into()))
@@ -242,15 +244,22 @@ impl Reader<'_> {
         Some(GlobalValue::ExtraGarp { all, delay })
     }
 
-    /// `[[+|-]WORD]...`. What it does, it did when the text was read.
+    /// `[[+|-]WORD] [+|-WORD]...`. What it does, it did when the text was read.
     pub(super) fn include_check(&mut self, child: Directive<'_>) -> Option<GlobalValue> {
         let mut is_good = true;
-        for word in child.arguments() {
+        for (place, word) in child.arguments().iter().enumerate() {
             let has_sign = matches!(self.bytes(*word).first(), Some(b'+' | b'-'));
+            if place > 0 && !has_sign {
+                let message = format!("`{}` behind another word needs a sign", self.text(*word));
+                let found = Diagnostic::new(Code::ForeignValue, message).at(*word, "ignored");
+                self.report(found.help("write `+` or `-` before it"));
+                is_good = false;
+                continue;
+            }
             let begin = word.start as usize;
             let end = begin + self.bytes(*word).len();
             let name = Span::new(word.file, begin + usize::from(has_sign), end);
-            is_good &= self.choice(name, CHECKS).is_some();
+            is_good &= self.choice(name, &IncludeChecks::WORDS).is_some();
         }
         let words = child.arguments().iter().map(|word| self.word_at(*word)).collect();
         is_good.then_some(GlobalValue::Words(words))
@@ -294,78 +303,5 @@ impl Reader<'_> {
             None => None,
         };
         Some(Some(UserName::from_words(user, group)))
-    }
-}
-
-/// `022`, `0x12`, `18`; at most 0777.
-fn c_number(text: &str) -> Option<u16> {
-    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => (digits, 16),
-        None if text.starts_with('0') => (text, 8),
-        None => (text, 10),
-    };
-    let is_plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    u16::from_str_radix(digits, radix).ok().filter(|mask| is_plain && *mask <= 0o777)
-}
-
-/// An address of IPv4 with fewer than four numbers, or not in decimal, as inet_aton(3) has them.
-fn short_ipv4(text: &str) -> Option<std::net::Ipv4Addr> {
-    let numbers = text.split('.').map(|part| {
-        let (digits, radix) = match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
-            Some(digits) => (digits, 16),
-            None if part.len() > 1 && part.starts_with('0') => (part, 8),
-            None => (part, 10),
-        };
-        let is_plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        u32::from_str_radix(digits, radix).ok().filter(|_| is_plain)
-    });
-    let numbers: Vec<u32> = numbers.collect::<Option<_>>()?;
-    let (last, first) = numbers.split_last()?;
-    // The last number fills all the bytes that the others leave.
-    let bits_left = 32_u32.checked_sub(8 * u32::try_from(first.len()).ok()?)?;
-    if bits_left == 0 || first.iter().any(|byte| *byte > 255) {
-        return None;
-    }
-    if u64::from(*last) >= 1 << bits_left {
-        return None;
-    }
-    let high = first.iter().fold(0_u64, |high, byte| high << 8 | u64::from(*byte)) << bits_left;
-    u32::try_from(high | u64::from(*last)).ok().map(std::net::Ipv4Addr::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn masks_are_numbers_of_c() {
-        for (text, mask) in [
-            ("022", Some(0o022)),
-            ("0", Some(0)),
-            ("18", Some(18)),
-            ("0x1ff", Some(0o777)),
-            ("0x200", None),
-            ("08", None),
-            ("0x", None),
-            ("0x+1", None),
-        ] {
-            assert_eq!(c_number(text), mask, "{text}");
-        }
-    }
-
-    #[test]
-    fn short_addresses_are_those_of_the_c_library() {
-        for (text, address) in [
-            ("1", Some([0, 0, 0, 1])),
-            ("1.5", Some([1, 0, 0, 5])),
-            ("0x10", Some([0, 0, 0, 16])),
-            ("4294967296", None),
-            ("1.2.3.256", None),
-            ("1.2.3.4.5", None),
-            ("1x", None),
-            ("", None),
-        ] {
-            assert_eq!(short_ipv4(text), address.map(std::net::Ipv4Addr::from), "{text}");
-        }
     }
 }

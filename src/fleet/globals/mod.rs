@@ -3,6 +3,7 @@
 
 use super::effective::{Check, GlobalValue, Level, Setting, Verbatim};
 use super::lower::Lowering;
+use super::value::Reader;
 use crate::conf::blocks::BlockKind;
 use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 
@@ -34,6 +35,9 @@ impl Lowering<'_> {
             if shape != Shape::Mail {
                 self.reader.no_block(child);
             }
+            if table::is_later(keyword) {
+                self.later(child);
+            }
             match shape {
                 Shape::Own => self.global_option(child),
                 _ => self.global_value(child, keyword, shape),
@@ -49,28 +53,45 @@ impl Lowering<'_> {
                     .at(child.keyword(), format!("now `{successor}`")),
             );
         }
-        let value = self.reader.foreign(|reader| reader.global(child, shape));
-        let Some(value) = value else { return };
-        let setting = Setting::written(value, LEVEL, child.header());
-        let Some(known) = self.globals.values.get_mut(keyword) else {
-            self.globals.values.insert(keyword, setting);
-            return;
+        let read = |reader: &mut Reader<'_>| reader.foreign(|reader| reader.global(child, shape));
+        let value = match table::is_later(keyword) {
+            // It does not look at the values of a keyword that it does not know.
+            true => self.reader.only_logged(read),
+            false => read(&mut self.reader),
         };
-        match (&mut known.value, setting.value) {
-            (GlobalValue::Mail(all), GlobalValue::Mail(more)) => all.extend(more),
-            // Which of several counts depends on what keepalived drops: `script::events` says so.
-            (GlobalValue::Script { .. }, _) => {}
-            _ if table::first_counts(keyword) => {
-                let first = known.origin.span();
-                let found = Diagnostic::new(Code::Repeated, format!("second `{keyword}`"))
-                    .at(child.header(), "this one is ignored");
-                self.reader.report(match first {
-                    Some(first) => found.also(first, "the one that counts"),
-                    None => found,
-                });
-            }
-            (_, value) => *known = Setting { value, origin: setting.origin },
+        let header = child.header();
+        let is_missing = value.is_none() && child.arguments().is_empty();
+        let known = self.globals.values.get(keyword).and_then(|known| known.origin.span());
+        if !is_missing
+            && !self.is_dropped_script(keyword)
+            && self.is_repeated(keyword, known, header)
+        {
+            return;
         }
+        let Some(value) = value else { return };
+        if let GlobalValue::Script { user, .. } = &value {
+            self.global_script(keyword, user.as_ref(), header);
+        }
+        match (self.globals.values.get_mut(keyword), value) {
+            (Some(Setting { value: GlobalValue::Mail(all), .. }), GlobalValue::Mail(more)) => {
+                all.extend(more)
+            }
+            (_, value) => {
+                self.globals.values.insert(keyword, Setting::written(value, LEVEL, header));
+            }
+        }
+    }
+
+    /// Whether a line at `header` does not count, as one of the same keyword did before, at `known`; then that
+    /// is reported. Of most keywords the last line counts, without a word.
+    fn is_repeated(&mut self, keyword: &str, known: Option<Span>, header: Span) -> bool {
+        let Some(first) = known.filter(|_| table::first_counts(keyword)) else { return false };
+        self.reader.report(
+            Diagnostic::new(Code::Repeated, format!("second `{keyword}`"))
+                .at(header, "this one is ignored")
+                .also(first, "the one that counts"),
+        );
+        true
     }
 
     /// A directive with all that is in it, as it is written.
@@ -125,12 +146,8 @@ impl Lowering<'_> {
             return;
         }
         self.reader.ignored_after(child, 3);
-        if let Some(first) = self.globals.lvs_notify_fifo.origin.span() {
-            self.reader.report(
-                Diagnostic::new(Code::Repeated, "second `lvs_notify_fifo`")
-                    .at(child.header(), "this one is ignored")
-                    .also(first, "the one that counts"),
-            );
+        let known = self.globals.lvs_notify_fifo.origin.span();
+        if self.is_repeated("lvs_notify_fifo", known, child.header()) {
             return;
         }
         let texts = child.arguments().iter().take(3).map(|word| self.reader.utf8(*word));
@@ -187,8 +204,9 @@ impl Lowering<'_> {
                 && let Some(span) = setting.origin.span()
                 && let Err(error) = self.scripts.accounts.look_up(owner, has_groups)
             {
-                let found = Diagnostic::new(Code::UnknownUser, error.to_string());
-                self.reader.report(found.class(Class::Silent).at(span, ""));
+                let message = format!("a FIFO that nobody can own: {error}");
+                let found = Diagnostic::new(Code::ScriptDropped, message).class(Class::Silent);
+                self.reader.report(found.at(span, "keepalived does without it"));
             }
         }
     }

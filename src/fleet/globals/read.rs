@@ -11,11 +11,10 @@ use crate::conf::{Class, Code, Diagnostic, Directive, Span};
 /// CPUs that a mask of the C library has room for.
 const CPU_MAX: i64 = 1023;
 
-/// IFNAMSIZ and TASK_COMM_LEN without their NUL.
-const INTERFACE_NAME_MAX: usize = 15;
+/// TASK_COMM_LEN without its NUL.
 const PROCESS_NAME_MAX: usize = 15;
 
-impl<'s> Reader<'s> {
+impl Reader<'_> {
     /// The value of a keyword that no checker goes by; `None` where it is bad, which is reported.
     pub(super) fn global(&mut self, child: Directive<'_>, shape: Shape) -> Option<GlobalValue> {
         let first = child.arguments().first().copied();
@@ -67,7 +66,7 @@ impl<'s> Reader<'s> {
             Shape::Interface => {
                 let span = self.argument(child, "an interface")?;
                 self.ignored_after(child, 1);
-                let name = self.interface_at(span, Class::Silent)?;
+                let name = self.interface(span, Class::Silent)?;
                 Some(GlobalValue::Word(name.as_bytes().into()))
             }
             Shape::Group4 | Shape::Group6 => {
@@ -117,7 +116,7 @@ impl<'s> Reader<'s> {
         if let [_, second, ..] = child.arguments() {
             let message = format!("`{}` takes one word", self.text(child.keyword()));
             self.report(
-                Diagnostic::new(Code::SecondWord, message)
+                Diagnostic::new(Code::ForeignValue, message)
                     .at(*second, "one too many")
                     .help("put a value with blanks between double quotes"),
             );
@@ -205,7 +204,7 @@ impl<'s> Reader<'s> {
         let word = self.bytes(*span);
         if word.len() > length_max {
             let message = format!("a name of {} bytes", word.len());
-            let found = Diagnostic::new(Code::NameTooLong, message);
+            let found = Diagnostic::new(Code::ForeignValue, message);
             self.report(found.at(*span, format!("at most {length_max} are possible")));
             return None;
         }
@@ -225,25 +224,12 @@ impl<'s> Reader<'s> {
         Some(GlobalValue::Word(name.into()))
     }
 
-    /// The name of an interface, which need not be there. `class`: what keepalived makes of a bad one.
-    pub(super) fn interface_at(&mut self, span: Span, class: Class) -> Option<&'s str> {
-        let name = self.utf8(span)?;
-        let is_known = |byte: u8| byte != b'/' && !byte.is_ascii_whitespace();
-        if name.len() <= INTERFACE_NAME_MAX && name.bytes().all(is_known) {
-            return Some(name);
-        }
-        let class = if name.len() > INTERFACE_NAME_MAX { class } else { Class::Silent };
-        let message = format!("`{name}` is not the name of an interface");
-        self.report(Diagnostic::new(Code::BadInterface, message).class(class).at(span, ""));
-        None
-    }
-
     /// An address that a group of hosts shares.
     pub(super) fn multicast_at(&mut self, span: Span) -> Option<IpAddr> {
         let address = self.address(span)?;
         if !address.is_multicast() {
             let message = format!("`{address}` is not a multicast address");
-            let found = Diagnostic::new(Code::NotMulticast, message).at(span, "");
+            let found = Diagnostic::new(Code::ForeignValue, message).at(span, "");
             self.report(found.help("224.0.0.0 to 239.255.255.255, or ff00:: and what follows"));
             return None;
         }

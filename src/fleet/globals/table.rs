@@ -1,6 +1,7 @@
 //! Every keyword of `global_defs`, and what its values look like.
 //!
-//! Source: what 2.2.7 says of each value (tests/oracle.rs asks it), the manual page of 9cbce3e2 for what came later.
+//! Source: what 2.2.7 says of each value (tests/oracle_globals.rs asks it), the manual page of 9cbce3e2 for what came
+//! later.
 
 use super::super::value::Micros;
 
@@ -70,7 +71,7 @@ pub(super) enum Shape {
     BufferPolicy,
     /// `[all] SECONDS`
     ExtraGarp,
-    /// `[[+|-]WORD]...`
+    /// `[[+|-]WORD] [+|-WORD]...`
     IncludeCheck,
 }
 
@@ -236,6 +237,7 @@ const LATER: &[(&str, Shape)] = &[
 
 /// Keywords of which the first line counts, and another one is reported.
 const FIRST_COUNTS: &[&str] = &[
+    "lvs_notify_fifo",
     "lvs_notify_fifo_script",
     "lvs_sync_daemon",
     "nftables",
@@ -263,7 +265,12 @@ pub(super) fn row(keyword: &[u8]) -> Option<(&'static str, Shape)> {
     })
 }
 
-/// Whether the first of several lines counts, and not the last.
+/// Whether keepalived is a later one where it knows the keyword.
+pub(super) fn is_later(keyword: &str) -> bool {
+    LATER.binary_search_by(|(known, _)| (*known).cmp(keyword)).is_ok()
+}
+
+/// Whether the first of several lines counts, and not the last. Of scripts the first that is not dropped.
 pub(super) fn first_counts(keyword: &str) -> bool {
     FIRST_COUNTS.contains(&keyword)
 }

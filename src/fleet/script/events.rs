@@ -7,31 +7,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::argv::command;
 use super::files::{By, Looks};
 use super::user::{Accounts, DEFAULT_USER, UserError, UserName};
-use crate::conf::{Class, Code, Diagnostic, Directive, Span};
-use crate::fleet::effective::{Effective, Notify, Setting};
+use crate::conf::{Class, Code, Diagnostic, Span};
+use crate::fleet::effective::{Effective, GlobalValue, Notify, Setting};
 use crate::fleet::lower::Lowering;
 use crate::fleet::model::{ProbeSpec, ScriptCommand, ScriptUser};
 
-/// Keywords of `global_defs` that are scripts.
-const GLOBAL_SCRIPTS: &[&str] = &[
-    "startup_script",
-    "shutdown_script",
-    "notify_fifo_script",
-    "lvs_notify_fifo_script",
-    "vrrp_notify_fifo_script",
-];
-
-/// A script of `global_defs`.
+/// What is known of a script of `global_defs` beside its value.
 #[derive(Debug)]
 pub(super) struct GlobalScript {
     keyword: &'static str,
-    header: Span,
-    command: ScriptCommand,
-    user: Option<UserName>,
     fallback: Fallback,
+    /// Its user is nobody.
+    is_dropped: bool,
 }
 
 /// What a script without a user of its own has, as the lines before it decide.
@@ -64,25 +53,35 @@ enum Runner {
 }
 
 impl Lowering<'_> {
-    /// Takes the scripts of a `global_defs` block. Unlike those of checkers they have the default user
-    /// of the lines before them.
-    pub(in crate::fleet) fn global_scripts(&mut self, directive: Directive<'_>) {
+    /// Takes a script of `global_defs`, in place of one before it. Unlike those of checkers it has the default
+    /// user of the lines before it.
+    pub(in crate::fleet) fn global_script(
+        &mut self,
+        keyword: &'static str,
+        user: Option<&UserName>,
+        header: Span,
+    ) {
         if self.effective.is_none() || self.options.no_scripts {
             return;
         }
-        let mut fallback = self.fallback();
-        for child in directive.children().filter(|child| !child.is_doubtful()) {
-            match self.reader.bytes(child.keyword()) {
-                b"enable_script_security" => fallback.may_be_root = false,
-                b"script_user" => fallback.has_default = true,
-                keyword => {
-                    let known = GLOBAL_SCRIPTS.iter().find(|known| known.as_bytes() == keyword);
-                    if let Some(keyword) = known {
-                        self.global_script(child, keyword, fallback);
-                    }
-                }
-            }
+        let error = user.and_then(|user| self.scripts.accounts.look_up(user, false).err());
+        if let Some(error) = &error {
+            // The process that begins and ends with them says what is wrong.
+            let class = match keyword {
+                "startup_script" | "shutdown_script" => Class::General,
+                _ => Class::Silent,
+            };
+            self.reader.report(nobody(error, header).class(class));
         }
+        let script =
+            GlobalScript { keyword, fallback: self.fallback(), is_dropped: error.is_some() };
+        self.scripts.globals.retain(|known| known.keyword != keyword);
+        self.scripts.globals.push(script);
+    }
+
+    /// Whether the script of this keyword so far is one that keepalived drops, so that another one counts.
+    pub(in crate::fleet) fn is_dropped_script(&self, keyword: &str) -> bool {
+        self.scripts.globals.iter().any(|known| known.keyword == keyword && known.is_dropped)
     }
 
     fn fallback(&self) -> Fallback {
@@ -90,37 +89,6 @@ impl Lowering<'_> {
             has_default: self.scripts.default_user.is_some(),
             may_be_root: !self.fleet.script_security,
         }
-    }
-
-    /// `CMD [USER [GROUP]]`. The first that is not dropped counts.
-    fn global_script(&mut self, child: Directive<'_>, keyword: &'static str, fallback: Fallback) {
-        let [word, rest @ ..] = child.arguments() else { return };
-        let header = child.header();
-        let known = self.scripts.globals.iter().find(|known| known.keyword == keyword);
-        if let Some(known) = known {
-            let found = Diagnostic::new(Code::Repeated, format!("second `{keyword}`"))
-                .at(header, "this one is ignored")
-                .also(known.header, "the one that counts");
-            return self.reader.report(found);
-        }
-        // The process that begins and ends with them says what is wrong.
-        let class = match keyword {
-            "startup_script" | "shutdown_script" => Class::General,
-            _ => Class::Silent,
-        };
-        // What is no command is said where `global_defs` is read.
-        let Ok(command) = command(self.reader.bytes(*word)) else { return };
-        let mut words = Vec::with_capacity(2);
-        for word in rest.iter().take(2) {
-            let Some(word) = self.reader.utf8(*word) else { return };
-            words.push(word);
-        }
-        let user = words.first().map(|user| UserName::from_words(user, words.get(1).copied()));
-        let accounts = &mut self.scripts.accounts;
-        if let Some(Err(error)) = user.as_ref().map(|user| accounts.look_up(user, false)) {
-            return self.reader.report(nobody(&error, header).class(class));
-        }
-        self.scripts.globals.push(GlobalScript { keyword, header, command, user, fallback });
     }
 
     /// Says what is wrong with the files and users of these scripts, and gives the first that keepalived
@@ -196,16 +164,20 @@ impl Lowering<'_> {
         let has_services = !effective.virtual_servers.is_empty();
         let has_vrrp = effective.foreign.contains_key("vrrp_instance");
         let mut events: Vec<Event<'m>> = Vec::new();
-        for script in &self.scripts.globals {
+        for script in self.scripts.globals.iter().filter(|script| !script.is_dropped) {
             let counts = match script.keyword {
                 "notify_fifo_script" => has_services || has_vrrp,
                 "lvs_notify_fifo_script" => has_services,
                 "vrrp_notify_fifo_script" => has_vrrp,
                 _ => true,
             };
-            let GlobalScript { header, command, user, fallback, .. } = script;
-            let (at, fallback, user) = (*header, *fallback, user.as_ref());
-            events.push(Event { command, user, at, fallback, counts });
+            let setting = effective.globals.values.get(script.keyword);
+            if let Some(Setting { value: GlobalValue::Script { command, user }, origin }) = setting
+                && let Some(at) = origin.span()
+            {
+                let (user, fallback) = (user.as_ref(), script.fallback);
+                events.push(Event { command, user, at, fallback, counts });
+            }
         }
         let fallback = self.fallback();
         let mut take = |notify: &'m Setting<Option<Notify>>| {

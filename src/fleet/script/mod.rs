@@ -54,7 +54,7 @@ pub(super) struct Scripts {
     has_groups: bool,
     /// Stands in every spec until the end.
     nobody: Arc<ScriptUser>,
-    /// Those of `global_defs`, where somebody asks for them.
+    /// Those of `global_defs`, in the order of their lines, where somebody asks for them.
     globals: Vec<events::GlobalScript>,
     /// The first script of a checker that keepalived takes for one, once all are known.
     first: Option<Span>,
@@ -140,7 +140,8 @@ impl Lowering<'_> {
                 }
             }
             b"set_supplementary_groups" => {
-                if let Some(is_on) = self.reader.boolean(child) {
+                // 2.2.7 does not know the keyword, so it does not look at the value.
+                if let Some(is_on) = self.reader.only_logged(|reader| reader.boolean(child)) {
                     self.scripts.has_groups = is_on;
                     self.globals.set_supplementary_groups =
                         Setting::written(is_on, Level::Global, child.header());

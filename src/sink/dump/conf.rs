@@ -36,7 +36,7 @@ pub fn conf(effective: &Effective) -> impl Iterator<Item = Vec<u8>> {
 
 fn globals(of: &Globals) -> Vec<u8> {
     let mut inside = Lines::inside();
-    globals::lines(&mut inside, of);
+    globals::keywords(&mut inside, of);
     in_block("global_defs", inside)
 }
 

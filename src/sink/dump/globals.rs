@@ -12,7 +12,7 @@ use crate::fleet::effective::{GlobalValue, Globals, Level, Setting};
 const LEVEL: Level = Level::Global;
 
 /// All that is written, each keyword once.
-pub(super) fn lines(lines: &mut Lines, globals: &Globals) {
+pub(super) fn keywords(lines: &mut Lines, globals: &Globals) {
     lines.own_if(LEVEL, &globals.script_user, |lines, user| {
         lines.line("script_user", |out| quote::user(out, user));
     });
@@ -33,18 +33,19 @@ pub(super) fn lines(lines: &mut Lines, globals: &Globals) {
     }
     lines.own_if(LEVEL, &globals.lvs_notify_fifo, |lines, words| {
         lines.line("lvs_notify_fifo", |out| {
-            self::words(out, words.iter().map(|word| word.as_bytes()));
+            spaced(out, words.iter().map(|word| word.as_bytes()));
         });
     });
     lines.own_if(LEVEL, &globals.lvs_flush_on_stop, |lines, is_vs| {
         lines.value("lvs_flush_on_stop", if *is_vs { "VS" } else { "" });
     });
     for (keyword, setting) in &globals.values {
-        lines.own(LEVEL, setting, |lines, value| line(lines, keyword, value));
+        lines.own(LEVEL, setting, |lines, value| value_line(lines, keyword, value));
     }
 }
 
-fn line(lines: &mut Lines, keyword: &str, value: &GlobalValue) {
+/// A keyword of [`Globals::values`].
+fn value_line(lines: &mut Lines, keyword: &str, value: &GlobalValue) {
     match value {
         GlobalValue::Flag => lines.flag(keyword),
         GlobalValue::Switch(is_on) => lines.value(keyword, switch(*is_on)),
@@ -55,7 +56,7 @@ fn line(lines: &mut Lines, keyword: &str, value: &GlobalValue) {
         GlobalValue::Seconds(delay) => lines.value(keyword, time(delay)),
         GlobalValue::Word(word) => lines.word(keyword, word),
         GlobalValue::Words(words) => {
-            lines.line(keyword, |out| self::words(out, words.iter().map(|word| &**word)));
+            lines.line(keyword, |out| spaced(out, words.iter().map(|word| &**word)));
         }
         GlobalValue::Mail(addresses) => lines.block(keyword, |lines| {
             for address in addresses {
@@ -72,22 +73,22 @@ fn line(lines: &mut Lines, keyword: &str, value: &GlobalValue) {
             out.extend_from_slice(format!(" {}", server.port).as_bytes());
         }),
         GlobalValue::LvsTimeouts(timeouts) => lines.line(keyword, |out| {
-            let mut parts = Parts { out, is_first: true };
-            parts.number("tcp", timeouts.tcp);
-            parts.number("tcpfin", timeouts.tcpfin);
-            parts.number("udp", timeouts.udp);
+            let mut options = Options { out, is_first: true };
+            options.number("tcp", timeouts.tcp);
+            options.number("tcpfin", timeouts.tcpfin);
+            options.number("udp", timeouts.udp);
         }),
         GlobalValue::SyncDaemon(daemon) => lines.line(keyword, |out| {
             quote::word(out, daemon.interface.as_bytes());
-            let mut parts = Parts { out, is_first: false };
+            let mut options = Options { out, is_first: false };
             if let Some(instance) = &daemon.instance {
-                parts.word("inst", instance);
+                options.word("inst", instance);
             }
-            parts.number("id", daemon.id);
-            parts.number("maxlen", daemon.maxlen);
-            parts.number("port", daemon.port);
-            parts.number("ttl", daemon.ttl);
-            parts.number("group", daemon.group);
+            options.number("id", daemon.id);
+            options.number("maxlen", daemon.maxlen);
+            options.number("port", daemon.port);
+            options.number("ttl", daemon.ttl);
+            options.number("group", daemon.group);
         }),
         GlobalValue::Umask(mask) => lines.value(keyword, octal(*mask)),
         GlobalValue::Fifo { path, owner } => lines.line(keyword, |out| {
@@ -111,7 +112,8 @@ fn switch(is_on: bool) -> &'static str {
     if is_on { "on" } else { "off" }
 }
 
-fn words<'w>(out: &mut Vec<u8>, words: impl Iterator<Item = &'w [u8]>) {
+/// Words with blanks between them.
+fn spaced<'w>(out: &mut Vec<u8>, words: impl Iterator<Item = &'w [u8]>) {
     for (at, word) in words.enumerate() {
         if at > 0 {
             out.push(b' ');
@@ -121,12 +123,12 @@ fn words<'w>(out: &mut Vec<u8>, words: impl Iterator<Item = &'w [u8]>) {
 }
 
 /// Options with their values, blanks between them.
-struct Parts<'o> {
+struct Options<'o> {
     out: &'o mut Vec<u8>,
     is_first: bool,
 }
 
-impl Parts<'_> {
+impl Options<'_> {
     fn word(&mut self, name: &str, value: &[u8]) {
         if !std::mem::take(&mut self.is_first) {
             self.out.push(b' ');
@@ -169,13 +171,13 @@ pub(super) fn record(globals: &Globals, sources: &Sources) -> String {
         optional(value, |is_vs| text(if *is_vs { "VS" } else { "all" }))
     });
     for (keyword, setting) in &globals.values {
-        member(&mut record, keyword, setting);
+        value_member(&mut record, keyword, setting);
     }
     record.finish()
 }
 
 /// A keyword that is written. What is no plain number, switch or text says what it is.
-fn member(record: &mut Record<'_>, keyword: &str, setting: &Setting<GlobalValue>) {
+fn value_member(record: &mut Record<'_>, keyword: &str, setting: &Setting<GlobalValue>) {
     let mut parts = record.inner();
     record.setting(keyword, setting, |value| match value {
         GlobalValue::Flag => plain(&true),

@@ -34,11 +34,15 @@ impl Lines {
     /// that has no spelling at the end of a line, as nothing escapes a backslash.
     fn end(&mut self, start: usize) {
         if self.text.ends_with(b"\\") {
-            let keyword = self.text[start..].trim_ascii().split(|byte| *byte == b' ').next();
-            let keyword = String::from_utf8_lossy(keyword.unwrap_or_default()).into_owned();
+            let first = self.text[start..].trim_ascii().split(|byte| *byte == b' ').next();
+            let first = String::from_utf8_lossy(first.unwrap_or_default()).into_owned();
             self.text.truncate(start);
             self.text.extend(std::iter::repeat_n(b' ', 4 * self.depth));
-            let comment = format!("# left out, its value ends in a backslash: {keyword}");
+            let comment = match first.ends_with('\\') {
+                // A line of one value, like a mail address: a comment with it would go on as well.
+                true => "# left out, as it ends in a backslash".to_owned(),
+                false => format!("# left out, its value ends in a backslash: {first}"),
+            };
             self.text.extend_from_slice(comment.as_bytes());
         }
         self.text.push(b'\n');

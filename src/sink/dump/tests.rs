@@ -7,9 +7,9 @@ use hickory_proto::rr::{Name, RecordType};
 use super::{conf, json};
 use crate::conf::{Source, Sources};
 use crate::fleet::effective::{
-    BfdCheck, Check, DnsCheck, Effective, FileCheck, ForwardingMethod, FtpCheck, HttpCheck,
-    HttpProtocol, Level, MiscCheck, Notify, Origin, PingCheck, Regex, Setting, SmtpCheck,
-    SorryServer, StatusCodes, TlsCheck, TrackFile, Tunnel, UdpCheck, Url,
+    BfdCheck, Check, DnsCheck, Effective, FileCheck, ForwardingMethod, FtpCheck, GlobalValue,
+    HttpCheck, HttpProtocol, Level, MiscCheck, Notify, Origin, PingCheck, Regex, Setting,
+    SmtpCheck, SorryServer, StatusCodes, TlsCheck, TrackFile, Tunnel, UdpCheck, Url,
 };
 use crate::fleet::{ScriptCommand, UserName};
 use crate::lint::testing::{Build, server, service};
@@ -325,4 +325,31 @@ fn a_value_that_ends_in_a_backslash_is_left_out_or_quoted() {
     let (errors, twice) = flatten(&once);
     assert_eq!(errors, 0, "{once}");
     assert_eq!(twice, once.replace(comment, ""));
+}
+
+#[test]
+fn a_comment_for_what_is_left_out_ends_in_no_backslash_itself() {
+    let text = "global_defs {\n notification_email { one@a\\ }\n notification_email {\n  two@b\n }\n}\n\
+                virtual_server 10.0.0.1 80 {\n protocol TCP\n lvs_sched rr\n \
+                lvs_method NAT\n real_server 10.0.0.2 80 {\n }\n}\n";
+    let analyse = |text: &str| {
+        let options = crate::fleet::LoadOptions::default();
+        let analysis = crate::fleet::analyse_text("a.conf", text.into(), &options).expect("read");
+        assert_eq!(analysis.diagnostics.count(crate::conf::Severity::Error), 0, "{text}");
+        analysis
+    };
+    let flatten = |effective: &Effective| {
+        String::from_utf8(conf(effective).flatten().collect()).expect("all of it is ASCII")
+    };
+    let once = flatten(&analyse(text).effective);
+    let comment = "        # left out, as it ends in a backslash\n         two@b\n";
+    assert!(once.contains(comment), "{once}");
+    assert!(!once.contains("\\\n"), "{once}");
+    let again = analyse(&once);
+    let Some(GlobalValue::Mail(mail)) =
+        again.effective.globals.values.get("notification_email").map(|setting| &setting.value)
+    else {
+        panic!("{once}");
+    };
+    assert_eq!(mail[..], [Arc::from(&b"two@b"[..])], "{once}");
 }
