@@ -17,7 +17,7 @@ use ringprobe::aggregate::Summary;
 use ringprobe::fleet::{Connection, DnsRequire, DnsSpec, Handshake, ProbeSpec, TcpSpec};
 use ringprobe::outcome::Record;
 use ringprobe::sink::{Context, NdjsonSink, Output, RunInfo, Sink, SinkError};
-use ringprobe::sweep::{Input, ListSpecs, SweepRequest, run};
+use ringprobe::sweep::{Input, ListSpecs, SweepRequest, Windows, run};
 use ringprobe::tick::{Tick, monotonic_now};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
@@ -142,7 +142,7 @@ fn count(spec: ProbeSpec) -> (Stats, u64) {
     // The first wait at each end of a channel allocates once. With one shard the pauses make each of
     // them wait; with two, the feeder may wait for the second one only much later.
     request.shards = 1;
-    request.window = 512;
+    request.window = Windows::Each(512);
     let null = File::options().write(true).open("/dev/null").expect("the device");
     let mut meter = Meter {
         sink: NdjsonSink::new(Output::on("null".into(), null)),

@@ -92,9 +92,11 @@ fn time_of_runs(args: &BenchArgs) -> Duration {
 fn code_of(error: &BenchError) -> u8 {
     match error {
         BenchError::NoTarget
-        | BenchError::Sweep(SweepError::NothingToProbe { .. } | SweepError::Question(_)) => {
-            exit::USAGE
-        }
+        | BenchError::Sweep(
+            SweepError::NothingToProbe { .. }
+            | SweepError::ScriptsAmongOthers
+            | SweepError::Question(_),
+        ) => exit::USAGE,
         BenchError::Sweep(_) | BenchError::Engine(_) => exit::ENGINE,
     }
 }

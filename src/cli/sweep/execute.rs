@@ -13,7 +13,7 @@ use crate::cli::{Ended, Terminal, exit, files, input, process, progress, refuse,
 use crate::fleet::{Fleet, LoadOptions};
 use crate::schedule::pace::Pace;
 use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
-use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest};
+use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest, Windows};
 
 /// Sweeps, reports, and returns the exit code. `nofile` is the limit of descriptors this process began
 /// with.
@@ -104,9 +104,10 @@ fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
     }
     say(format_args!("ringprobe: {error}"));
     match error {
-        SweepError::NothingToProbe { .. } | SweepError::Target { .. } | SweepError::Question(_) => {
-            exit::USAGE
-        }
+        SweepError::NothingToProbe { .. }
+        | SweepError::Target { .. }
+        | SweepError::ScriptsAmongOthers
+        | SweepError::Question(_) => exit::USAGE,
         SweepError::Engine { .. } | SweepError::Output { .. } | SweepError::Thread(_) => {
             exit::ENGINE
         }
@@ -210,7 +211,7 @@ fn request(args: &SweepArgs, input: Input, exclude: Option<Exclude>) -> SweepReq
     request.exclude = exclude;
     request.skip_bad = args.skip_bad;
     request.retries = args.retries;
-    request.window = args.window;
+    request.window = Windows::Each(args.window);
     request.pace = args.rate.map_or(Pace::Free, Pace::AtMost);
     request.sockets_per_lane = args.sockets_per_lane;
     request.receive_buffer = args.receive_buffer.map(|bytes| bytes as usize);
