@@ -36,7 +36,8 @@ fn try_bench(
     }
     let stop = process::stop_flag()
         .map_err(|error| refuse(exit::ENGINE, format_args!("no signal handler: {error}")))?;
-    let embedded = args.embedded.then(|| Embedded::start(args, time_of_runs(args))).transpose()?;
+    let embedded =
+        args.embedded.then(|| Embedded::start(args, time_of_runs(args), &stop)).transpose()?;
     let cores = available_cpus().len().max(1);
     let plan = Plan {
         subject: subject(args, embedded.as_ref(), terminal)?,
