@@ -123,7 +123,7 @@ fn command(args: &BenchArgs, port: u16, time: Duration) -> Command {
     command.args(["respond", "--until-eof", "--net", NET, "--script-share", "0%"]);
     command.args(["--servers", &args.servers().to_string(), "--port", &port.to_string()]);
     command.args(["--for", &format!("{}s", time.as_secs().max(1))]);
-    if let Some(seed) = args.seed {
+    if let Some(seed) = args.engine.seed {
         command.args(["--seed", &seed.to_string()]);
     }
     if let Some(faults) = &args.faults {

@@ -131,7 +131,7 @@ fn of_file(args: &BenchArgs, terminal: Terminal) -> Result<Subject, Ended> {
         no_scripts: !wants_scripts,
         ..LoadOptions::default()
     });
-    let (mut fleet, path) = input::fleet_of_file(path, (&options, args.quiet), terminal)?;
+    let (mut fleet, path) = input::fleet_of_file(path, (&options, args.outputs.quiet), terminal)?;
     fleet.keep(|spec| matches!(spec, ProbeSpec::Misc(_)) == wants_scripts);
     Ok(of_fleet(args, fleet, path.display().to_string()))
 }
