@@ -235,6 +235,7 @@ fn outputs_are_looked_at_before_anything_is_measured() {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{flags:?}: {errors}");
         assert!(errors.contains(wanted), "{wanted}: {errors}");
+        assert!(!errors.contains("records"), "a bench writes none: {errors}");
     }
     let nobody = output(&["--check", "dns", "--targets", &empty]);
     assert_eq!(nobody.status.code(), Some(2));
