@@ -6,9 +6,9 @@
 //!               └─────────▶ reaper ──┘
 //! ```
 //!
-//! All channels but the one to the reaper are bounded, so a slow sink slows the shards, and slow
-//! shards slow the feeder: memory stays the same whatever the input's length. Slow scripts slow
-//! nobody. Every thread has ended when [`run`] returns, but for a feeder that hangs in a read of the
+//! All channels are bounded, so a slow sink slows the shards, and slow shards slow the feeder: memory
+//! stays the same whatever the input's length. Only the channel to the reaper has no bound, so that
+//! slow scripts slow nobody, but in a span: there scripts are all there is. Every thread has ended when [`run`] returns, but for a feeder that hangs in a read of the
 //! input when the sweep was stopped: it ends with that read.
 
 mod backend;
@@ -31,6 +31,7 @@ use self::feeder::{BATCHES_IN_FLIGHT, BATCHES_OF_A_SHARD};
 use self::feeder_thread::FeederThread;
 pub use self::request::{
     Addresses, BadTarget, Exclude, Input, ListSpecs, Progress, Standing, SweepError, SweepRequest,
+    Windows,
 };
 use self::scripts::Scripts;
 use crate::aggregate::{Catalog, Summary};
@@ -80,9 +81,17 @@ pub fn run_with(
         Input::Targets { specs, .. } => (Catalog::of_list(specs.table()), None, None),
     };
     let prepared = shard::prepare(catalog.specs())?;
+    let is_script = |spec: &ProbeSpec| matches!(spec, ProbeSpec::Misc(_));
+    let has_only_scripts = catalog.specs().iter().all(is_script);
+    if request.span.is_some() && !has_only_scripts && catalog.specs().iter().any(is_script) {
+        return Err(SweepError::ScriptsAmongOthers);
+    }
     // Scripts alone need no ring, and so run where rings are forbidden.
-    let has_only_scripts = catalog.specs().iter().all(|spec| matches!(spec, ProbeSpec::Misc(_)));
-    let shards = if has_only_scripts { 0 } else { request.shards.max(1) };
+    let windows = match has_only_scripts {
+        true => Vec::new(),
+        false => request.window.of_shards(request.shards),
+    };
+    let shards = windows.len();
     let wall = WallClock::read();
     let start = monotonic_now();
     let info = RunInfo {
@@ -110,7 +119,7 @@ pub fn run_with(
     let mut returns = Vec::with_capacity(shards);
     let (spent_in, spent) = bounded(shards * (BATCHES_OF_A_SHARD + 1) + 1);
     let (ready_in, ready) = bounded(0);
-    for config in shard_configs(&request, shards) {
+    for config in shard_configs(&request, &windows) {
         let (assignments_in, assignments_out) = bounded(BATCHES_IN_FLIGHT);
         let (empties_in, empties_out) = bounded(REPORTS_IN_FLIGHT + 1);
         let (old_stats_in, old_stats) = bounded(2);
@@ -193,15 +202,18 @@ fn part_of(pace: Pace, shard: usize, shards: usize) -> Pace {
     }
 }
 
-fn shard_configs(request: &SweepRequest, shards: usize) -> Vec<ShardConfig> {
+/// One for each of `windows`.
+fn shard_configs(request: &SweepRequest, windows: &[u32]) -> Vec<ShardConfig> {
+    let shards = windows.len();
     let cpus = available_cpus();
     let sockets_max = backend::descriptors_left() / shards.max(1) as u32;
-    (0..shards)
-        .map(|shard| ShardConfig {
+    (0_usize..)
+        .zip(windows)
+        .map(|(shard, window)| ShardConfig {
             id: ShardId(shard as u32),
             // Two shards pinned to one core would take turns; they had better float.
             cpu: if shards <= cpus.len() { cpus.get(shard).copied() } else { None },
-            window: request.window,
+            window: *window,
             pace: part_of(request.pace, shard, shards),
             span: request.span.clone(),
             sockets_per_lane: request.sockets_per_lane,

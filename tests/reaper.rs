@@ -16,11 +16,16 @@ use ringprobe::id::{RealServerId, SpecId, VirtualServerId};
 use ringprobe::outcome::{Assignment, Failure, LocalFault, Outcome, Record, ScriptFault};
 use ringprobe::reaper::link::{ReaperConfig, ReaperError, ReaperLinks, ReaperReport};
 use ringprobe::reaper::{self, ScriptRun, ScriptStatus};
+use ringprobe::schedule::pace::{Pace, Span};
+use ringprobe::tick::monotonic_now;
 
 /// Scripts of one run of the reaper.
 struct Scripts {
     fleet: Fleet,
     config: ReaperConfig,
+    retries: u16,
+    /// Reports after which the run is stopped.
+    stop_after: Option<usize>,
     /// Marks every process of this test, also where it has lost the reaper's own mark.
     mark: String,
 }
@@ -78,7 +83,7 @@ impl Scripts {
             environment: vec![(b"TESTMARK".to_vec(), mark.clone().into_bytes())],
             ..ReaperConfig::default()
         };
-        Scripts { fleet, config, mark }
+        Scripts { fleet, config, retries: 0, stop_after: None, mark }
     }
 
     fn add(&mut self, argv: &[&str], timeout_ms: u64) -> &mut MiscSpec {
@@ -130,25 +135,28 @@ impl Scripts {
                 seq,
                 target: checker.target,
                 spec: checker.spec,
-                retries: 0,
+                retries: self.retries,
             })
             .collect();
         assignments_in.send(batch).expect("the other end is here");
         drop(assignments_in);
         let links = ReaperLinks { assignments, reports: reports_in, stop: Arc::clone(&stop) };
         let (fleet, config) = (Arc::new(self.fleet), self.config);
+        let mut ended = Ended { runs: Vec::new(), unowned: 0, result: Ok(()) };
         thread::scope(|scope| {
             scope.spawn(move || reaper::run(fleet, config, links));
             scope.spawn(|| meanwhile(&stop));
-        });
-        let mut ended = Ended { runs: Vec::new(), unowned: 0, result: Ok(()) };
-        for report in reports {
-            match report {
-                ReaperReport::Run(run) => ended.runs.push(*run),
-                ReaperReport::Unowned(count) => ended.unowned = count,
-                ReaperReport::Ended(result) => ended.result = result,
+            for report in reports {
+                match report {
+                    ReaperReport::Run(run) => ended.runs.push(*run),
+                    ReaperReport::Unowned(count) => ended.unowned = count,
+                    ReaperReport::Ended(result) => ended.result = result,
+                }
+                if self.stop_after == Some(ended.runs.len()) {
+                    stop.store(true, Ordering::Relaxed);
+                }
             }
-        }
+        });
         ended.runs.sort_by_key(|(record, _)| record.seq);
         assert_eq!(living(&self.mark), Vec::<i32>::new(), "nothing is left");
         ended
@@ -252,6 +260,28 @@ fn the_end_of_the_output_is_kept() {
     assert_eq!((script.stdout.bytes.as_slice(), script.stdout.total), (&b"out\n"[..], 4));
     assert_eq!((script.stderr.bytes.len(), script.stderr.total), (4096, 10_485_765));
     assert!(script.stderr.bytes.ends_with(b"\0last\n"));
+}
+
+#[test]
+fn a_script_whose_moment_has_not_come_keeps_no_retry_waiting() {
+    let mut scripts = Scripts::new("paced");
+    scripts.add(&["/bin/sleep", "3600"], 200);
+    scripts.add(&["/bin/true"], 60_000);
+    scripts.retries = 2;
+    scripts.config.jobs = 1;
+    // The first is due at once, the second in hours.
+    scripts.config.pace = Pace::Due { per_second: 1e-4, phase: 0.0 };
+    let span = Span::new(Duration::from_secs(60));
+    span.begin(monotonic_now());
+    scripts.config.span = Some(span.clone());
+    scripts.stop_after = Some(1);
+    let ended = scripts.run();
+    ended.result.as_ref().expect("the reaper ran");
+    let records: Vec<_> = ended.runs.iter().map(|(record, _)| record).collect();
+    assert_eq!(ended.outcomes(), [TIMEOUT], "the first has ended, the second has not begun");
+    assert_eq!((records[0].seq, records[0].attempts), (0, 3));
+    // Where the second is waited for, that is until the span is over.
+    assert!(span.end().is_some_and(|end| records[0].at < end), "{:?}", records[0]);
 }
 
 #[test]

@@ -13,9 +13,10 @@ use std::time::Duration;
 use crossbeam_channel::RecvTimeoutError;
 use hdrhistogram::Histogram;
 use ringprobe::aggregate::Summary;
-use ringprobe::fleet::{Connection, Handshake, ProbeSpec, TcpSpec};
+use ringprobe::fleet::{Connection, Handshake, LoadOptions, ProbeSpec, TcpSpec, load_text};
 use ringprobe::outcome::{Assignment, Failure, LocalFault, Outcome, Record};
 use ringprobe::ring::RingError;
+use ringprobe::schedule::pace::Span;
 use ringprobe::shard::PreparedSpec;
 use ringprobe::shard::link::{Links, Report, ShardConfig, ShardStats};
 use ringprobe::sink::{NdjsonSink, Output, Sink, Tee};
@@ -173,6 +174,19 @@ fn every_target_is_probed_once_counted_and_written() {
     targets.sort_unstable();
     targets.dedup();
     assert_eq!(targets.len(), 10_000);
+}
+
+#[test]
+fn scripts_and_checks_over_the_network_are_not_measured_together() {
+    let conf = "virtual_server 127.0.0.1 80 {\n lvs_sched rr\n lvs_method NAT\n protocol TCP\n \
+                real_server 127.0.0.1 9 {\n TCP_CHECK {\n connect_timeout 1\n }\n MISC_CHECK {\n \
+                misc_path /bin/true\n user root\n }\n }\n}\n";
+    let loaded = load_text("x.conf", conf.into(), &LoadOptions::default()).expect("good");
+    let input = Input::Fleet { fleet: Arc::new(loaded.fleet), path: "x.conf".into() };
+    let mut request = SweepRequest::new(input);
+    request.span = Some(Span::new(Duration::from_millis(10)));
+    let refused = sweep(Table::default(), request, &mut Tee::default());
+    assert!(matches!(refused, Err(SweepError::ScriptsAmongOthers)), "{refused:?}");
 }
 
 /// Raises the flag as soon as it sees the first outcomes.

@@ -19,7 +19,7 @@ use crate::aggregate::{Summary, latency_us_at, tenths_of_us};
 use crate::fleet::ProbeSpec;
 use crate::schedule::pace::{Pace, Span};
 use crate::sink::rfc3339;
-use crate::sweep::{self, Progress, SweepError, SweepRequest, available_cpus};
+use crate::sweep::{self, Progress, SweepError, SweepRequest, Windows, available_cpus};
 use crate::tick::{WallClock, monotonic_now};
 
 /// How long one probe at a time is measured.
@@ -163,7 +163,7 @@ fn request(
     let pace = rate.map_or(Pace::Free, |per_second| Pace::Due { per_second, phase: 0.0 });
     request.retries = Some(0);
     request.shards = shards;
-    request.window = window.div_ceil(shards as u32).max(1);
+    request.window = Windows::Together(window);
     request.pace = pace;
     request.span = Some(span.clone());
     request.sockets_per_lane = plan.sockets_per_lane;

@@ -16,7 +16,8 @@ pub(crate) const LIST_TIMEOUT: Duration = Duration::from_secs(2);
 /// Port of DNS.
 const DNS_PORT: u16 = 53;
 
-/// How to probe addresses.
+/// How to probe addresses. The heading of what a configuration may need too is that of the subcommand's own flags
+/// about checks.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct CheckArgs {
     /// Record type to ask for [default: SOA]
@@ -63,11 +64,11 @@ pub(crate) struct CheckArgs {
 
     /// What passes a DNS check: RCODE 0 and a record in the answer section, or RCODE 0 alone
     /// [default: answer]
-    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Probing")]
+    #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) dns_require: Option<Require>,
     /// What the peer of a TCP check sees: SYN, SYN-ACK, then RST (half), ACK and RST (full), or
     /// ACK and FIN (orderly) [default: half]
-    #[arg(long, value_enum, value_name = "HOW", help_heading = "Probing")]
+    #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) tcp_handshake: Option<HandshakeArg>,
 }
 

@@ -1,6 +1,7 @@
 //! Flags of every subcommand that reads a keepalived.conf: what its language depends on beside its text.
 
 use clap::Args;
+use clap::error::ErrorKind;
 
 use crate::fleet::LoadOptions;
 
@@ -37,11 +38,22 @@ impl LanguageArgs {
         }
     }
 
-    /// Whether one of them is given.
-    pub(crate) fn is_given(&self) -> bool {
-        self.config_id.is_some()
-            || self.all_config
-            || self.random_seed.is_some()
-            || self.max_lines.is_some()
+    /// Whether what is given has a meaning: `has_file` says that a configuration is read.
+    ///
+    /// # Errors
+    /// What kind of usage error it is, and in words.
+    pub(crate) fn check(&self, has_file: bool) -> Result<(), (ErrorKind, String)> {
+        let flags = [
+            (self.config_id.is_some(), "--config-id"),
+            (self.all_config, "--all-config"),
+            (self.random_seed.is_some(), "--random-seed"),
+            (self.max_lines.is_some(), "--max-lines"),
+        ];
+        match flags.into_iter().find(|(is_given, _)| *is_given) {
+            Some((_, flag)) if !has_file => {
+                Err((ErrorKind::ArgumentConflict, format!("{flag} has a meaning only with -f")))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -2,10 +2,12 @@
 
 mod bench;
 mod check_flags;
+mod engine_flags;
 mod files;
 mod input;
 mod language;
 mod lint;
+mod output_flags;
 mod process;
 mod progress;
 mod respond;

@@ -1,6 +1,10 @@
 //! `ringprobe respond`: flags, and serving until told to end.
 
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Builder;
 use std::time::Duration;
 
 use clap::Args;
@@ -83,6 +87,9 @@ pub(crate) struct RespondArgs {
     /// End after this time [default: serve until a signal]
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     limit: Option<Duration>,
+    /// End when standard input does, too: how a parent that is killed takes its fleet along
+    #[arg(long, hide = true)]
+    until_eof: bool,
 }
 
 impl RespondArgs {
@@ -122,6 +129,12 @@ pub(crate) fn respond(args: &RespondArgs) -> u8 {
         say(format_args!("ringprobe: --conf and --truth are the same file, {file}"));
         return exit::USAGE;
     }
+    if args.until_eof
+        && let Err(error) = stop_at_eof(Arc::clone(&stop))
+    {
+        say(format_args!("ringprobe: no thread for standard input: {error}"));
+        return exit::ENGINE;
+    }
     match respond::start(&args.options()) {
         Ok(running) => {
             let (servers, first) = (grouped(u64::from(args.servers)), args.port);
@@ -145,6 +158,16 @@ pub(crate) fn respond(args: &RespondArgs) -> u8 {
             exit_code(&error)
         }
     }
+}
+
+/// Sets `stop` at the end of standard input, from a thread that nobody waits for.
+fn stop_at_eof(stop: Arc<AtomicBool>) -> io::Result<()> {
+    let wait = move || {
+        // Where it cannot be read, nobody holds its other end either.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        stop.store(true, Ordering::Relaxed);
+    };
+    Builder::new().name("stdin".to_owned()).spawn(wait).map(drop)
 }
 
 /// Whether the flags or the machine are to blame.

@@ -98,7 +98,7 @@ pub(crate) fn ramp(text: &str) -> Result<Ramp, String> {
     let parts = text.split(':').map(rate).collect::<Result<Vec<f64>, _>>().map_err(|_| wrong())?;
     let [from, to, step] = parts[..] else { return Err(wrong()) };
     if from > to {
-        return Err("a ramp goes up: FROM is not above TO".to_owned());
+        return Err("a ramp goes up: FROM must not be above TO".to_owned());
     }
     let steps = (to - from) / step;
     if steps >= Ramp::STEPS_MAX as f64 {

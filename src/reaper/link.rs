@@ -70,8 +70,9 @@ impl Default for ReaperConfig {
 /// The reaper thread's ends of its channels.
 #[derive(Debug)]
 pub struct ReaperLinks {
-    /// Scripts to run, from the feeder; disconnected when the input is at its end. Unbounded, so that
-    /// slow scripts never keep the feeder from feeding the shards.
+    /// Scripts to run, from the feeder; disconnected when the input is at its end. In a span, no more
+    /// are taken than can be started soon; otherwise all, so that slow scripts never keep the feeder from the
+    /// shards.
     pub assignments: Receiver<Vec<Assignment>>,
     /// To the aggregator.
     pub reports: Sender<ReaperReport>,

@@ -87,8 +87,11 @@ struct Reaper<'l> {
     cgroup: CgroupMode,
     process: Child,
     conversation: Conversation,
+    /// First attempts, in the order they came.
     queue: VecDeque<Pending>,
-    /// Attempts that wait a little first, in the order of `due`.
+    /// Further attempts that may begin, in the order of `due`.
+    retries: VecDeque<Pending>,
+    /// Those that wait a little first, in the order of `due`.
     later: VecDeque<Pending>,
     running: HashMap<RunId, Pending>,
     next_run: u64,
@@ -142,6 +145,7 @@ impl<'l> Reaper<'l> {
             process,
             conversation,
             queue: VecDeque::new(),
+            retries: VecDeque::new(),
             later: VecDeque::new(),
             running: HashMap::new(),
             next_run: 0,
@@ -170,6 +174,7 @@ impl<'l> Reaper<'l> {
     fn is_done(&self) -> bool {
         self.is_input_at_end
             && self.queue.is_empty()
+            && self.retries.is_empty()
             && self.later.is_empty()
             && self.running.is_empty()
     }
@@ -246,22 +251,14 @@ impl<'l> Reaper<'l> {
     fn start_scripts(&mut self) -> bool {
         let now = monotonic_now();
         while self.later.front().is_some_and(|pending| pending.due <= now) {
-            self.queue.extend(self.later.pop_front());
+            self.retries.extend(self.later.pop_front());
         }
         self.next_due = Tick::NEVER;
         if self.span.as_ref().is_some_and(|span| span.is_over(now)) {
-            self.queue.retain(|pending| pending.due_first.is_some());
+            self.queue.clear();
         }
         while self.running.len() < self.jobs {
-            let Some(mut pending) = self.queue.pop_front() else { break };
-            pending.begun = monotonic_now();
-            if pending.attempts.made == 0
-                && let Err(next_due) = self.pace(&mut pending)
-            {
-                self.next_due = next_due;
-                self.queue.push_front(pending);
-                break;
-            }
+            let Some(pending) = self.next_attempt() else { break };
             let run = RunId(self.next_run);
             self.next_run += 1;
             let order = self.order(run, &pending.assignment);
@@ -272,6 +269,28 @@ impl<'l> Reaper<'l> {
             }
         }
         true
+    }
+
+    /// The next attempt to begin: who has waited longest, but a first attempt that the pace holds back keeps
+    /// no retry waiting. Sets `next_due` where it holds one back.
+    fn next_attempt(&mut self) -> Option<Pending> {
+        let now = monotonic_now();
+        let is_retry_older = match (self.retries.front(), self.queue.front()) {
+            (Some(retry), Some(first)) => retry.due < first.due,
+            (retry, _) => retry.is_some(),
+        };
+        if !is_retry_older && let Some(mut first) = self.queue.pop_front() {
+            first.begun = now;
+            match self.pace(&mut first) {
+                Ok(()) => return Some(first),
+                Err(next_due) => {
+                    self.next_due = next_due;
+                    self.queue.push_front(first);
+                }
+            }
+        }
+        let retry = self.retries.pop_front()?;
+        Some(Pending { begun: now, ..retry })
     }
 
     /// Leave for a script that has not run yet.
@@ -352,7 +371,7 @@ impl<'l> Reaper<'l> {
             pending.due = now + PAUSE;
             self.later.push_back(pending);
         } else {
-            self.queue.push_back(pending);
+            self.retries.push_back(pending);
         }
     }
 
@@ -403,7 +422,9 @@ impl<'l> Reaper<'l> {
         self.kill_orphans();
         let lost = Outcome::Unknown(LocalFault::Script(ScriptFault::Reaper));
         let running: Vec<Pending> = self.running.drain().map(|(_, pending)| pending).collect();
-        let waiting = self.queue.drain(..).chain(self.later.drain(..)).collect::<Vec<_>>();
+        let waiting =
+            self.queue.drain(..).chain(self.retries.drain(..)).chain(self.later.drain(..));
+        let waiting = waiting.collect::<Vec<_>>();
         for mut pending in running.into_iter().chain(waiting) {
             pending.attempts.after(lost);
             self.report(&pending, lost, ScriptRun::default(), monotonic_now());

@@ -1,5 +1,10 @@
 //! Records on their way to the aggregator, in batches whose vectors come back empty, and counters
 //! whose boxes do. All are made at the start: nothing is allocated while probes run.
+//!
+//! While the aggregator cannot keep up, a batch fills, then the shard starts nothing more, and what
+//! was in flight ends in the overflow. So only that is as large as the window, and no batch is.
+
+use std::collections::VecDeque;
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError};
 
@@ -11,7 +16,7 @@ use super::link::{REPORTS_IN_FLIGHT, Report, ShardStats};
 
 /// Records that make a batch worth sending at once: whoever waits for one is woken, or spins, for each.
 const BATCH: usize = 1024;
-/// With this many waiting, nothing more is started.
+/// Room in a batch. With this many waiting, nothing more is started.
 const BACKED_UP: usize = 4 * BATCH;
 /// A smaller batch leaves after this long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -21,6 +26,9 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_millis(50);
 pub(super) struct Outbox {
     id: ShardId,
     batch: Vec<Record>,
+    /// Records that ended after those of a full batch: at most the window.
+    overflow: VecDeque<Record>,
+    /// When the first of the batch ended.
     oldest: Tick,
     reports: Sender<Report>,
     empties: Receiver<Vec<Record>>,
@@ -42,11 +50,11 @@ impl Outbox {
         empties: Receiver<Vec<Record>>,
         old_stats: Receiver<Box<ShardStats>>,
     ) -> Outbox {
-        // Full, and then everything that was in flight ends.
-        let batch = || Vec::with_capacity(BACKED_UP + window as usize);
+        let batch = || Vec::with_capacity(BACKED_UP);
         Outbox {
             id,
             batch: batch(),
+            overflow: VecDeque::with_capacity(window as usize),
             oldest: Tick::default(),
             reports,
             empties,
@@ -57,6 +65,10 @@ impl Outbox {
     }
 
     pub(super) fn push(&mut self, record: Record) {
+        if self.batch.len() >= BACKED_UP {
+            self.overflow.push_back(record);
+            return;
+        }
         if self.batch.is_empty() {
             self.oldest = record.at;
         }
@@ -73,33 +85,49 @@ impl Outbox {
         self.batch.is_empty()
     }
 
-    /// Sends the batch if it is big or old enough and there is room. Never waits.
+    /// Sends the batch, and what overflowed it, if it is big or old enough and there is room. Never waits.
     pub(super) fn flush(&mut self, now: Tick) {
+        while self.send(now) {
+            let count = self.overflow.len().min(BACKED_UP);
+            self.batch.extend(self.overflow.drain(..count));
+            let Some(first) = self.batch.first() else { break };
+            self.oldest = first.at;
+        }
+    }
+
+    /// Sends the batch if it is due and there is room; false when it stays.
+    fn send(&mut self, now: Tick) -> bool {
         let due = self.batch.len() >= BATCH
             || (!self.batch.is_empty() && now.since(self.oldest) >= PATIENCE);
         if !due || self.reports.is_full() {
-            return;
+            return false;
         }
         // All are with the aggregator: it is as far behind as with a full channel.
         let Some(empty) = self.empties.try_recv().ok().or_else(|| self.unused.pop()) else {
-            return;
+            return false;
         };
         let full = std::mem::replace(&mut self.batch, empty);
         match self.reports.try_send(Report::Records(self.id, full)) {
-            Ok(()) => (),
+            Ok(()) => true,
             Err(TrySendError::Full(Report::Records(_, full))) => {
                 self.unused.push(std::mem::replace(&mut self.batch, full));
+                false
             }
             // The aggregator is gone: the run is over, and nobody is left to tell.
-            Err(_) => self.batch.clear(),
+            Err(_) => {
+                self.batch.clear();
+                self.overflow.clear();
+                false
+            }
         }
     }
 
     /// Sends what is left, then `last`, waiting for room as long as the aggregator lives.
     pub(super) fn finish(mut self, last: impl IntoIterator<Item = Report>) {
-        let batch = std::mem::take(&mut self.batch);
-        let records = (!batch.is_empty()).then_some(Report::Records(self.id, batch));
-        for report in records.into_iter().chain(last) {
+        let batches = [std::mem::take(&mut self.batch), std::mem::take(&mut self.overflow).into()];
+        let batches = batches.into_iter().filter(|batch| !batch.is_empty());
+        let records = batches.map(|batch| Report::Records(self.id, batch));
+        for report in records.chain(last) {
             let mut report = report;
             while let Err(SendTimeoutError::Timeout(back)) =
                 self.reports.send_timeout(report, std::time::Duration::from_secs(1))
@@ -124,5 +152,85 @@ impl Outbox {
         {
             self.unused_stats.push(back);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::bounded;
+
+    use super::*;
+    use crate::id::SpecId;
+    use crate::outcome::Outcome;
+    use crate::shard::{WINDOW_MAX, recorder};
+
+    fn record(seq: u64) -> Record {
+        Record {
+            seq,
+            target: "127.0.0.1:53".parse().expect("an address"),
+            spec: SpecId(0),
+            outcome: Outcome::Pass,
+            attempts: 1,
+            latency_ns: None,
+            at: Tick::default(),
+            strange: None,
+        }
+    }
+
+    /// Records that there is room for.
+    fn room(outbox: &Outbox) -> usize {
+        let unused: usize = outbox.unused.iter().map(Vec::capacity).sum();
+        outbox.batch.capacity() + outbox.overflow.capacity() + unused
+    }
+
+    #[test]
+    fn what_ends_while_nobody_takes_it_comes_in_order_and_without_an_allocation() {
+        let (reports_in, reports) = bounded(REPORTS_IN_FLIGHT);
+        let (empties_in, empties) = bounded(REPORTS_IN_FLIGHT + 1);
+        let (_stats_in, old_stats) = bounded(2);
+        let window = WINDOW_MAX;
+        let zero = || recorder::new_stats(window);
+        let mut outbox = Outbox::new((ShardId(0), window), zero, reports_in, empties, old_stats);
+        let reserved = room(&outbox);
+        let mut next = 0;
+        // The channel is full after as many batches as there are empty ones; then all backs up.
+        while !outbox.is_backed_up() {
+            outbox.push(record(next));
+            outbox.flush(Tick::default());
+            next += 1;
+        }
+        for _ in 0..window {
+            outbox.push(record(next));
+            next += 1;
+        }
+        let mut wanted = 0;
+        while wanted < next {
+            let Ok(Report::Records(_, mut batch)) = reports.try_recv() else {
+                panic!("{wanted} of {next} came")
+            };
+            assert!(batch.capacity() <= BACKED_UP, "a batch grew to {}", batch.capacity());
+            for record in batch.drain(..) {
+                assert_eq!(record.seq, wanted);
+                wanted += 1;
+            }
+            empties_in.send(batch).expect("the outbox is here");
+            outbox.flush(Tick::from_ns(1_000_000_000_000));
+        }
+        let mut back = room(&outbox);
+        back += std::iter::from_fn(|| outbox.empties.try_recv().ok())
+            .map(|v| v.capacity())
+            .sum::<usize>();
+        assert_eq!(back, reserved, "nothing was allocated");
+    }
+
+    #[test]
+    fn the_most_shards_with_the_largest_windows_reserve_what_a_machine_has() {
+        let (reports, _) = bounded(0);
+        let (_, empties) = bounded(0);
+        let (_, old_stats) = bounded(0);
+        let zero = || recorder::new_stats(1);
+        let outbox = Outbox::new((ShardId(0), WINDOW_MAX), zero, reports, empties, old_stats);
+        let bytes = 256 * room(&outbox) * size_of::<Record>();
+        assert!(bytes < 2 << 30, "{bytes} bytes");
     }
 }

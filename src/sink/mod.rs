@@ -133,7 +133,7 @@ pub struct RunInfo {
 
 /// An output refused what was written to it.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write to {name}: {error} ({records} records were written)")]
+#[error("cannot write to {name}: {error}{}", in_words(*records))]
 pub struct SinkError {
     /// Path of the file, or `standard output`.
     pub name: String,
@@ -142,6 +142,11 @@ pub struct SinkError {
     /// The kernel's refusal.
     #[source]
     pub error: io::Error,
+}
+
+/// What is not lost, where there is anything.
+fn in_words(records: u64) -> String {
+    if records > 0 { format!(" ({records} records were written)") } else { String::new() }
 }
 
 impl SinkError {

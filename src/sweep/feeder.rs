@@ -100,8 +100,8 @@ pub(super) struct Feeder {
     pub(super) retries: Option<u16>,
     /// Until it is over, a configuration begins anew when it is at its end.
     pub(super) span: Option<Span>,
-    /// To the reaper; unbounded, so that scripts never keep the shards waiting. Scripts that find nobody
-    /// here are dealt all the same: they come out as unfinished, not as if they had never been.
+    /// To the reaper; unbounded where there are shards too, so that scripts never keep those waiting. Scripts
+    /// that find nobody here are dealt all the same: they come out as unfinished, not as if they had never been.
     pub(super) scripts: Option<Sender<Vec<Assignment>>>,
     script_batch: Vec<Assignment>,
     is_script: Vec<bool>,
@@ -271,7 +271,7 @@ impl Feeder {
         if self.batches[shard].len() >= self.batch_size { self.send(shard) } else { Ok(()) }
     }
 
-    /// Sends the scripts that wait, without ever waiting itself.
+    /// Sends the scripts that wait, without waiting itself but in a span, where nothing else is fed.
     fn send_scripts(&mut self) {
         let batch = std::mem::take(&mut self.script_batch);
         if batch.is_empty() {

@@ -31,8 +31,8 @@ pub struct SweepRequest {
     pub retries: Option<u16>,
     /// Shards, at least 1.
     pub shards: usize,
-    /// Most attempts in flight per shard.
-    pub window: u32,
+    /// Most attempts in flight.
+    pub window: Windows,
     /// How fast probes of all shards together start.
     pub pace: Pace,
     /// When they do; `None` for as long as there is input. A configuration is gone through again and again in it.
@@ -47,6 +47,31 @@ pub struct SweepRequest {
     pub scripts: ReaperConfig,
 }
 
+/// How many attempts may be in flight.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Windows {
+    /// In each shard.
+    Each(u32),
+    /// In all shards together, at least 1. There are no more shards than that.
+    Together(u32),
+}
+
+impl Windows {
+    /// The window of each shard, where `shards` are asked for.
+    pub(super) fn of_shards(self, shards: usize) -> Vec<u32> {
+        let shards = shards.max(1);
+        match self {
+            Windows::Each(window) => vec![window; shards],
+            Windows::Together(window) => {
+                let window = window.max(1);
+                let shards = shards.min(window as usize) as u32;
+                let one_more = window % shards;
+                (0..shards).map(|shard| window / shards + u32::from(shard < one_more)).collect()
+            }
+        }
+    }
+}
+
 impl SweepRequest {
     /// A sweep of `input` with every setting at its default.
     pub fn new(input: Input) -> SweepRequest {
@@ -57,7 +82,7 @@ impl SweepRequest {
             skip_bad: false,
             retries: None,
             shards: available_cpus().len().max(1),
-            window: 4096,
+            window: Windows::Each(4096),
             pace: Pace::Free,
             span: None,
             sockets_per_lane: 8,
@@ -183,6 +208,9 @@ pub enum SweepError {
         /// What was found, written or not.
         summary: Box<Summary>,
     },
+    /// Both would wait for each other: in a span, what is probed again and again is dealt in turn.
+    #[error("scripts and checks over the network cannot be measured together")]
+    ScriptsAmongOthers,
     /// A question has no form on the wire.
     #[error(transparent)]
     Question(#[from] QueryError),
@@ -231,4 +259,28 @@ pub struct Standing {
     pub total: Option<u64>,
     /// The windows of all shards together; 0 until they first told.
     pub window: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_together_is_dealt_to_the_last_one() {
+        for (window, shards, dealt) in [
+            (1, 4, &[1][..]),
+            (3, 2, &[2, 1]),
+            (64, 2, &[32, 32]),
+            (64, 7, &[10, 9, 9, 9, 9, 9, 9]),
+            (0, 3, &[1]),
+        ] {
+            assert_eq!(Windows::Together(window).of_shards(shards), dealt, "{window} {shards}");
+        }
+        for (window, shards) in [(1, 256), (255, 256), (1000, 256), (32_768, 3)] {
+            let dealt = Windows::Together(window).of_shards(shards);
+            assert_eq!(dealt.iter().sum::<u32>(), window);
+            assert!(dealt.iter().all(|each| *each > 0));
+        }
+        assert_eq!(Windows::Each(9).of_shards(3), [9, 9, 9]);
+    }
 }

@@ -40,7 +40,7 @@ pub(super) fn start(
     };
     // A queue with an end would make the feeder wait for slow scripts, and the shards for the feeder. Its
     // entries are far smaller than the checkers they come from.
-    // In a span it is gone through without end, so there it has to wait.
+    // In a span they are gone through without end, so there the feeder has to wait, and there are no shards.
     let (assignments_in, assignments) = match config.span {
         None => unbounded(),
         Some(_) => bounded(BATCHES_IN_FLIGHT),

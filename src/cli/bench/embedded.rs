@@ -1,11 +1,15 @@
 //! `--embedded`: the fleet in a process of its own, on cores of its own.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::flags::BenchArgs;
@@ -20,8 +24,11 @@ const PORTS: std::ops::Range<u16> = 5400..6400;
 const PORT_STEP: usize = 10;
 /// Beyond what the runs take, before the fleet ends by itself.
 const SLACK: Duration = Duration::from_secs(120);
+/// Between two looks whether to stop, while it starts.
+const LOOK_EVERY_MS: u16 = 50;
 
-/// The fleet, serving until dropped.
+/// The fleet, serving until dropped. It also ends when this process does, however that ends: its standard
+/// input is a pipe that this process holds.
 pub(super) struct Embedded {
     process: Child,
     /// That answers.
@@ -32,28 +39,43 @@ pub(super) struct Embedded {
 
 impl Embedded {
     /// Starts it for at least `time`. This thread, and those it starts later, keep to the other cores.
-    pub(super) fn start(args: &BenchArgs, time: Duration) -> Result<Embedded, Ended> {
+    pub(super) fn start(
+        args: &BenchArgs,
+        time: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Embedded, Ended> {
         let all = available_cpus();
         let cpus = all[all.len().div_ceil(2).min(all.len())..].to_vec();
         let others: Vec<usize> = all.iter().copied().filter(|cpu| !cpus.contains(cpu)).collect();
         // A child has the cores of who starts it. What is refused here is only less apart.
         pin(&cpus);
-        let started = Embedded::serve(args, time, cpus);
+        let started = Embedded::serve(args, time, cpus, stop);
         pin(&others);
         started
     }
 
-    fn serve(args: &BenchArgs, time: Duration, cpus: Vec<usize>) -> Result<Embedded, Ended> {
+    fn serve(
+        args: &BenchArgs,
+        time: Duration,
+        cpus: Vec<usize>,
+        stop: &AtomicBool,
+    ) -> Result<Embedded, Ended> {
+        let cannot = |why: &dyn std::fmt::Display| {
+            refuse(exit::ENGINE, format_args!("the embedded fleet cannot start: {why}"))
+        };
         let mut said = String::new();
         for port in PORTS.step_by(PORT_STEP) {
-            let mut process = command(args, port, time + SLACK).spawn().map_err(|error| {
-                refuse(exit::ENGINE, format_args!("no embedded fleet: {error}"))
-            })?;
-            let Some(errors) = process.stderr.take() else { continue };
-            said.clear();
-            // It says that it serves, or why it does not, and then nothing until its end.
-            let _ = BufReader::new(errors).read_line(&mut said);
-            let embedded = Embedded { process, port, cpus: cpus.clone() };
+            let process =
+                command(args, port, time + SLACK).spawn().map_err(|error| cannot(&error))?;
+            // From here on an early return ends it.
+            let mut embedded = Embedded { process, port, cpus: cpus.clone() };
+            said = match &mut embedded.process.stderr {
+                Some(errors) => first_line(errors, stop).map_err(|error| cannot(&error))?,
+                None => String::new(),
+            };
+            if stop.load(Ordering::Relaxed) {
+                return Err(Ended::Said(exit::INTERRUPTED));
+            }
             if said.starts_with("serving ") {
                 return Ok(embedded);
             }
@@ -61,32 +83,55 @@ impl Embedded {
                 break;
             }
         }
-        let why = format_args!("the embedded fleet cannot start: {}", said.trim());
-        Err(refuse(exit::ENGINE, why))
+        Err(cannot(&said.trim()))
     }
 }
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        // It has not been waited for, so the number is still its own.
-        let _ = kill(Pid::from_raw(self.process.id() as i32), Signal::SIGTERM);
+        // It keeps nothing that a signal it can catch would save, and a stopped process catches none.
+        let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// What a starting fleet says: that it serves, or why it does not, and then nothing until its end. Less than a
+/// line where it ended, or `stop` was set.
+fn first_line(errors: &mut ChildStderr, stop: &AtomicBool) -> io::Result<String> {
+    let mut line = Vec::new();
+    while !stop.load(Ordering::Relaxed) && !line.ends_with(b"\n") {
+        let mut polled = [PollFd::new(errors.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut polled, LOOK_EVERY_MS) {
+            Ok(0) | Err(Errno::EINTR) => continue,
+            Ok(_) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let mut byte = [0];
+        match errors.read(&mut byte) {
+            Ok(0) => break,
+            Ok(_) => line.push(byte[0]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
 fn command(args: &BenchArgs, port: u16, time: Duration) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "ringprobe".into());
     let mut command = Command::new(program);
-    command.args(["respond", "--net", NET, "--script-share", "0%"]);
+    command.args(["respond", "--until-eof", "--net", NET, "--script-share", "0%"]);
     command.args(["--servers", &args.servers().to_string(), "--port", &port.to_string()]);
     command.args(["--for", &format!("{}s", time.as_secs().max(1))]);
-    if let Some(seed) = args.seed {
+    if let Some(seed) = args.engine.seed {
         command.args(["--seed", &seed.to_string()]);
     }
     if let Some(faults) = &args.faults {
         command.args(["--faults", &faults.to_string()]);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // A group of its own: Ctrl-C is for the bench, whose last probes the fleet still answers.
+    command.process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
@@ -104,4 +149,25 @@ pub(super) fn addresses(servers: u32) -> String {
     let first = u32::from(std::net::Ipv4Addr::new(127, 64, 0, 1));
     let last = std::net::Ipv4Addr::from(first + servers - 1);
     format!("127.64.0.1-{last}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fleet_that_says_nothing_is_not_waited_for_once_it_shall_stop() {
+        let mut command = Command::new("/bin/sleep");
+        let process = command.arg("3600").stderr(Stdio::piped()).spawn().expect("it is there");
+        let pid = process.id();
+        let mut silent = Embedded { process, port: 0, cpus: Vec::new() };
+        let stop = AtomicBool::new(false);
+        let line = std::thread::scope(|scope| {
+            scope.spawn(|| stop.store(true, Ordering::Relaxed));
+            first_line(silent.process.stderr.as_mut().expect("piped"), &stop)
+        });
+        assert_eq!(line.expect("a pipe"), "");
+        drop(silent);
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "it is gone");
+    }
 }

@@ -1,6 +1,6 @@
 //! `ringprobe bench`: from flags to a plan, the measurement, its reports and the exit code.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -36,19 +36,22 @@ fn try_bench(
     }
     let stop = process::stop_flag()
         .map_err(|error| refuse(exit::ENGINE, format_args!("no signal handler: {error}")))?;
-    let embedded = args.embedded.then(|| Embedded::start(args, time_of_runs(args))).transpose()?;
+    let embedded =
+        args.embedded.then(|| Embedded::start(args, time_of_runs(args), &stop)).transpose()?;
     let cores = available_cpus().len().max(1);
+    let window = args.window(cores);
     let plan = Plan {
         subject: subject(args, embedded.as_ref(), terminal)?,
         load: args.load(),
-        window: args.window(cores),
+        window,
         warm_up: args.warm_up,
         duration: args.duration(),
         repetitions: repetitions(args),
-        shards: args.shards.map_or(cores, |shards| shards as usize),
-        sockets_per_lane: args.sockets_per_lane,
-        receive_buffer: args.receive_buffer.map(|bytes| bytes as usize),
-        seed: args.seed,
+        // A shard without a place in the window would do nothing.
+        shards: args.engine.shards.map_or(cores, |shards| shards as usize).min(window as usize),
+        sockets_per_lane: args.engine.sockets_per_lane,
+        receive_buffer: args.engine.receive_buffer(),
+        seed: args.engine.seed,
         scripts: ReaperConfig { nofile, adopts: embedded.is_none(), ..ReaperConfig::default() },
     };
     if plan.subject.targets.is_empty() {
@@ -57,7 +60,7 @@ fn try_bench(
     // Before the measurement: a page that cannot be written is known at once.
     let mut outputs = Outputs::open(args)?;
     let responder_cpus = embedded.as_ref().map_or_else(Vec::new, |fleet| fleet.cpus.clone());
-    let when = if args.quiet { progress::When::Never } else { args.progress };
+    let when = if args.outputs.quiet { progress::When::Never } else { args.outputs.progress };
     let result = bench::bench(&plan, responder_cpus, &stop, &mut |number, of, rate| {
         let progress = progress::choose(when, false);
         if when == progress::When::Always {
@@ -91,9 +94,11 @@ fn time_of_runs(args: &BenchArgs) -> Duration {
 
 fn code_of(error: &BenchError) -> u8 {
     match error {
-        BenchError::Sweep(SweepError::NothingToProbe { .. } | SweepError::Question(_)) => {
-            exit::USAGE
-        }
+        BenchError::Sweep(
+            SweepError::NothingToProbe { .. }
+            | SweepError::ScriptsAmongOthers
+            | SweepError::Question(_),
+        ) => exit::USAGE,
         BenchError::Sweep(_) | BenchError::Engine(_) => exit::ENGINE,
     }
 }
@@ -111,8 +116,11 @@ fn exit_code(result: &BenchResult) -> u8 {
 fn clash(args: &BenchArgs) -> Option<String> {
     let given = |flag, path: &Option<PathBuf>| path.clone().map(|path| (flag, path));
     let inputs = [given("--use-file", &args.use_file), given("--targets", &args.targets)];
-    let outputs =
-        [given("--out", &args.out), given("--html", &args.html), given("--hdr", &args.hdr)];
+    let outputs = [
+        given("--out", &args.outputs.out),
+        given("--html", &args.html),
+        given("--hdr", &args.outputs.hdr),
+    ];
     files::clash(inputs.into_iter().flatten(), outputs.into_iter().flatten())
 }
 
@@ -127,12 +135,9 @@ impl Outputs {
     fn open(args: &BenchArgs) -> Result<Outputs, SinkError> {
         let file = |path: &Option<PathBuf>| path.as_deref().map(Output::file).transpose();
         Ok(Outputs {
-            result: args
-                .out
-                .as_deref()
-                .map_or_else(Output::stdout, |path: &Path| Output::file(path))?,
+            result: file(&args.outputs.out)?.map_or_else(Output::stdout, Ok)?,
             html: file(&args.html)?,
-            hdr: file(&args.hdr)?,
+            hdr: file(&args.outputs.hdr)?,
         })
     }
 
@@ -143,7 +148,9 @@ impl Outputs {
         terminal: Terminal,
     ) -> Result<(), SinkError> {
         let text = match args.output {
-            Form::Text => report::text(result, args.out.is_none() && terminal.colours_stdout()),
+            Form::Text => {
+                report::text(result, args.outputs.out.is_none() && terminal.colours_stdout())
+            }
             Form::Json => report::json(result),
         };
         if let Some(mut html) = self.html.take() {

@@ -9,8 +9,9 @@ use clap::{Args, ValueEnum};
 
 use crate::bench::{Load, Ramp};
 use crate::cli::check_flags::{self, CheckArgs};
+use crate::cli::engine_flags::EngineArgs;
 use crate::cli::language::LanguageArgs;
-use crate::cli::progress::When;
+use crate::cli::output_flags::OutputArgs;
 use crate::cli::value;
 use crate::fleet::UserName;
 use crate::respond::Faults;
@@ -83,7 +84,7 @@ pub(crate) struct BenchArgs {
     /// What to do with each target
     #[arg(long, value_enum, help_heading = "Checks")]
     pub(crate) check: Option<Check>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Checks")]
     pub(crate) how: CheckArgs,
     /// Time one probe may take, as in 500ms or 2s [default: connect_timeout and misc_timeout of the
     /// configuration; 2s for a list, 10s for a program]
@@ -137,29 +138,8 @@ pub(crate) struct BenchArgs {
         help_heading = "Load"
     )]
     pub(crate) repetitions: Option<u32>,
-    /// Threads that probe, each with a ring of its own, up to 256 [default: one per core that probes]
-    #[arg(long, value_name = "N", value_parser = value::shards, help_heading = "Load")]
-    pub(crate) shards: Option<u32>,
-    /// UDP sockets of each shard that share source address, port, interface and mark
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 8,
-        value_parser = clap::value_parser!(u32).range(1..=64),
-        help_heading = "Load"
-    )]
-    pub(crate) sockets_per_lane: u32,
-    /// Receive buffer of each UDP socket [default: as much as the kernel gives, up to 8 MiB]
-    #[arg(
-        long,
-        value_name = "BYTES",
-        value_parser = clap::value_parser!(u32).range(1..=0x3fff_ffff),
-        help_heading = "Load"
-    )]
-    pub(crate) receive_buffer: Option<u32>,
-    /// Seed of transaction ids [default: from the operating system]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Load")]
-    pub(crate) seed: Option<u64>,
+    #[command(flatten, next_help_heading = "Load")]
+    pub(crate) engine: EngineArgs,
 
     /// Form of the result
     #[arg(
@@ -171,28 +151,11 @@ pub(crate) struct BenchArgs {
         help_heading = "Output"
     )]
     pub(crate) output: Form,
-    /// Write the result to a file instead of standard output
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) out: Option<PathBuf>,
     /// Write a page with plots, which needs nothing but a browser
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) html: Option<PathBuf>,
-    /// Write the latencies of every interval to an HdrHistogram log (nanoseconds)
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) hdr: Option<PathBuf>,
-    /// Progress on standard error: a spinner on a terminal; elsewhere a line a second with `always`,
-    /// nothing with `auto`
-    #[arg(
-        long,
-        value_enum,
-        value_name = "WHEN",
-        default_value_t = When::Auto,
-        help_heading = "Output"
-    )]
-    pub(crate) progress: When,
-    /// Errors and the result, nothing else
-    #[arg(short, long, help_heading = "Output")]
-    pub(crate) quiet: bool,
+    #[command(flatten, next_help_heading = "Output")]
+    pub(crate) outputs: OutputArgs,
 }
 
 /// `--check`.
@@ -264,11 +227,7 @@ impl BenchArgs {
                 return conflict(&format!("{flag} has a meaning only with --check dns and tcp"));
             }
         }
-        if self.language.is_given() && self.use_file.is_none() {
-            return conflict(
-                "--config-id, --all-config and --random-seed have a meaning only with -f",
-            );
-        }
+        self.language.check(self.use_file.is_some())?;
         if self.script_user.is_some() && self.check != Some(Check::Script) {
             return conflict("--script-user has a meaning only with --check script");
         }

@@ -129,7 +129,7 @@ fn of_file(args: &BenchArgs, path: &Path, terminal: Terminal) -> Result<Subject,
         no_scripts: !wants_scripts,
         ..LoadOptions::default()
     });
-    let (mut fleet, path) = input::fleet_of_file(path, (&options, args.quiet), terminal)?;
+    let (mut fleet, path) = input::fleet_of_file(path, (&options, args.outputs.quiet), terminal)?;
     fleet.keep(|spec| matches!(spec, ProbeSpec::Misc(_)) == wants_scripts);
     Ok(of_fleet(args, fleet, path.display().to_string()))
 }

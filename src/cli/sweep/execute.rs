@@ -13,7 +13,7 @@ use crate::cli::{Ended, Terminal, exit, files, input, process, progress, refuse,
 use crate::fleet::{Fleet, LoadOptions};
 use crate::schedule::pace::Pace;
 use crate::sink::{CsvSink, HdrSink, NdjsonSink, Output, Rest, SinkError, Tee, TextSink};
-use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest};
+use crate::sweep::{self, Exclude, Input, SweepError, SweepRequest, Windows};
 
 /// Sweeps, reports, and returns the exit code. `nofile` is the limit of descriptors this process began
 /// with.
@@ -43,14 +43,14 @@ fn try_sweep(
     request.scripts = args.scripts.config(nofile);
     let mut progress = progress::choose(
         // A demo is for looking at.
-        if args.quiet {
+        if args.outputs.quiet {
             When::Never
-        } else if args.demo && args.progress == When::Auto && !io::stderr().is_terminal() {
+        } else if args.demo && args.outputs.progress == When::Auto && !io::stderr().is_terminal() {
             When::Always
         } else {
-            args.progress
+            args.outputs.progress
         },
-        args.output != Form::Text && args.out.is_none() && io::stdout().is_terminal(),
+        args.output != Form::Text && args.outputs.out.is_none() && io::stdout().is_terminal(),
     );
     let result = sweep::run(request, stop, progress.as_mut(), &mut tee);
     let code = match &result {
@@ -67,7 +67,7 @@ fn try_sweep(
         return Ok(code);
     }
     let (text, all_as_expected) = verdicts.judge();
-    let is_on_stdout = args.output == Form::Text && args.out.is_none();
+    let is_on_stdout = args.output == Form::Text && args.outputs.out.is_none();
     if is_on_stdout {
         Output::stdout()?.write_line(&text)?;
     } else {
@@ -96,7 +96,7 @@ fn exit_code(summary: &Summary) -> u8 {
 fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
     match error {
         SweepError::Output { error, .. } if error.is_closed_pipe() => return exit::CLOSED_PIPE,
-        SweepError::Output { summary, .. } if !args.quiet && summary.counts.probed > 0 => {
+        SweepError::Output { summary, .. } if !args.outputs.quiet && summary.counts.probed > 0 => {
             say(crate::sink::short_text(summary, terminal.colours_stderr()).trim_end());
         }
         SweepError::Target { summary, .. } => say_failures(summary, args),
@@ -104,9 +104,10 @@ fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
     }
     say(format_args!("ringprobe: {error}"));
     match error {
-        SweepError::NothingToProbe { .. } | SweepError::Target { .. } | SweepError::Question(_) => {
-            exit::USAGE
-        }
+        SweepError::NothingToProbe { .. }
+        | SweepError::Target { .. }
+        | SweepError::ScriptsAmongOthers
+        | SweepError::Question(_) => exit::USAGE,
         SweepError::Engine { .. } | SweepError::Output { .. } | SweepError::Thread(_) => {
             exit::ENGINE
         }
@@ -115,7 +116,7 @@ fn failed(error: &SweepError, args: &SweepArgs, terminal: Terminal) -> u8 {
 
 /// Says which shards failed while others went on, and why no script could run, unless the summary on standard error did.
 fn say_failures(summary: &Summary, args: &SweepArgs) {
-    if has_summary(args) && args.out.is_none() {
+    if has_summary(args) && args.outputs.out.is_none() {
         return;
     }
     for failure in &summary.shard_failures {
@@ -132,7 +133,7 @@ fn failure_in_words(failure: &ShardFailure) -> String {
 
 /// Whether people get a summary beside the records.
 fn has_summary(args: &SweepArgs) -> bool {
-    args.output != Form::Text && !args.quiet
+    args.output != Form::Text && !args.outputs.quiet
 }
 
 /// A reader that went away is the reader's business; anything else is an error.
@@ -152,7 +153,7 @@ fn clash(args: &SweepArgs) -> Option<String> {
         given("--targets", &args.targets),
         given("--exclude", &args.exclude),
     ];
-    let outputs = [given("--out", &args.out), given("--hdr", &args.hdr)];
+    let outputs = [given("--out", &args.outputs.out), given("--hdr", &args.outputs.hdr)];
     files::clash(inputs.into_iter().flatten(), outputs.into_iter().flatten())
 }
 
@@ -174,13 +175,14 @@ fn open_input(args: &SweepArgs, terminal: Terminal) -> Result<(Input, Option<Dem
     }
     let (fleet, path, demo) = match &args.use_file {
         Some(path) => {
-            let (fleet, path) = input::fleet_of_file(path, (&options(args), args.quiet), terminal)?;
+            let (fleet, path) =
+                input::fleet_of_file(path, (&options(args), args.outputs.quiet), terminal)?;
             (fleet, path, None)
         }
         None => {
             let demo = Demo::start()?;
             let fleet = {
-                let how = (&options(args), args.quiet);
+                let how = (&options(args), args.outputs.quiet);
                 input::fleet_of_text("demo.conf", demo.conf()?, how, terminal)?
             };
             (fleet, "demo.conf".into(), Some(demo))
@@ -204,17 +206,17 @@ fn request(args: &SweepArgs, input: Input, exclude: Option<Exclude>) -> SweepReq
     if let Some(part) = args.shard {
         request.part = part;
     }
-    if let Some(shards) = args.shards {
+    if let Some(shards) = args.engine.shards {
         request.shards = shards as usize;
     }
     request.exclude = exclude;
     request.skip_bad = args.skip_bad;
     request.retries = args.retries;
-    request.window = args.window;
+    request.window = Windows::Each(args.window);
     request.pace = args.rate.map_or(Pace::Free, Pace::AtMost);
-    request.sockets_per_lane = args.sockets_per_lane;
-    request.receive_buffer = args.receive_buffer.map(|bytes| bytes as usize);
-    request.seed = args.seed;
+    request.sockets_per_lane = args.engine.sockets_per_lane;
+    request.receive_buffer = args.engine.receive_buffer();
+    request.seed = args.engine.seed;
     request
 }
 
@@ -226,7 +228,7 @@ fn open_sinks(
     demo: Option<&Demo>,
 ) -> Result<(Tee, Option<Verdicts>), Ended> {
     let mut tee = Tee::default();
-    let out = args.out.as_deref();
+    let out = args.outputs.out.as_deref();
     let output = |path: Option<&Path>| path.map_or_else(Output::stdout, Output::file);
     match args.output {
         Form::Text => {
@@ -236,7 +238,7 @@ fn open_sinks(
         Form::Ndjson => tee.push(NdjsonSink::new(output(out)?)),
         Form::Csv => tee.push(CsvSink::new(output(out)?)),
     }
-    if let Some(path) = &args.hdr {
+    if let Some(path) = &args.outputs.hdr {
         tee.push(HdrSink::new(Output::file(path)?));
     }
     if has_summary(args) {

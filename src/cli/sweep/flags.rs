@@ -8,8 +8,9 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::scripts::ScriptArgs;
 use crate::cli::check_flags::{Check, CheckArgs};
+use crate::cli::engine_flags::EngineArgs;
 use crate::cli::language::LanguageArgs;
-use crate::cli::progress::When;
+use crate::cli::output_flags::OutputArgs;
 use crate::cli::value;
 use crate::shard::WINDOW_MAX;
 use crate::sweep::{ListSpecs, Part};
@@ -65,7 +66,7 @@ pub(crate) struct SweepArgs {
     /// What to do with each address of a list
     #[arg(long, value_enum, help_heading = "Checks of a list")]
     pub(crate) check: Option<Check>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Probing")]
     pub(crate) how: CheckArgs,
 
     /// Time one attempt may take, as in 500ms or 2s [default: connect_timeout, and misc_timeout of a
@@ -89,35 +90,8 @@ pub(crate) struct SweepArgs {
         help_heading = "Probing"
     )]
     pub(crate) window: u32,
-    /// Threads that probe, each with a ring of its own, up to 256 [default: one per available core]
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = value::shards,
-        help_heading = "Probing"
-    )]
-    pub(crate) shards: Option<u32>,
-    /// UDP sockets of each shard that share source address, port, interface and mark
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 8,
-        value_parser = clap::value_parser!(u32).range(1..=64),
-        help_heading = "Probing"
-    )]
-    pub(crate) sockets_per_lane: u32,
-    /// Receive buffer of each UDP socket [default: as much as the kernel gives, up to 8 MiB]
-    #[arg(
-        long,
-        value_name = "BYTES",
-        value_parser = clap::value_parser!(u32).range(1..=0x3fff_ffff),
-        help_heading = "Probing"
-    )]
-    pub(crate) receive_buffer: Option<u32>,
-    /// Seed of transaction ids; repeats a run, but lets a peer guess them [default: from the
-    /// operating system]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Probing")]
-    pub(crate) seed: Option<u64>,
+    #[command(flatten, next_help_heading = "Probing")]
+    pub(crate) engine: EngineArgs,
 
     #[command(flatten)]
     pub(crate) language: LanguageArgs,
@@ -135,25 +109,8 @@ pub(crate) struct SweepArgs {
         help_heading = "Output"
     )]
     pub(crate) output: Form,
-    /// Write the result to a file instead of standard output
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) out: Option<PathBuf>,
-    /// Write the latencies of every second to an HdrHistogram log (nanoseconds)
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) hdr: Option<PathBuf>,
-    /// Progress on standard error: a bar on a terminal; elsewhere a line a second with `always`,
-    /// nothing with `auto`
-    #[arg(
-        long,
-        value_enum,
-        value_name = "WHEN",
-        default_value_t = When::Auto,
-        help_heading = "Output"
-    )]
-    pub(crate) progress: When,
-    /// Errors and the result, nothing else: no progress, no warnings, no summary beside records
-    #[arg(short, long, help_heading = "Output")]
-    pub(crate) quiet: bool,
+    #[command(flatten, next_help_heading = "Output")]
+    pub(crate) outputs: OutputArgs,
 }
 
 /// `--output`.
@@ -181,11 +138,7 @@ impl SweepArgs {
                 return conflict(&format!("{flag} has a meaning only with --targets"));
             }
         }
-        if self.language.is_given() && self.use_file.is_none() {
-            return conflict(
-                "--config-id, --all-config, --random-seed and --max-lines have a meaning only with -f",
-            );
-        }
+        self.language.check(self.use_file.is_some())?;
         self.how.check(self.check)
     }
 
