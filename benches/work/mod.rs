@@ -45,6 +45,7 @@ pub(crate) fn parts() -> Vec<Part> {
         Part::new("shard/slots/take_and_release", 1, parts::slot_used(WINDOW)),
         Part::new("shard/ids/take_find_and_release", 1, parts::id_used(WINDOW)),
         probe::dns(),
+        probe::tcp(),
         ndjson(),
         conf::lex(),
         conf::load(),

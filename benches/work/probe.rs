@@ -1,5 +1,5 @@
-//! The whole loop of a shard, over a ring on which every query is answered at once: what is left is the
-//! shard's own work.
+//! The whole loop of a shard, over a ring on which every query is answered and every connect succeeds at
+//! once: what is left is the shard's own work.
 
 use std::mem::{replace, swap};
 use std::net::SocketAddr;
@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never};
-use ringprobe::fleet::ProbeSpec;
+use ringprobe::fleet::{Connection, Handshake, ProbeSpec, TcpSpec};
 use ringprobe::id::{ShardId, SpecId};
 use ringprobe::outcome::{Assignment, LocalFault, Outcome, Record};
-use ringprobe::ring::{DATAGRAM_BYTES, Event, Op, Ring, RingError, RingFull, SocketId, SocketSpec};
+use ringprobe::ring::{
+    DATAGRAM_BYTES, Event, Op, Ring, RingError, RingFull, SocketId, SocketSpec, Token,
+};
 use ringprobe::schedule::pace::Pace;
 use ringprobe::shard::link::{Links, REPORTS_IN_FLIGHT, Report, ShardConfig};
 use ringprobe::shard::{Progress, Shard, prepare};
@@ -25,20 +27,20 @@ const TURN: Duration = Duration::from_millis(1);
 
 /// An answer on its way.
 #[derive(Copy, Clone)]
-struct Reply {
-    socket: SocketId,
-    from: SocketAddr,
-    slot: u32,
-    len: usize,
+enum Reply {
+    Datagram { socket: SocketId, from: SocketAddr, slot: u32, len: usize },
+    Connected(Token),
+    Disconnected(Token),
 }
 
-/// Answers the queries of one turn in the next.
+/// Answers in the next turn what was asked in one.
 struct EchoRing {
     now: Tick,
     sockets: u32,
     bytes: Vec<[u8; DATAGRAM_BYTES]>,
     asked: Vec<Reply>,
     answered: Vec<Reply>,
+    lent: Option<Reply>,
 }
 
 impl Ring for EchoRing {
@@ -62,11 +64,13 @@ impl Ring for EchoRing {
             Op::Send { token, socket, to, len } => {
                 let slot = token.slot;
                 let len = wire::answer(&mut self.bytes[slot as usize], usize::from(len));
-                self.asked.push(Reply { socket, from: to, slot, len });
-                Ok(())
+                self.asked.push(Reply::Datagram { socket, from: to, slot, len });
             }
-            op => Err(RingFull(op)),
+            Op::Connect { token, .. } => self.asked.push(Reply::Connected(token)),
+            Op::Disconnect { token, .. } => self.asked.push(Reply::Disconnected(token)),
+            op @ Op::Replace { .. } => return Err(RingFull(op)),
         }
+        Ok(())
     }
 
     fn turn(&mut self, _until: Tick, _want: u32) -> Result<Tick, RingError> {
@@ -80,8 +84,16 @@ impl Ring for EchoRing {
     }
 
     fn next(&mut self) -> Option<Event<'_>> {
-        let Reply { socket, from, slot, len } = self.answered.pop()?;
-        Some(Event::Datagram { socket, from, bytes: &self.bytes[slot as usize][..len] })
+        let reply = self.answered.pop()?;
+        Some(match self.lent.insert(reply) {
+            Reply::Datagram { socket, from, slot, len } => Event::Datagram {
+                socket: *socket,
+                from,
+                bytes: &self.bytes[*slot as usize][..*len],
+            },
+            Reply::Connected(token) => Event::Connected { token: *token, errno: 0 },
+            Reply::Disconnected(token) => Event::Disconnected { token: *token, errno: 0 },
+        })
     }
 
     fn drops(&mut self, _socket: SocketId) -> u32 {
@@ -108,15 +120,16 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Bench {
+    fn new(spec: ProbeSpec) -> Bench {
         let ring = EchoRing {
             now: Tick::from_ns(1_000_000_000),
             sockets: 0,
             bytes: vec![[0; DATAGRAM_BYTES]; WINDOW as usize],
             asked: Vec::with_capacity(WINDOW as usize),
             answered: Vec::with_capacity(WINDOW as usize),
+            lent: None,
         };
-        let specs = prepare(&[ProbeSpec::Dns(wire::spec())]).expect("encodes");
+        let specs = prepare(&[spec]).expect("encodes");
         let config = ShardConfig {
             id: ShardId(0),
             cpu: None,
@@ -183,6 +196,13 @@ impl Bench {
 
 /// From an assignment to its record, the making of both included.
 pub(super) fn dns() -> Part {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(ProbeSpec::Dns(wire::spec()));
     Part::new("shard/dns_probe", PROBES, move || bench.run())
+}
+
+/// The same with a connect, half a handshake and its end.
+pub(super) fn tcp() -> Part {
+    let connection = Connection::default();
+    let mut bench = Bench::new(ProbeSpec::Tcp(TcpSpec { connection, handshake: Handshake::Half }));
+    Part::new("shard/tcp_probe", PROBES, move || bench.run())
 }
