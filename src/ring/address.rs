@@ -1,14 +1,13 @@
 //! Socket addresses as the kernel spells them: 16 bytes for IPv4, 28 for IPv6.
 
 use std::mem::size_of;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-/// Room for the larger of the two, and the length in use.
+/// Room for the larger of the two; the family says which it is.
 #[derive(Copy, Clone)]
 #[repr(C)]
 pub(super) struct RawAddress {
     storage: Storage,
-    len: libc::socklen_t,
 }
 
 #[derive(Copy, Clone)]
@@ -39,7 +38,17 @@ impl RawAddress {
     }
 
     pub(super) fn len(&self) -> libc::socklen_t {
-        self.len
+        let len = if self.family() == libc::AF_INET6 {
+            size_of::<libc::sockaddr_in6>()
+        } else {
+            size_of::<libc::sockaddr_in>()
+        };
+        len as libc::socklen_t
+    }
+
+    fn family(&self) -> i32 {
+        // SAFETY: both variants begin with the family, and each is written whole.
+        i32::from(unsafe { self.storage.v4.sin_family })
     }
 }
 
@@ -55,7 +64,6 @@ impl From<SocketAddr> for RawAddress {
                         sin_zero: [0; 8],
                     },
                 },
-                len: size_of::<libc::sockaddr_in>() as libc::socklen_t,
             },
             SocketAddr::V6(v6) => RawAddress {
                 storage: Storage {
@@ -67,7 +75,6 @@ impl From<SocketAddr> for RawAddress {
                         sin6_scope_id: v6.scope_id(),
                     },
                 },
-                len: size_of::<libc::sockaddr_in6>() as libc::socklen_t,
             },
         }
     }
@@ -75,25 +82,45 @@ impl From<SocketAddr> for RawAddress {
 
 impl std::fmt::Debug for RawAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RawAddress").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("RawAddress").field("family", &self.family()).finish_non_exhaustive()
     }
 }
 
-/// Reads a name the kernel wrote; `None` for a family we never open or a name cut short.
-pub(super) fn parse(name: &[u8]) -> Option<SocketAddr> {
-    let family = u16::from_ne_bytes([*name.first()?, *name.get(1)?]);
-    let port = u16::from_be_bytes([*name.get(2)?, *name.get(3)?]);
-    match i32::from(family) {
-        libc::AF_INET => {
-            let octets: [u8; 4] = name.get(4..8)?.try_into().ok()?;
-            Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::from(octets)), port))
+/// A name the kernel wrote, as plain fields: a `SocketAddr` is copied as a block, and a block that was just
+/// written field by field cannot be read before every store in front of it has reached the cache.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) struct Name {
+    is_ipv6: bool,
+    port: u16,
+    ipv4: u32,
+    ipv6: u128,
+    scope: u32,
+}
+
+impl Name {
+    /// `None` for a family we never open or a name cut short.
+    pub(super) fn parse(name: &[u8]) -> Option<Name> {
+        let family = u16::from_ne_bytes([*name.first()?, *name.get(1)?]);
+        let port = u16::from_be_bytes([*name.get(2)?, *name.get(3)?]);
+        let mut parsed = Name { is_ipv6: false, port, ipv4: 0, ipv6: 0, scope: 0 };
+        match i32::from(family) {
+            libc::AF_INET => parsed.ipv4 = u32::from_be_bytes(name.get(4..8)?.try_into().ok()?),
+            libc::AF_INET6 => {
+                parsed.is_ipv6 = true;
+                parsed.ipv6 = u128::from_be_bytes(name.get(8..24)?.try_into().ok()?);
+                parsed.scope = u32::from_ne_bytes(name.get(24..28)?.try_into().ok()?);
+            }
+            _ => return None,
         }
-        libc::AF_INET6 => {
-            let octets: [u8; 16] = name.get(8..24)?.try_into().ok()?;
-            let scope = u32::from_ne_bytes(name.get(24..28)?.try_into().ok()?);
-            Some(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(octets), port, 0, scope)))
+        Some(parsed)
+    }
+
+    pub(super) fn address(self) -> SocketAddr {
+        if self.is_ipv6 {
+            SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(self.ipv6), self.port, 0, self.scope))
+        } else {
+            SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::from(self.ipv4), self.port))
         }
-        _ => None,
     }
 }
 
@@ -108,14 +135,18 @@ mod tests {
             .to_vec()
     }
 
+    fn read(name: &[u8]) -> Option<SocketAddr> {
+        Name::parse(name).map(Name::address)
+    }
+
     #[test]
     fn addresses_survive_the_round_trip() {
         for text in ["127.0.0.1:53", "255.255.255.255:65535", "[::1]:1", "[2001:db8::9]:443"] {
             let address: SocketAddr = text.parse().expect("a literal");
-            assert_eq!(parse(&bytes(&RawAddress::from(address))), Some(address));
+            assert_eq!(read(&bytes(&RawAddress::from(address))), Some(address));
         }
         let scoped = SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().expect("ip"), 53, 0, 7));
-        assert_eq!(parse(&bytes(&RawAddress::from(scoped))), Some(scoped));
+        assert_eq!(read(&bytes(&RawAddress::from(scoped))), Some(scoped));
     }
 
     #[test]
@@ -123,8 +154,8 @@ mod tests {
         let whole =
             bytes(&RawAddress::from("[2001:db8::9]:443".parse::<SocketAddr>().expect("ip")));
         for len in 0..whole.len() {
-            assert_eq!(parse(&whole[..len]), None);
+            assert_eq!(read(&whole[..len]), None);
         }
-        assert_eq!(parse(&bytes(&RawAddress::unspecified_family())), None);
+        assert_eq!(read(&bytes(&RawAddress::unspecified_family())), None);
     }
 }

@@ -1,12 +1,11 @@
 //! What a multishot receive puts into a buffer: a frame of 16 bytes, the name, control, the payload.
 
 use std::mem::size_of;
-use std::net::SocketAddr;
 use std::ops::Range;
 
 use io_uring::types::RecvMsgOut;
 
-use super::address::{self, NAME_BYTES};
+use super::address::{NAME_BYTES, Name};
 
 /// struct io_uring_recvmsg_out, which stands before name, control and payload in every buffer.
 pub(super) const FRAME_BYTES: usize = 16;
@@ -14,7 +13,7 @@ pub(super) const FRAME_BYTES: usize = 16;
 /// One received message: who it is from or about, and where its payload lies in the buffer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Message {
-    pub(super) name: SocketAddr,
+    pub(super) name: Name,
     /// The ICMP error, for a message of the error queue.
     pub(super) errno: i32,
     pub(super) payload: Range<usize>,
@@ -23,7 +22,7 @@ pub(super) struct Message {
 /// Reads the filled part of a buffer; `None` for what is not a message we can attribute.
 pub(super) fn parse(bytes: &[u8], header: &libc::msghdr, is_error: bool) -> Option<Message> {
     let message = RecvMsgOut::parse(bytes, header).ok()?;
-    let name = address::parse(message.name_data())?;
+    let name = Name::parse(message.name_data())?;
     let errno = if is_error { extended_error(message.control_data())? } else { 0 };
     // Name and control take their full room whatever was filled of it; the payload follows.
     let start = FRAME_BYTES + header.msg_namelen as usize + header.msg_controllen;

@@ -22,6 +22,7 @@ mod buffers;
 mod files;
 mod message;
 pub mod mmsg;
+mod prefetch;
 mod setup;
 mod socket;
 mod token;
@@ -30,6 +31,7 @@ pub mod uring;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+pub(crate) use self::prefetch::prefetch;
 use crate::outcome::LocalFault;
 use crate::tick::Tick;
 
@@ -130,8 +132,9 @@ pub enum Event<'a> {
     Datagram {
         /// On which socket.
         socket: SocketId,
-        /// Source address and port.
-        from: SocketAddr,
+        /// Source address and port. Lent and not given: a copy is made as a block, and a block that was
+        /// just written field by field cannot be read before all stores in front of it are done.
+        from: &'a SocketAddr,
         /// Payload; cut at the size of the ring's buffers.
         bytes: &'a [u8],
     },
@@ -237,6 +240,12 @@ pub trait Ring {
 
     /// The next event of this turn.
     fn next(&mut self) -> Option<Event<'_>>;
+
+    /// The first two bytes of the datagram that comes behind the next event, if one does and it is there
+    /// to be looked at: for whoever wants to have at hand what it will be about. Only a hint.
+    fn peek(&self) -> Option<[u8; 2]> {
+        None
+    }
 
     /// Datagrams the kernel dropped on this socket since it was opened, because its receive buffer
     /// was full. Wraps.

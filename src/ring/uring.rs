@@ -54,15 +54,21 @@ pub struct RingConfig {
     pub slots: u32,
 }
 
-/// The outgoing bytes and destination of one slot.
-#[derive(Debug)]
+/// The destination and outgoing bytes of one slot: side by side, and on as few cache lines as can be,
+/// for between two probes of a slot the kernel has filled the caches with packets.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
 struct Outgoing {
     to: RawAddress,
-    /// The socket of the slot's last connect.
-    socket: u32,
-    /// That connect did not succeed, so its socket's error queue may hold an ICMP error.
-    has_failed: bool,
     bytes: [u8; DATAGRAM_BYTES],
+}
+
+/// The last connect of one slot.
+#[derive(Copy, Clone, Debug, Default)]
+struct LastConnect {
+    socket: u32,
+    /// It did not succeed, so its socket's error queue may hold an ICMP error.
+    has_failed: bool,
 }
 
 /// See the module.
@@ -71,6 +77,7 @@ pub struct UringRing {
     ring: IoUringHolder,
     now: Tick,
     outgoing: Box<[Outgoing]>,
+    connects: Box<[LastConnect]>,
     files: Files,
     data: ManuallyDrop<BufferGroup>,
     errors: ManuallyDrop<BufferGroup>,
@@ -81,6 +88,8 @@ pub struct UringRing {
     batch_next: usize,
     /// The buffer lent out by the last `next`, to be given back by the following one.
     lent: Option<(Kind, u16)>,
+    /// Who sent what is in it.
+    lent_from: SocketAddr,
     /// Results known at once, without a completion.
     immediate: VecDeque<(Token, i32)>,
     /// Receives to arm before the next wait.
@@ -108,8 +117,8 @@ impl UringRing {
     /// [`RingError`] names what is missing on this machine and the remedy.
     pub fn new(config: &RingConfig) -> Result<UringRing, RingError> {
         let slots = config.slots.clamp(1, 1 << 16);
-        let submissions = slots.next_power_of_two().clamp(64, 4096);
-        let data_buffers = slots.next_power_of_two().clamp(64, 4096) as u16;
+        let submissions = slots.next_power_of_two().clamp(64, 256);
+        let data_buffers = (slots.next_power_of_two() / 4).clamp(64, 4096) as u16;
         // R5: a TCP attempt has at most its connect, its poll and its disconnect in flight.
         let completions =
             (3 * slots + u32::from(data_buffers) + u32::from(ERROR_BUFFERS)).next_power_of_two();
@@ -126,18 +135,12 @@ impl UringRing {
         let errors =
             BufferGroup::register(&submitter, ERROR_GROUP, ERROR_BUFFERS, ERROR_BUFFER_BYTES)
                 .map_err(limit)?;
-        let outgoing = (0..slots)
-            .map(|_| Outgoing {
-                to: RawAddress::unused(),
-                socket: 0,
-                has_failed: false,
-                bytes: [0; DATAGRAM_BYTES],
-            })
-            .collect();
+        let unused = Outgoing { to: RawAddress::unused(), bytes: [0; DATAGRAM_BYTES] };
         Ok(UringRing {
             ring: IoUringHolder(ManuallyDrop::new(ring)),
             now: monotonic_now(),
-            outgoing,
+            outgoing: vec![unused; slots as usize].into(),
+            connects: vec![LastConnect::default(); slots as usize].into(),
             files,
             data: ManuallyDrop::new(data),
             errors: ManuallyDrop::new(errors),
@@ -147,6 +150,7 @@ impl UringRing {
             batch: Vec::with_capacity(completions.min(65_536) as usize),
             batch_next: 0,
             lent: None,
+            lent_from: SocketAddr::from(([0, 0, 0, 0], 0)),
             immediate: VecDeque::with_capacity(slots as usize),
             rearm: Vec::with_capacity(REARMED_AT_ONCE),
             in_flight: 0,
@@ -155,6 +159,8 @@ impl UringRing {
         })
     }
 
+    /// Inlined, so that an entry is made where it goes.
+    #[inline(always)]
     fn push_entry(&mut self, entry: &squeue::Entry) -> bool {
         for _ in 0..2 {
             // SAFETY: R1: every pointer in an entry made by this file goes into `outgoing`,
@@ -227,7 +233,8 @@ impl Ring for UringRing {
     }
 
     fn push(&mut self, op: Op) -> Result<(), RingFull> {
-        let full = Err(RingFull(op));
+        // `op` is copied only where it goes back: as a block it cannot be read before every store in front of
+        // it has reached the cache.
         match op {
             Op::Send { token, socket, to, len } => {
                 let outgoing = &mut self.outgoing[token.slot as usize];
@@ -241,20 +248,20 @@ impl Ring for UringRing {
                     .build()
                     .flags(squeue::Flags::SKIP_SUCCESS)
                     .user_data(token::pack_token(Kind::Send, token));
-                if self.push_entry(&entry) { Ok(()) } else { full }
+                if self.push_entry(&entry) { Ok(()) } else { Err(RingFull(op)) }
             }
             Op::Connect { token, socket, to } => {
                 let outgoing = &mut self.outgoing[token.slot as usize];
                 outgoing.to = RawAddress::from(to);
-                outgoing.socket = socket.0;
                 // Until it is known to have succeeded; an abort leaves it so.
-                outgoing.has_failed = true;
+                self.connects[token.slot as usize] =
+                    LastConnect { socket: socket.0, has_failed: true };
                 let address = (outgoing.to.as_ptr(), outgoing.to.len());
                 let entry = opcode::Connect::new(Fixed(socket.0), address.0, address.1)
                     .build()
                     .user_data(token::pack_token(Kind::Connect, token));
                 if !self.push_entry(&entry) {
-                    return full;
+                    return Err(RingFull(op));
                 }
                 self.in_flight += 1;
                 Ok(())
@@ -265,7 +272,7 @@ impl Ring for UringRing {
                     .build()
                     .user_data(token::pack_token(Kind::Disconnect, token));
                 if !self.push_entry(&entry) {
-                    return full;
+                    return Err(RingFull(op));
                 }
                 self.in_flight += 1;
                 Ok(())
@@ -341,6 +348,7 @@ impl Ring for UringRing {
                     if self.received(kind, generation, index, &entry)
                         && let Some(at) = self.parse_lent(&entry)
                     {
+                        self.lent_from = at.name.address();
                         return Some(self.message(kind, index, at));
                     }
                 }
@@ -365,6 +373,15 @@ impl Ring for UringRing {
             }
         }
         None
+    }
+
+    fn peek(&self) -> Option<[u8; 2]> {
+        let entry = self.batch.get(self.batch_next + 1)?;
+        let (Kind::Receive, ..) = token::unpack(entry.user_data())? else { return None };
+        let buffer = cqueue::buffer_select(entry.flags())?;
+        let payload = message::FRAME_BYTES + NAME_BYTES;
+        let bytes = self.data.bytes(buffer, payload + 2)?;
+        Some([bytes[payload], bytes[payload + 1]])
     }
 
     fn drops(&mut self, socket: SocketId) -> u32 {

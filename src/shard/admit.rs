@@ -127,7 +127,6 @@ impl Core {
             drops: self.lanes.drops_seen(socket),
             refusals: 0,
             unsent_errno: 0,
-            is_doubtful: false,
         };
         let Some(index) = self.slots.take(slot) else {
             self.lanes.release(lane, socket);

@@ -6,7 +6,7 @@ use crate::ring::{Op, Ring};
 
 use super::recorder;
 use super::run::Core;
-use super::slot::Phase;
+use super::slot::{Disconnect, Phase};
 
 impl Core {
     pub(super) fn connected<R: Ring>(&mut self, ring: &mut R, index: u32, errno: i32) {
@@ -25,9 +25,9 @@ impl Core {
                 self.dissolve(ring, index, false);
                 self.settle(pending, outcome, latency);
             }
-            Phase::Dissolving { disconnect_pending, .. } => {
+            Phase::Dissolving { disconnect, .. } => {
                 self.slots.get_mut(index).phase =
-                    Phase::Dissolving { connect_pending: false, disconnect_pending };
+                    Phase::Dissolving { connect_pending: false, disconnect };
                 self.free_if_dissolved(ring, index);
             }
             Phase::Free | Phase::Asked(_) => (),
@@ -60,7 +60,7 @@ impl Core {
     /// Ends the connection of a slot whose verdict is in, or aborts its connect.
     pub(super) fn dissolve<R: Ring>(&mut self, ring: &mut R, index: u32, connect_pending: bool) {
         self.slots.get_mut(index).phase =
-            Phase::Dissolving { connect_pending, disconnect_pending: true };
+            Phase::Dissolving { connect_pending, disconnect: Disconnect::Pending };
         let token = self.slots.token(index);
         let slot = self.slots.get(index);
         let socket = slot.socket;
@@ -97,22 +97,24 @@ impl Core {
             return;
         };
         let slot = self.slots.get_mut(index);
-        slot.is_doubtful = errno != 0;
-        slot.phase = Phase::Dissolving { connect_pending, disconnect_pending: false };
+        let disconnect = if errno == 0 { Disconnect::Done } else { Disconnect::Failed };
+        slot.phase = Phase::Dissolving { connect_pending, disconnect };
         self.free_if_dissolved(ring, index);
     }
 
     pub(super) fn free_if_dissolved<R: Ring>(&mut self, ring: &mut R, index: u32) {
         let slot = self.slots.get(index);
-        if slot.phase != (Phase::Dissolving { connect_pending: false, disconnect_pending: false }) {
+        let Phase::Dissolving { connect_pending: false, disconnect } = slot.phase else {
             return;
-        }
-        if slot.is_doubtful {
-            // The next probe must not inherit a socket that would not let go.
-            self.lanes.discard(ring, slot.lane, slot.socket);
-            self.slots.release(index);
-        } else {
-            self.free(index);
+        };
+        match disconnect {
+            Disconnect::Pending => (),
+            Disconnect::Done => self.free(index),
+            Disconnect::Failed => {
+                // The next probe must not inherit a socket that would not let go.
+                self.lanes.discard(ring, slot.lane, slot.socket);
+                self.slots.release(index);
+            }
         }
     }
 }

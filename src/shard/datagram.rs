@@ -27,7 +27,7 @@ impl Core {
             return;
         }
         slot.refusals += 1;
-        slot.unsent_errno = errno;
+        slot.unsent_errno = i16::try_from(errno).unwrap_or(i16::MAX);
         let (refusals, socket, to) = (slot.refusals, slot.socket, slot.pending.assignment.target);
         if refusals >= REFUSALS_MAX {
             return self.end_datagram(index, Outcome::Unknown(LocalFault::from_errno(errno)), None);

@@ -37,21 +37,24 @@ pub(super) fn decide(
     ids: &mut Ids,
     specs: &[PreparedSpec],
 ) -> Decision {
-    match event {
-        Event::Datagram { socket, from, bytes } => datagram(socket, from, bytes, slots, ids, specs),
-        Event::IcmpError { socket, to, errno, bytes } => {
-            icmp_error(socket, to, errno, bytes, slots, ids)
+    // By reference: a block of bytes is not copied while the stores that made it are on their way.
+    match &event {
+        Event::Datagram { socket, from, bytes } => {
+            datagram(*socket, from, bytes, slots, ids, specs)
         }
-        Event::SendFailed { token, errno } => match slots.current(token) {
-            Some(slot) => Decision::NotSent(slot, errno),
+        Event::IcmpError { socket, to, errno, bytes } => {
+            icmp_error(*socket, *to, *errno, bytes, slots, ids)
+        }
+        Event::SendFailed { token, errno } => match slots.current(*token) {
+            Some(slot) => Decision::NotSent(slot, *errno),
             None => Decision::Stale,
         },
-        Event::Connected { token, errno } => match slots.current(token) {
-            Some(slot) => Decision::Connected(slot, errno),
+        Event::Connected { token, errno } => match slots.current(*token) {
+            Some(slot) => Decision::Connected(slot, *errno),
             None => Decision::Stale,
         },
-        Event::Disconnected { token, errno } => match slots.current(token) {
-            Some(slot) => Decision::Disconnected(slot, errno),
+        Event::Disconnected { token, errno } => match slots.current(*token) {
+            Some(slot) => Decision::Disconnected(slot, *errno),
             None => Decision::Stale,
         },
     }
@@ -59,22 +62,22 @@ pub(super) fn decide(
 
 fn datagram(
     socket: SocketId,
-    from: SocketAddr,
+    from: &SocketAddr,
     bytes: &[u8],
     slots: &Slots,
     ids: &mut Ids,
     specs: &[PreparedSpec],
 ) -> Decision {
     let Some(id) = wire::dns::id(bytes) else {
-        return Decision::Strange(Strange::Malformed, asked(ids, slots, socket, from));
+        return Decision::Strange(Strange::Malformed, asked(ids, slots, socket, *from));
     };
-    let index = match ids.find(id, from) {
+    let index = match ids.find(id, *from) {
         Found::Slot(index) => index,
         Found::Ended => return Decision::Strange(Strange::Late, None),
-        Found::Nothing => return wrong_id_or_foreign(socket, from, slots, ids),
+        Found::Nothing => return wrong_id_or_foreign(socket, *from, slots, ids),
     };
     let slot = slots.get(index);
-    let target = slot.pending.assignment.target;
+    let target = &slot.pending.assignment.target;
     if slot.socket == socket && is_same_endpoint(target, from) {
         let Prepared::Dns(checker) = &specs[slot.pending.assignment.spec.index()].prepared else {
             return Decision::Stale;
@@ -87,10 +90,10 @@ fn datagram(
     if target.ip() == from.ip() && target.port() != from.port() {
         return Decision::Strange(Strange::WrongPort, Some(index));
     }
-    if ids.was_last(id, from) {
+    if ids.was_last(id, *from) {
         return Decision::Strange(Strange::Late, None);
     }
-    wrong_id_or_foreign(socket, from, slots, ids)
+    wrong_id_or_foreign(socket, *from, slots, ids)
 }
 
 fn wrong_id_or_foreign(
@@ -115,7 +118,7 @@ fn icmp_error(
 ) -> Decision {
     let is_it = |index: u32| {
         let slot = slots.get(index);
-        slot.socket == socket && is_same_endpoint(slot.pending.assignment.target, to)
+        slot.socket == socket && is_same_endpoint(&slot.pending.assignment.target, &to)
     };
     let index = match wire::dns::id(bytes) {
         Some(id) => match ids.find(id, to) {
@@ -139,11 +142,11 @@ fn asked(ids: &mut Ids, slots: &Slots, socket: SocketId, peer: SocketAddr) -> Op
         let slot = slots.get(index);
         slot.socket == socket
             && matches!(slot.phase, Phase::Asked(_))
-            && is_same_endpoint(slot.pending.assignment.target, peer)
+            && is_same_endpoint(&slot.pending.assignment.target, &peer)
     })
 }
 
 /// Address and port; a link-local peer's scope is the socket's own.
-fn is_same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
+fn is_same_endpoint(a: &SocketAddr, b: &SocketAddr) -> bool {
     a.port() == b.port() && a.ip() == b.ip()
 }

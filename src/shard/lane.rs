@@ -32,6 +32,17 @@ struct Lane {
     refusal: Option<(LocalFault, Tick)>,
 }
 
+impl Lane {
+    /// UDP: each socket in its turn. Without a division, which is as long as all else here.
+    fn next_in_turn(&mut self) -> Option<SocketId> {
+        self.next += 1;
+        if self.next >= self.sockets.len() {
+            self.next = 0;
+        }
+        self.sockets.get(self.next).copied()
+    }
+}
+
 /// Why a lane gave no socket.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) enum NoSocket {
@@ -132,32 +143,25 @@ impl Lanes {
         } else if self.lanes[index].sockets.is_empty() && self.may_open(ring.now(), index) {
             self.grow(ring, index);
         }
-        let others_may_end =
-            ring.now() < self.closing_until || self.lanes.iter().any(|lane| lane.in_use > 0);
         let lane = &mut self.lanes[index];
-        let socket = if is_udp {
-            lane.next = (lane.next + 1) % lane.sockets.len().max(1);
-            lane.sockets.get(lane.next).copied()
-        } else {
-            lane.sockets.pop()
-        };
-        match (socket, lane.refusal) {
-            (Some(socket), _) => {
-                lane.in_use += 1;
-                Ok(socket)
-            }
+        if let Some(socket) = if is_udp { lane.next_in_turn() } else { lane.sockets.pop() } {
+            lane.in_use += 1;
+            return Ok(socket);
+        }
+        let (in_use, refusal) = (lane.in_use, lane.refusal);
+        let others_may_end =
+            || ring.now() < self.closing_until || self.lanes.iter().any(|lane| lane.in_use > 0);
+        match refusal {
             // What other lanes hold comes back when their attempts end.
-            (None, Some((fault, _))) if is_shortage(fault) && others_may_end => Err(NoSocket::Busy),
-            (None, Some((fault, _))) if lane.in_use == 0 => Err(NoSocket::Fault(fault)),
-            (None, _) => Err(NoSocket::Busy),
+            Some((fault, _)) if is_shortage(fault) && others_may_end() => Err(NoSocket::Busy),
+            Some((fault, _)) if in_use == 0 => Err(NoSocket::Fault(fault)),
+            _ => Err(NoSocket::Busy),
         }
     }
 
     /// Another socket of a UDP lane, for a send that this one refused; the same where it has one only.
     pub(super) fn another(&mut self, lane: LaneId, socket: SocketId) -> SocketId {
-        let lane = &mut self.lanes[lane.0 as usize];
-        lane.next = (lane.next + 1) % lane.sockets.len().max(1);
-        lane.sockets.get(lane.next).copied().unwrap_or(socket)
+        self.lanes[lane.0 as usize].next_in_turn().unwrap_or(socket)
     }
 
     /// An attempt is over and its socket free again.

@@ -35,7 +35,6 @@ fn slot(host: u32) -> Slot {
         drops: 0,
         refusals: 0,
         unsent_errno: 0,
-        is_doubtful: false,
     }
 }
 

@@ -208,7 +208,11 @@ impl<R: Ring> Shard<R> {
         core.ids.begin_turn();
         core.stats.turns += 1;
         let mut events = 0_u32;
-        while let Some(event) = ring.next() {
+        loop {
+            if let Some(id) = ring.peek() {
+                core.ids.prefetch(u16::from_be_bytes(id), &core.slots);
+            }
+            let Some(event) = ring.next() else { break };
             events += 1;
             let decision = event::decide(event, &core.slots, &mut core.ids, &core.specs);
             core.apply(ring, decision);

@@ -1,7 +1,7 @@
 //! Slots: what a shard remembers of each attempt in flight. Fixed in number, never moved.
 
 use crate::outcome::{Assignment, Strange};
-use crate::ring::{SocketId, Token};
+use crate::ring::{SocketId, Token, prefetch};
 use crate::schedule::attempt::Attempts;
 use crate::tick::Tick;
 
@@ -45,11 +45,21 @@ pub(super) enum Phase {
     /// A connect is in flight.
     Connecting,
     /// The verdict is in, the socket not free yet: D3 wants both completions first.
-    Dissolving { connect_pending: bool, disconnect_pending: bool },
+    Dissolving { connect_pending: bool, disconnect: Disconnect },
 }
 
-/// One attempt.
+/// How far the disconnect of a connection is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Disconnect {
+    Pending,
+    Done,
+    /// So the socket cannot be trusted with another probe.
+    Failed,
+}
+
+/// One attempt: two cache lines and no more, for both are far away when its answer comes.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(super) struct Slot {
     pub(super) phase: Phase,
     pub(super) generation: u32,
@@ -65,10 +75,10 @@ pub(super) struct Slot {
     /// Sends refused so far.
     pub(super) refusals: u16,
     /// The errno of the last refusal while the send waits to be repeated, else 0.
-    pub(super) unsent_errno: i32,
-    /// The disconnect failed, so the socket cannot be trusted with another probe.
-    pub(super) is_doubtful: bool,
+    pub(super) unsent_errno: i16,
 }
+
+const _: () = assert!(size_of::<Slot>() == 128);
 
 /// All slots of a shard and which are free.
 #[derive(Debug)]
@@ -91,6 +101,10 @@ impl Slots {
     /// still in the cache.
     pub(super) fn take(&mut self, slot: Slot) -> Option<u32> {
         if let Some(index) = self.free.pop() {
+            // The one after it is likely the next to be written.
+            if let Some(next) = self.free.last() {
+                self.prefetch(*next);
+            }
             let generation = (self.slots[index as usize].generation + 1) % GENERATIONS;
             self.slots[index as usize] = Slot { generation, ..slot };
             return Some(index);
@@ -112,6 +126,13 @@ impl Slots {
 
     pub(super) fn in_use(&self) -> u32 {
         (self.slots.len() - self.free.len()) as u32
+    }
+
+    /// Begins to bring a slot near.
+    pub(super) fn prefetch(&self, index: u32) {
+        if let Some(slot) = self.slots.get(index as usize) {
+            prefetch(slot);
+        }
     }
 
     pub(super) fn get(&self, index: u32) -> &Slot {

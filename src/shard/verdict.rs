@@ -57,7 +57,7 @@ impl Core {
             return Outcome::Unknown(LocalFault::Late);
         }
         if slot.unsent_errno != 0 {
-            return Outcome::Unknown(LocalFault::from_errno(slot.unsent_errno));
+            return Outcome::Unknown(LocalFault::from_errno(slot.unsent_errno.into()));
         }
         if matches!(slot.phase, Phase::Asked(_)) {
             let (socket, before) = (slot.socket, slot.drops);

@@ -257,7 +257,7 @@ impl Ring for SimRing {
         self.kernel.seen(&owned);
         let event = match self.lent.insert(owned) {
             Owned::Datagram { socket, from, bytes } => {
-                Event::Datagram { socket: *socket, from: *from, bytes }
+                Event::Datagram { socket: *socket, from, bytes }
             }
             Owned::IcmpError { socket, to, errno, bytes } => {
                 Event::IcmpError { socket: *socket, to: *to, errno: *errno, bytes }

@@ -115,11 +115,8 @@ impl Query {
         let Some(theirs) = rest.get(..ours.len()) else {
             return Err(question_that_ends_early(rest));
         };
-        // RFC 1035 2.3.3: case does not matter in names. Length bytes are below 64, type and class
-        // are compared exactly.
-        let (our_name, our_type) = ours.split_at(ours.len() - 4);
-        let (their_name, their_type) = theirs.split_at(theirs.len() - 4);
-        if !their_name.eq_ignore_ascii_case(our_name) || their_type != our_type {
+        // Nearly every server repeats the question as it was asked.
+        if theirs != ours && !is_same_but_for_case(theirs, ours) {
             return Err(NotOurs::WrongQuestion);
         }
         if answer_count > 0 && !starts_with_record(&rest[ours.len()..]) && !is_cut {
@@ -132,6 +129,14 @@ impl Query {
 /// The id of any datagram that has one.
 pub fn id(bytes: &[u8]) -> Option<u16> {
     bytes.first_chunk::<2>().map(|id| u16::from_be_bytes(*id))
+}
+
+/// RFC 1035 2.3.3: case does not matter in names. Length bytes are below 64, type and class are compared
+/// exactly. Both have the same length, of at least 4.
+fn is_same_but_for_case(theirs: &[u8], ours: &[u8]) -> bool {
+    let (our_name, our_type) = ours.split_at(ours.len() - 4);
+    let (their_name, their_type) = theirs.split_at(theirs.len() - 4);
+    their_name.eq_ignore_ascii_case(our_name) && their_type == our_type
 }
 
 /// A question shorter than ours is another question if it is whole, else the datagram is cut.

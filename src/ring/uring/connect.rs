@@ -15,11 +15,11 @@ impl UringRing {
     /// socket that has a peer is connected. (Some kernels around 6.1 say EINPROGRESS and leave it there.)
     pub(super) fn connect_ended(&mut self, token: Token, result: i32) -> Option<i32> {
         let errno = if result == 0 { self.check_connected(token) } else { -result };
-        self.outgoing[token.slot as usize].has_failed = errno != 0;
+        self.connects[token.slot as usize].has_failed = errno != 0;
         if errno != libc::EINPROGRESS {
             return Some(errno);
         }
-        let socket = self.outgoing[token.slot as usize].socket;
+        let socket = self.connects[token.slot as usize].socket;
         let entry = opcode::PollAdd::new(Fixed(socket), libc::POLLOUT as u32)
             .build()
             .user_data(token::pack_token(Kind::ConnectPoll, token));
@@ -44,9 +44,9 @@ impl UringRing {
 
     /// Errors survive a disconnect: without this the next target would inherit them.
     pub(super) fn forget_errors(&mut self, token: Token) {
-        let outgoing = &mut self.outgoing[token.slot as usize];
-        if std::mem::take(&mut outgoing.has_failed)
-            && let Some(open) = self.files.get(outgoing.socket)
+        let connect = &mut self.connects[token.slot as usize];
+        if std::mem::take(&mut connect.has_failed)
+            && let Some(open) = self.files.get(connect.socket)
         {
             socket::drain_errors(&open.socket);
         }
@@ -54,7 +54,7 @@ impl UringRing {
 
     /// 0 when the socket of the slot has a peer, EINPROGRESS when it may still get one, else why not.
     pub(super) fn check_connected(&self, token: Token) -> i32 {
-        let socket = self.outgoing[token.slot as usize].socket;
+        let socket = self.connects[token.slot as usize].socket;
         match self.files.get(socket) {
             Some(open) => socket::connect_result(&open.socket),
             None => libc::EBADF,

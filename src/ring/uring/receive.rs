@@ -94,9 +94,9 @@ impl UringRing {
         let socket = SocketId(socket);
         match kind {
             Kind::ReceiveErrors => {
-                Event::IcmpError { socket, to: parsed.name, errno: parsed.errno, bytes }
+                Event::IcmpError { socket, to: self.lent_from, errno: parsed.errno, bytes }
             }
-            _ => Event::Datagram { socket, from: parsed.name, bytes },
+            _ => Event::Datagram { socket, from: &self.lent_from, bytes },
         }
     }
 }
