@@ -46,6 +46,16 @@ PEERS = [
 COST = "cpu_us_per_check"
 COLLECTED = "collected_us_p50"
 RATE = "checks_per_s"
+# Of 64 cores feeder and aggregator have one each.
+MODEL_SHARDS = 62
+MODEL_GBIT = 100
+# What is grown, its words, and the bytes of the busier direction with preamble, frame, checksum and gap: an
+# answer of 50 bytes over UDP; SYN and RST.
+MODEL_WIRE = {
+    "list dns": ("DNS from a list", 50 + 8 + 20 + 38),
+    "keepalived.conf dns": ("DNS from keepalived.conf", 50 + 8 + 20 + 38),
+    "keepalived.conf tcp": ("TCP half from keepalived.conf", 60 + 38 + 64 + 20),
+}
 # A probe may cost so many times as much with a million targets as with a thousand.
 FLAT = 1.15
 
@@ -260,6 +270,36 @@ def grown(runs, _loaded):
     return rows + runs.remarks(GROWTH_RUNS)
 
 
+def model(runs, _loaded):
+    """What follows for a larger machine, if all goes on as measured here; see the text around it."""
+    two = runs.ratios(SHARD_RUNS[1], SHARD_RUNS[0], RATE)
+    if not two:
+        return ["Two shards against one did not count, so nothing follows.", *runs.remarks(SHARD_RUNS)]
+    kept = statistics.median(two) / 2
+    rows = [
+        f"| million checks/s | {MODEL_SHARDS} shards, each keeping {kept:.2f} | feeder | aggregator | wire | so |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind, (check, wire_bytes) in MODEL_WIRE.items():
+        run = growth.name_of(kind, max(growth.COUNTS))
+        if run not in runs.good:
+            continue
+        cost = {
+            role: statistics.median(run["cpu_by_role"][role] for run in runs.good[run].values())
+            for role in ("shards", "feeder", "aggregator")
+        }
+        bounds = {
+            "shards": MODEL_SHARDS * kept / cost["shards"],
+            "feeder": 1 / cost["feeder"],
+            "aggregator": 1 / cost["aggregator"],
+            "wire": MODEL_GBIT * 1000 / 8 / wire_bytes,
+        }
+        limit = min(bounds, key=bounds.get)
+        cells = " | ".join(f"{bound:.1f}" for bound in bounds.values())
+        rows.append(f"| {check} | {cells} | **{bounds[limit]:.1f}**, by {limit} |")
+    return rows + runs.remarks([growth.name_of(kind, max(growth.COUNTS)) for kind in MODEL_WIRE])
+
+
 # Block, its table, and the runs without any of which it cannot be made.
 BLOCKS = {
     "bars": (bars, [run for _, run, _, _, _, _ in BARS]),
@@ -268,6 +308,7 @@ BLOCKS = {
     "shards": (shards, SHARD_RUNS),
     "scripts": (scripts, [name for name, _ in SCRIPT_RUNS]),
     "growth": (grown, GROWTH_RUNS),
+    "model": (model, GROWTH_RUNS + SHARD_RUNS),
 }
 
 # It speaks for all tables, so that it changes only with all of them.

@@ -112,6 +112,16 @@ class Growth(unittest.TestCase):
         self.assertEqual(of_lists[3][5:9], ["8.000", "1.000", "1.000", "300 MiB"])
 
 
+class Model(unittest.TestCase):
+    def test_the_narrowest_of_shards_single_threads_and_wire_limits(self):
+        # 62 shards of 8 µs that keep half; a core each of 1 µs; 100 Gbit/s of 116 bytes.
+        row = split(tables.tables(campaign())["model"][2])
+        self.assertEqual(row[1:], ["3.9", "1.0", "1.0", "107.8", "**1.0**, by feeder"])
+        cheap = {"cpu_by_role": {"shards": 8.0, "feeder": 0.001, "aggregator": 0.001}}
+        row = split(tables.tables(campaign(**{"growth list dns 1000000": cheap}))["model"][2])
+        self.assertEqual(row[-1], "**3.9**, by shards")
+
+
 class Judged(unittest.TestCase):
     def judged(self, passed, sent):
         probes = {"due": 100, "passed": passed}
@@ -191,7 +201,7 @@ class Command(unittest.TestCase):
             (DOCUMENT.replace("<!-- perf:end bars -->\n", ""), "in another block"),
             (DOCUMENT.replace("perf:begin bars", "perf:begin bar"), "of no known name"),
             (DOCUMENT.replace("<!-- perf:begin peers -->", ""), "ends no block"),
-            (DOCUMENT.split("words of scripts")[0], "no block for growth, machine, scripts"),
+            (DOCUMENT.split("words of scripts")[0], "no block for growth, machine, model, scripts"),
             (DOCUMENT.replace("<!-- perf:end machine -->\n", ""), "the block machine does not end"),
         ):
             self.write(self.document, wrong)
