@@ -146,7 +146,9 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
                 evidence.window, service, idle
             ),
         ),
-        (_, None) => by("target", "one at a time, none was answered in its time".to_owned()),
+        (_, None) => {
+            by("target", "one at a time, at most half were answered in their time".to_owned())
+        }
         _ => by(
             flag,
             format!(
@@ -339,7 +341,7 @@ mod tests {
         let slow = Evidence { service_us: Some(101.0), ..evidence };
         assert_limit(&slow, "target", "half of them took 101 µs, one at a time 50 µs");
         let silent = Evidence { idle_us: None, ..quiet(&summary) };
-        assert_limit(&silent, "target", "none was answered");
+        assert_limit(&silent, "target", "at most half were answered");
         let scripts = Evidence { are_scripts: true, ..quiet(&summary) };
         assert_limit(&scripts, "jobs", "in flight");
     }
