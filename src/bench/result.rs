@@ -30,7 +30,7 @@ pub struct BenchResult {
     pub memory_peak_bytes: Option<u64>,
     /// Whom and how hard.
     pub load: LoadInfo,
-    /// Median latency with one probe at a time, in microseconds; `None` where nothing answered.
+    /// Median latency with one probe at a time, in microseconds; `None` where at most half were answered.
     pub idle_us: Option<f64>,
     /// In the order they ran.
     pub runs: Vec<RunResult>,

@@ -176,7 +176,7 @@ fn request(
     request
 }
 
-/// Median latency with one probe at a time; `None` where none was answered, or it was stopped.
+/// Median latency with one probe at a time; `None` where at most half were answered, or it was stopped.
 fn idle_us(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Option<f64>, BenchError> {
     let span = Span::new(IDLE_LENGTH);
     let mut measure = Measure::new(span.clone(), Duration::ZERO, IDLE_LENGTH, IDLE_LENGTH);
