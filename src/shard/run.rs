@@ -8,7 +8,7 @@ use crate::checker::Prepared;
 use crate::fleet::ProbeSpec;
 use crate::outcome::{Outcome, Strange};
 use crate::ring::{Ring, RingError, Token};
-use crate::schedule::pace::Pacer;
+use crate::schedule::pace::{Pace, Pacer};
 use crate::schedule::wheel::Wheel;
 use crate::tick::Tick;
 use crate::wire::dns::QueryError;
@@ -287,7 +287,11 @@ impl Core {
     /// Until when to wait, and for how many completions.
     fn plan(&self, until: Tick, limit: Limit) -> (Tick, u32) {
         let in_flight = self.slots.in_use();
-        let collects = !matches!(limit, Limit::Input | Limit::Tail) && in_flight >= MANY_IN_FLIGHT;
+        // Who asks for moments of their own asks how long answers take, and not with our waiting in it.
+        let is_timed = matches!(self.config.pace, Pace::Due { .. });
+        let collects = !matches!(limit, Limit::Input | Limit::Tail)
+            && in_flight >= MANY_IN_FLIGHT
+            && !is_timed;
         let cap = if collects { WAIT_SHORT } else { WAIT_MAX };
         let mut until = until.min(self.now + cap);
         if let Some(due) = self.wheel.next_due() {

@@ -111,6 +111,29 @@ fn what_was_due_before_the_end_begins_in_the_grace_behind_it_and_nothing_else_do
 }
 
 #[test]
+fn answers_are_not_gathered_where_their_moments_count() {
+    // Enough are silent that many are in flight, the others answer at once.
+    let mut scenario = Scenario::plain(1024, dns(1000 * MS));
+    for number in 0..10_000 {
+        let quick = healthy(Duration::from_micros(100));
+        scenario.add(0, if number % 3 == 0 { quick } else { Peer::default() });
+    }
+    let span = Span::new(600 * MS);
+    span.begin(start());
+    (scenario.config.pace, scenario.config.span) = (due(2000.0), Some(span));
+    let run = drive(&scenario).unwrap_or_else(|what| panic!("{what}"));
+    let passed = run.records.iter().filter(|record| record.outcome == Outcome::Pass);
+    let mut latencies: Vec<u64> = passed.filter_map(|record| record.latency_ns).collect();
+    latencies.sort_unstable();
+    assert!(latencies.len() >= 390, "{}", latencies.len());
+    let middle = Duration::from_nanos(latencies[latencies.len() / 2]);
+    assert!(
+        middle < Duration::from_micros(200),
+        "half of them took {middle:?} of a 100 µs round trip"
+    );
+}
+
+#[test]
 fn a_timeout_counts_with_the_time_it_took() {
     for spec in [dns(200 * MS), tcp(200 * MS, Handshake::Half)] {
         let silent = Peer::default();
