@@ -55,10 +55,12 @@ fn a_thousand_scripts_that_end_at_their_timeout_have_one_outcome_each() {
     no_new_zombie(&before);
     assert!(open > 100 && open < KEPT_MAX, "{open} descriptors at once");
     assert!(ended < KEPT_MAX, "{ended} zombies at once");
-    let mut passed = 0;
+    let (mut passed, mut late) = (0, 0);
     for probe in &report.probes {
         let script = script(probe);
         match found(probe).as_str() {
+            // The machine stood still three times while it ran, and that is what is said.
+            "unknown late" => late += 1,
             "pass ok" => {
                 passed += 1;
                 assert_eq!(script.exit_status, Some(0), "{probe:?}");
@@ -72,6 +74,7 @@ fn a_thousand_scripts_that_end_at_their_timeout_have_one_outcome_each() {
         }
         assert!(!script.is_unkilled && !script.left_processes, "{probe:?}");
     }
+    assert!(late <= 50, "{late} of 1,000 late");
     eprintln!("{passed} of 1,000 scripts ended before their timeout was noticed");
 }
 
