@@ -67,7 +67,6 @@ fn a_closed_loop_keeps_its_window_full() {
             is_sound(run);
             assert!(number(run, "per_second") > 100.0, "{run}");
             assert_eq!(number(&run["probes"], "unsent"), 0.0);
-            assert!(number(&run["cpu"], "system_us_per_probe") > 0.0);
             let roles = &run["cpu"]["by_role_us_per_probe"];
             assert!(number(roles, "shards") > 0.0, "{roles}");
             assert_eq!(number(roles, "scripts"), 0.0, "{roles}");

@@ -1,8 +1,9 @@
 //! `ringprobe bench` before and after it measures: what it refuses, and what it leaves behind.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -242,6 +243,138 @@ fn outputs_are_looked_at_before_anything_is_measured() {
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("nothing to probe in "));
     assert_eq!(server.received(), 0, "nothing was measured");
     assert!(!Path::new(&one).exists(), "what is refused makes no file");
+}
+
+/// Writes the JSON of a bench whose fleet is killed while it is measured, and ends with its exit code.
+fn with_fleet_killed(
+    flags: &[&str],
+    mut is_time: impl FnMut() -> bool,
+) -> (Option<i32>, String, String) {
+    let mut command = bench(&[&["--embedded", "--check", "dns", "-o", "json"][..], flags].concat());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut bench = Bench(command.spawn().expect("the program starts"));
+    let fleet = wait_for("the fleet", || bench.fleet().filter(Fleet::is_serving));
+    wait_for("the time", || is_time().then_some(()));
+    kill(Pid::from_raw(fleet.pid), Signal::SIGKILL).expect("it is there");
+    // What is more than a pipe holds is taken off while it works.
+    let mut pipe = bench.0.stdout.take().expect("piped");
+    let result = thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).expect("text");
+        text
+    });
+    let code = bench.code();
+    let mut errors = String::new();
+    let pipe = bench.0.stderr.as_mut().expect("piped");
+    pipe.read_to_string(&mut errors).expect("text");
+    (code, result.join().expect("it ends"), errors)
+}
+
+#[test]
+fn a_fleet_that_was_killed_is_not_measured() {
+    let load = ["--rate", "100", "--warm-up", "0s", "--duration", "3s", "--repetitions", "1"];
+    let (code, result, errors) = with_fleet_killed(&load, || true);
+    assert_eq!((code, result.as_str()), (Some(4), ""), "{errors}");
+    assert!(errors.contains("the embedded fleet ended (signal 9)"), "{errors}");
+}
+
+#[test]
+fn what_a_fleet_answered_before_it_was_killed_is_reported() {
+    let mut looks = 0;
+    let mut is_time = || {
+        looks += 1;
+        looks > 200
+    };
+    // Far more runs than there is time for before.
+    let load = ["--rate", "100", "--warm-up", "0s", "--duration", "200ms", "--repetitions", "60"];
+    let (code, result, errors) = with_fleet_killed(&load, &mut is_time);
+    assert_eq!(code, Some(4), "{errors}");
+    let result: Value = serde_json::from_str(&result).expect("a document");
+    assert_eq!(result["error"], "the embedded fleet ended (signal 9)");
+    let runs = result["runs"].as_array().map_or(0, Vec::len);
+    assert!((1..60).contains(&runs), "{runs}");
+    assert!(errors.contains("the runs before it are reported"), "{errors}");
+}
+
+#[test]
+fn a_program_that_cannot_be_run_is_refused_before_anything_is_measured() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (plain, astray) = (path("plain"), path("astray"));
+    fs::write(&plain, "no program").expect("room");
+    fs::write(&astray, "#!/no/such/interpreter\n").expect("room");
+    fs::set_permissions(&astray, fs::Permissions::from_mode(0o755)).expect("ours");
+    for (program, wanted) in [
+        ("/bin/nonexistent", "bin/nonexistent` does not exist"),
+        ("no-such-program-anywhere", "no program `no-such-program-anywhere` that"),
+        (&plain, "plain"),
+        (&astray, "astray`: `/no` does not exist"),
+        ("/bin", "cannot run this program"),
+    ] {
+        let output = output(&["--check", "script", "--duration", "1h", "--", program]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{program}: {errors}");
+        assert!(errors.contains(wanted), "{wanted}: {errors}");
+    }
+}
+
+#[test]
+fn a_bench_that_fails_leaves_the_files_of_the_last_one() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let files = [path("page"), path("log"), path("out")];
+    files.iter().for_each(|file| fs::write(file, "yesterday").expect("room"));
+    let [html, hdr, out] = &files;
+    let load = ["--rate", "100", "--warm-up", "0s", "--duration", "3s", "--repetitions", "1"];
+    let flags = ["--html", html, "--hdr", hdr, "--out", out];
+    let (code, _, errors) = with_fleet_killed(&[&load[..], &flags].concat(), || true);
+    assert_eq!(code, Some(4), "{errors}");
+    for file in &files {
+        assert_eq!(fs::read_to_string(file).expect("there"), "yesterday", "{file}");
+    }
+}
+
+/// What is refused is measured; nobody takes it for what the servers can do.
+#[test]
+fn where_nothing_passed_the_verdict_says_so() {
+    let closed = {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.local_addr().expect("bound").to_string()
+    };
+    let load = ["--check", "dns", "--warm-up", "0s", "--duration", "300ms"];
+    for (flags, wanted) in [
+        (&["--repetitions", "1", "--window", "4"][..], "NOTHING PASSED: "),
+        (&["--ramp", "500:1000:500"], "NOTHING PASSED: no knee: nothing passed"),
+    ] {
+        let output = output(&[&load[..], flags, &[&closed]].concat());
+        let text = String::from_utf8_lossy(&output.stdout);
+        // Where the machine stands still, of some nothing is known.
+        if output.status.code() == Some(3) {
+            assert!(text.starts_with("DOUBTFUL: "), "{text}");
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.starts_with(wanted), "{text}");
+    }
+}
+
+/// In a network of its own that has no way out every verdict is one of ours.
+#[test]
+fn probes_for_which_there_is_no_route_are_no_measurement() {
+    let load = "--warm-up 0s --duration 300ms --repetitions 1 --window 4";
+    for check in ["--check dns --type A --name x.test 192.0.2.1", "--check tcp 192.0.2.1:80"] {
+        let ringprobe = env!("CARGO_BIN_EXE_ringprobe");
+        let line = format!("ip link set lo up && exec {ringprobe} bench {check} {load}");
+        let mut command = Command::new("unshare");
+        let output = command.args(["-rn", "sh", "-c", &line]).env("NO_COLOR", "1").output();
+        let output = output.expect("util-linux is there");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{text}{errors}");
+        assert!(text.starts_with("DOUBTFUL: "), "{text}");
+        assert!(text.contains("(most often net_unreachable)"), "{text}");
+        assert!(text.contains("\n kernel          disagrees: 0 "), "{text}");
+    }
 }
 
 #[test]

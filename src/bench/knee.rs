@@ -47,6 +47,13 @@ impl Knee {
                 )),
             });
         }
+        if steps.iter().all(|step| step.probes.passed == 0) {
+            return Some(Knee {
+                per_second: None,
+                broken_per_second: None,
+                why: Some("nothing passed".to_owned()),
+            });
+        }
         // A step that a noisy moment spoiled does not hide the better ones above it.
         let kept = judged.iter().rposition(|(_, wrong)| wrong.is_none());
         let broken = judged.get(kept.map_or(0, |kept| kept + 1));
@@ -206,12 +213,25 @@ mod tests {
     }
 
     #[test]
+    fn servers_that_pass_nothing_have_no_knee() {
+        for [first, second] in
+            [[failed(1000, 1000), failed(2000, 2000)], [failed(1000, 1000), timeouts(2000, 2000)]]
+        {
+            let knee = knee(&[(100.0, first, 50.0), (200.0, second, 50.0)]);
+            assert_eq!(rates(&knee), (None, None));
+            assert_eq!(knee.why.as_deref(), Some("nothing passed"));
+        }
+        let last = knee(&[(100.0, failed(1000, 1000), 50.0), (200.0, failed(1000, 999), 50.0)]);
+        assert_eq!(last.per_second, Some(200.0), "one did");
+    }
+
+    #[test]
     fn a_spoiled_step_hides_none_above_it_and_the_lowest_may_be_too_high() {
         let slow = |rate| (rate, good(1000), 900.0);
         let quick = |rate| (rate, good(1000), 50.0);
         let steps = [quick(100.0), slow(200.0), quick(300.0), slow(400.0)];
         assert_eq!(rates(&knee(&steps)), (Some(300.0), Some(400.0)));
-        assert_eq!(rates(&knee(&[(100.0, timeouts(1000, 1000), 50.0)])), (None, Some(100.0)));
+        assert_eq!(rates(&knee(&[(100.0, timeouts(1000, 999), 50.0)])), (None, Some(100.0)));
         assert_eq!(Knee::of(&[]), None);
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Evidence<'a> {
     /// The same with one probe at a time.
     pub(super) idle_us: Option<f64>,
     pub(super) window: u32,
+    /// `--bind-port`.
+    pub(super) bind_port: Option<u16>,
     pub(super) are_scripts: bool,
 }
 
@@ -92,7 +94,7 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     let by = |what, why: String| LimitedBy { what, why };
     let share = |count: u64| count as f64 / probes.due.max(1) as f64;
     if share(probes.unknown) > MISSED_SHARE {
-        return by("own_trouble", own_trouble(summary, *probes));
+        return by("own_trouble", own_trouble(evidence));
     }
     if evidence.is_open_loop && share(probes.unsent + probes.unknown) <= MISSED_SHARE {
         return by("rate", begun(evidence));
@@ -189,7 +191,8 @@ fn begun(evidence: &Evidence<'_>) -> String {
 }
 
 /// What kept us from knowing, and what to do about the most frequent of it.
-fn own_trouble(summary: &Summary, probes: ProbeCounts) -> String {
+fn own_trouble(evidence: &Evidence<'_>) -> String {
+    let Evidence { summary, probes, bind_port, .. } = evidence;
     let unknown = summary.reasons.iter().filter(|reason| reason.outcome == "unknown");
     let reason =
         unknown.max_by_key(|reason| reason.count).map_or("unknown", |reason| reason.reason);
@@ -197,6 +200,9 @@ fn own_trouble(summary: &Summary, probes: ProbeCounts) -> String {
         "late" => "this process was not running in time; give it cores of its own",
         "local_drop" => "its buffers overflowed; raise --receive-buffer or net.core.rmem_max",
         "local_socket" => "no socket could be had or used; look at `ulimit -n` and --bindto",
+        "local_port" if let Some(port) = bind_port => &format!(
+            "port {port} of --bind-port is taken, by something else or by another probe of the same target"
+        ),
         "local_port" => "no local port was free; raise net.ipv4.ip_local_port_range",
         "local_memory" => "the kernel had no buffers left; lower --window",
         _ => "`ringprobe sweep` of the same names each of them",
@@ -227,6 +233,7 @@ mod tests {
             from_due_us: Some(65.0),
             idle_us: Some(50.0),
             window: 64,
+            bind_port: None,
             are_scripts: false,
         }
     }
@@ -332,6 +339,15 @@ mod tests {
                 assert_limit(&evidence, "own_trouble", "of 20 of 1,000 probes");
             }
         }
+    }
+
+    #[test]
+    fn a_port_that_was_asked_for_is_named_where_it_is_taken() {
+        let reasons = vec![ReasonCount { outcome: "unknown", reason: "local_port", count: 1000 }];
+        let summary = Summary { reasons, ..waited(&[]) };
+        let probes = ProbeCounts { due: 1000, unknown: 1000, ..ProbeCounts::default() };
+        let evidence = Evidence { probes, bind_port: Some(5353), ..quiet(&summary) };
+        assert_limit(&evidence, "own_trouble", "port 5353 of --bind-port is taken");
     }
 
     #[test]

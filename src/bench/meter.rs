@@ -6,7 +6,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use super::result::CpuByRole;
-use super::threads::Threads;
+use super::threads::{Reading, Threads};
 use crate::sweep::{Progress, Standing};
 use crate::tick::{Tick, monotonic_now};
 
@@ -62,7 +62,7 @@ impl CpuTime {
 pub(super) struct Meter<'p> {
     samples: Vec<(Tick, CpuTime)>,
     threads: Threads,
-    /// Microseconds so far, until the first shard has ended; empty where the kernel does not tell.
+    /// Microseconds so far, until the first shard has ended; empty where a thread could not be looked at.
     roles: Vec<(Tick, CpuByRole)>,
     has_gap: bool,
     shown: &'p mut dyn Progress,
@@ -81,12 +81,20 @@ impl<'p> Meter<'p> {
     pub(super) fn sample(&mut self) {
         let now = monotonic_now();
         self.samples.push((now, CpuTime::of_process()));
-        if !self.has_gap
-            && let Some(reading) = self.threads.read()
-        {
-            self.has_gap = reading.has_gap;
-            if !reading.has_gap {
-                self.roles.push((now, reading.used_us));
+        if !self.has_gap {
+            let reading = self.threads.read();
+            self.take(now, reading);
+        }
+    }
+
+    fn take(&mut self, now: Tick, reading: Option<Reading>) {
+        match reading {
+            Some(Reading { used_us, has_gap: false }) => self.roles.push((now, used_us)),
+            Some(_) => self.has_gap = true,
+            // What threads used that were not seen would be nobody's, and the shares those of the others.
+            None => {
+                self.roles.clear();
+                self.has_gap = true;
             }
         }
     }
@@ -246,6 +254,24 @@ mod tests {
         assert_eq!(meter.shares(at(100), at(900)), None, "nobody at work");
         meter.roles.clear();
         assert_eq!(meter.shares(at(100), at(900)), None, "nobody seen");
+    }
+
+    #[test]
+    fn threads_that_could_not_be_looked_at_make_nobody_the_one_who_used_it_all() {
+        let at = |ms: u64| Tick::from_ns(ms * 1_000_000);
+        let reading = |shards, aggregator| {
+            let used_us = CpuByRole { shards, aggregator, ..CpuByRole::default() };
+            Some(Reading { used_us, has_gap: false })
+        };
+        let mut nobody = ();
+        let mut meter = Meter::new(&mut nobody);
+        meter.roles.clear();
+        meter.take(at(100), reading(0.0, 50.0));
+        meter.take(at(200), reading(30.0, 80.0));
+        assert!(meter.shares(at(100), at(200)).is_some());
+        meter.take(at(300), None);
+        assert_eq!(meter.shares(at(100), at(300)), None);
+        assert!(meter.has_gap, "and it stays so: what follows lacks what they used before");
     }
 
     #[test]

@@ -32,4 +32,4 @@ pub use self::result::{
     BenchResult, Cpu, CpuByRole, Interval, KernelCounters, LatencyUs, LoadInfo, Machine,
     ProbeCounts, RunResult, Spread, SpreadOfRuns, Trouble,
 };
-pub use self::run::{BenchError, bench};
+pub use self::run::{BenchError, Watcher, bench};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, ProbeSpec};
 use crate::reaper::link::ReaperConfig;
 use crate::schedule::pace::Span;
 use crate::sweep::{BadTarget, Input, ListSpecs};
@@ -122,6 +122,13 @@ impl Targets {
                 fleet.checkers.iter().all(|checker| is_local(checker.target))
             }
         }
+    }
+
+    /// The local port that was asked for with a list.
+    pub(super) fn bind_port(&self) -> Option<u16> {
+        let Targets::List(_, specs) = self else { return None };
+        let specs = [&specs.ipv4, &specs.ipv6].into_iter().flatten();
+        specs.filter_map(ProbeSpec::connection).find_map(|connection| connection.bind_port)
     }
 
     /// The input of a sweep that lasts as long as `span`.

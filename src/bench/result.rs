@@ -42,7 +42,8 @@ pub struct BenchResult {
 
 impl BenchResult {
     /// Whether the figures are not what they seem: our own trouble kept something from being known of some probes,
-    /// or the kernel did not send all that we counted. The verdict says so, and so does the exit code.
+    /// or the kernel did not send all that we counted, or all that ended. The verdict says so, and so does the
+    /// exit code.
     pub fn is_doubtful(&self) -> bool {
         self.runs.iter().any(|run| run.probes.unknown > 0 || run.has_disagreed().is_some())
     }
@@ -76,7 +77,7 @@ pub struct LoadInfo {
     pub rate: Option<f64>,
     /// Most probes in flight.
     pub window: u32,
-    /// Shards.
+    /// Shards that probe; 0 where all checkers are scripts, which need none.
     pub shards: usize,
     /// Timeout of a probe, in seconds.
     pub timeout_s: f64,
@@ -111,7 +112,7 @@ pub struct RunResult {
     pub limited_by: LimitedBy,
     /// Milliseconds of all shards together by what kept them from beginning more, warm-up included.
     pub limited_ms: BTreeMap<&'static str, u64>,
-    /// Whether what we say was sent has left.
+    /// Whether what we say was sent has left, and whether what ended was sent.
     pub kernel: Option<KernelCounters>,
     /// Our own.
     pub trouble: Trouble,
@@ -121,7 +122,7 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// The counters of a kernel that did not send all that we counted.
+    /// The counters of a kernel that did not send all that we counted, or all that ended.
     pub fn has_disagreed(&self) -> Option<KernelCounters> {
         self.kernel.filter(|kernel| !kernel.agrees)
     }
@@ -239,9 +240,10 @@ pub struct Interval {
 /// Processor time.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Cpu {
-    /// Microseconds in user space per probe that ended.
+    /// Microseconds in user space per probe that ended, as the kernel splits it, by clock ticks: of a run that
+    /// used few ticks, the sum of both is known and the split is not.
     pub user_us_per_probe: f64,
-    /// Microseconds in the kernel per probe that ended.
+    /// Microseconds in the kernel per probe that ended, as the kernel splits it, by clock ticks.
     pub system_us_per_probe: f64,
     /// Cores that were busy, of every thread; of scripts and the reaper too.
     pub cores: f64,
@@ -304,9 +306,33 @@ pub struct KernelCounters {
     pub connects: u64,
     /// `Tcp: ActiveOpens`
     pub tcp_active_opens: u64,
-    /// Whether the kernel counted at least what we did, and the local answers.
+    /// Network probes that passed, failed or timed out.
+    pub ended: u64,
+    /// Those of them for which no datagram and no connect left: so many at least, as what was sent for an
+    /// attempt that our own trouble spoiled counts for them.
+    pub never_left: u64,
+    /// The most frequent reason of failures, where some never left.
+    pub never_left_reason: Option<&'static str>,
+    /// Whether the kernel counted at least what we did, and the local answers; and at most one in a thousand
+    /// of `ended` never left.
     pub agrees: bool,
 }
+
+impl KernelCounters {
+    /// Whether the kernel counted less than we say was sent.
+    pub fn has_counted_less(&self) -> bool {
+        self.udp_out_datagrams < self.datagrams_sent + self.local_answers
+            || self.tcp_active_opens < self.connects
+    }
+
+    /// Whether more ended without anything sent than can be overlooked.
+    pub fn has_measured_nobody(&self) -> bool {
+        self.never_left as f64 > NEVER_LEFT_SHARE * self.ended as f64
+    }
+}
+
+/// Of the probes that ended, at most this share may have ended without anything sent.
+const NEVER_LEFT_SHARE: f64 = 0.001;
 
 /// What was wrong with us.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]

@@ -24,6 +24,8 @@ use crate::tick::{WallClock, monotonic_now};
 
 /// How long one probe at a time is measured.
 const IDLE_LENGTH: Duration = Duration::from_millis(300);
+/// Checkers of this keyword send nothing.
+const SCRIPT_KEYWORD: &str = "MISC_CHECK";
 /// Intervals are a second long, unless that would be more than this many, or fewer than ten.
 const INTERVALS_MAX: u32 = 120;
 const INTERVALS_MIN: u32 = 10;
@@ -39,10 +41,25 @@ pub enum BenchError {
     /// Every shard or the reaper ended early.
     #[error("the engine could not run: {0}")]
     Engine(String),
+    /// What was to answer has ended: why, in words.
+    #[error("{0}")]
+    Responder(String),
 }
 
-/// Measures. `shown` is asked for somebody to tell about each run before it begins: its number, of how many,
-/// the rate of an open loop.
+/// Who follows a measurement.
+pub trait Watcher {
+    /// A run is about to begin: its number, of how many, the rate of an open loop. Gives somebody to tell
+    /// about it.
+    fn run_begins(&mut self, number: usize, of: usize, rate: Option<f64>) -> Box<dyn Progress>;
+
+    /// A run is over. Does it count?
+    ///
+    /// # Errors
+    /// Why it does not, and there can be no other: those who answer have ended.
+    fn run_ended(&mut self) -> Result<(), BenchError>;
+}
+
+/// Measures.
 ///
 /// # Errors
 /// [`BenchError`] where no run was whole. Else it is in the result, beside the runs before it. What was measured
@@ -51,7 +68,7 @@ pub fn bench(
     plan: &Plan,
     responder_cpus: Vec<usize>,
     stop: &Arc<AtomicBool>,
-    shown: &mut dyn FnMut(usize, usize, Option<f64>) -> Box<dyn Progress>,
+    watcher: &mut dyn Watcher,
 ) -> Result<BenchResult, BenchError> {
     let started_at = rfc3339(WallClock::read().unix_ns(monotonic_now()));
     let rates: Vec<Option<f64>> = match plan.load {
@@ -75,8 +92,10 @@ pub fn bench(
     };
     let (runs, error) = runs(rates.len(), |number| {
         let rate = rates[number - 1];
-        let mut progress = shown(number, rates.len(), rate);
-        run(plan, number, rate, result.idle_us, stop, progress.as_mut())
+        let mut progress = watcher.run_begins(number, rates.len(), rate);
+        let run = run(plan, number, rate, result.idle_us, stop, progress.as_mut())?;
+        watcher.run_ended()?;
+        Ok(run)
     })?;
     (result.runs, result.error) = (runs, error.map(|error| error.to_string()));
     result.interrupted = stop.load(Ordering::Relaxed);
@@ -123,7 +142,7 @@ fn load_info(plan: &Plan, runs: usize) -> LoadInfo {
             Load::Closed | Load::Ramp(_) => None,
         },
         window: plan.window,
-        shards: plan.shards,
+        shards: if are_scripts(plan) { 0 } else { plan.shards },
         timeout_s: plan.subject.timeout.as_secs_f64(),
         warm_up_s: plan.warm_up.as_secs_f64(),
         duration_s: plan.duration.as_secs_f64(),
@@ -277,6 +296,7 @@ fn run(
         from_due_us: latency.map(|latency| latency.p50),
         idle_us,
         window: plan.window,
+        bind_port: plan.subject.targets.bind_port(),
         are_scripts,
     });
     Ok(Some(RunResult {
@@ -351,24 +371,37 @@ fn percentiles(counted: &Counted) -> Vec<(f64, f64)> {
 }
 
 /// Holds what we say against what the kernel counted. Where all targets are of this machine, their answers left it too: of
-/// what was counted, those that reached us, or our buffers, were not ours.
+/// what was counted, those that reached us, or our buffers, were not ours. What ended is held against what was
+/// sent, too: a missing route is a verdict that no packet was needed for.
 fn kernel(summary: &Summary, counted: Snmp, are_targets_local: bool) -> KernelCounters {
     let answers = summary.datagrams_received + summary.receive_drops;
     let local_answers = if are_targets_local { answers } else { 0 };
-    KernelCounters {
+    let network = summary.checkers.iter().filter(|(keyword, _)| **keyword != SCRIPT_KEYWORD);
+    let ended: u64 = network.map(|(_, counts)| counts.passed + counts.failed).sum();
+    let never_left = ended.saturating_sub(summary.datagrams_sent + summary.connects);
+    let failures = summary.reasons.iter().filter(|reason| reason.outcome == "fail");
+    let most_frequent = failures.max_by_key(|reason| reason.count).map(|reason| reason.reason);
+    let counters = KernelCounters {
         datagrams_sent: summary.datagrams_sent,
         udp_out_datagrams: counted.udp_out,
         local_answers,
         connects: summary.connects,
         tcp_active_opens: counted.active_opens,
-        agrees: counted.udp_out >= summary.datagrams_sent + local_answers
-            && counted.active_opens >= summary.connects,
-    }
+        ended,
+        never_left,
+        never_left_reason: most_frequent.filter(|_| never_left > 0),
+        agrees: true,
+    };
+    let agrees = !counters.has_counted_less() && !counters.has_measured_nobody();
+    KernelCounters { agrees, ..counters }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::aggregate::{Counts, ReasonCount};
 
     #[test]
     fn runs_before_an_error_are_not_lost() {
@@ -408,6 +441,42 @@ mod tests {
             let counted = Snmp { udp_out, active_opens };
             let kernel = kernel(&summary, counted, are_targets_local);
             assert_eq!(kernel.agrees, agrees, "{kernel:?}");
+        }
+    }
+
+    #[test]
+    fn what_ended_was_sent_or_it_is_said_that_it_was_not() {
+        let counts = |passed, failed| Counts { passed, failed, ..Counts::default() };
+        for (sent, connects, never_left, agrees) in [
+            (2000, 0, 0, true),
+            (1000, 1000, 0, true),
+            (2100, 0, 0, true), // attempts of ours that were tried again
+            (1998, 0, 2, true),
+            (1997, 0, 3, false),
+            (0, 0, 2000, false),
+        ] {
+            let reasons = [("pass", "answered", 1400), ("fail", "timeout", 99)];
+            let unreachable = ("fail", "net_unreachable", 501);
+            let reasons = reasons.into_iter().chain([unreachable]);
+            let reasons =
+                reasons.map(|(outcome, reason, count)| ReasonCount { outcome, reason, count });
+            let summary = Summary {
+                datagrams_sent: sent,
+                connects,
+                checkers: BTreeMap::from([
+                    ("DNS_CHECK", counts(1000, 0)),
+                    ("TCP_CHECK", counts(400, 600)),
+                    ("MISC_CHECK", counts(700, 700)),
+                ]),
+                reasons: reasons.collect(),
+                ..Summary::default()
+            };
+            let counted = Snmp { udp_out: 9999, active_opens: 9999 };
+            let kernel = kernel(&summary, counted, false);
+            assert_eq!((kernel.ended, kernel.never_left), (2000, never_left));
+            assert_eq!(kernel.agrees, agrees, "{kernel:?}");
+            let reason = (never_left > 0).then_some("net_unreachable");
+            assert_eq!(kernel.never_left_reason, reason, "{kernel:?}");
         }
     }
 }

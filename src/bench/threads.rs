@@ -1,7 +1,7 @@
 //! Whose processor time it is: that of this process's threads, by what they do.
 
 use std::collections::HashMap;
-use std::fs;
+use std::{fs, io};
 
 use nix::unistd::gettid;
 
@@ -64,28 +64,34 @@ impl Threads {
         }
     }
 
-    /// Reads them all; `None` where the kernel does not tell.
+    /// Reads them all; `None` where the kernel does not tell of each.
     pub(super) fn read(&mut self) -> Option<Reading> {
         let tasks = fs::read_dir("/proc/self/task").ok()?;
         let ids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
         let mut now = HashMap::with_capacity(self.known.len());
         for id in ids {
-            // A thread may end between the two: then it has, and is not among them.
-            if let Some(cpu_ns) = cpu_ns(id) {
-                let role = self.known.get(&id).map_or_else(|| self.role(id), |thread| thread.role);
-                now.insert(id, Thread { role, cpu_ns });
+            // A thread may end between the two: then it has, and is not among them. One that cannot be looked
+            // at, as where descriptors have run out, would seem to have used nothing.
+            if let Some(thread) = self.look(id).ok()? {
+                now.insert(id, thread);
             }
         }
         // Not even of ourselves.
         now.contains_key(&self.aggregator).then(|| self.take(now))
     }
 
-    fn role(&self, id: u32) -> Role {
-        if id == self.aggregator {
-            return Role::Aggregator;
-        }
-        let name = fs::read_to_string(format!("/proc/self/task/{id}/comm")).unwrap_or_default();
-        Role::of(name.trim_end())
+    /// `None` of a thread that has ended.
+    fn look(&self, id: u32) -> io::Result<Option<Thread>> {
+        let Some(cpu_ns) = cpu_ns(id)? else { return Ok(None) };
+        let role = match self.known.get(&id) {
+            Some(thread) => thread.role,
+            None if id == self.aggregator => Role::Aggregator,
+            None => {
+                let Some(name) = of_task(id, "comm")? else { return Ok(None) };
+                Role::of(name.trim_end())
+            }
+        };
+        Ok(Some(Thread { role, cpu_ns }))
     }
 
     fn take(&mut self, now: HashMap<u32, Thread>) -> Reading {
@@ -114,10 +120,20 @@ fn add(sum_us: &mut CpuByRole, thread: Thread) {
     }
 }
 
-/// Nanoseconds on a core: the first number of its schedstat.
-fn cpu_ns(id: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/self/task/{id}/schedstat")).ok()?;
-    text.split_whitespace().next()?.parse().ok()
+/// Nanoseconds on a core: the first number of its schedstat; `None` of a thread that has ended.
+fn cpu_ns(id: u32) -> io::Result<Option<u64>> {
+    let Some(text) = of_task(id, "schedstat")? else { return Ok(None) };
+    let number = text.split_whitespace().next().and_then(|word| word.parse().ok());
+    number.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// A file of a thread; `None` of one that has ended.
+fn of_task(id: u32, file: &str) -> io::Result<Option<String>> {
+    match fs::read_to_string(format!("/proc/self/task/{id}/{file}")) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -163,7 +179,8 @@ mod tests {
         let shard = Builder::new().name("shard-0".to_owned()).spawn(move || {
             let mut sum = 0_u64;
             // Long enough for the kernel to count it, whatever its ticks.
-            while cpu_ns(gettid().as_raw().unsigned_abs()).is_some_and(|ns| ns < 20_000_000) {
+            let used = || cpu_ns(gettid().as_raw().unsigned_abs()).expect("Linux");
+            while used().is_some_and(|ns| ns < 20_000_000) {
                 sum = (0..100_000).fold(sum, |sum: u64, number| sum.wrapping_mul(31) ^ number);
             }
             begun.send(sum).expect("somebody waits");

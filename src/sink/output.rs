@@ -53,6 +53,30 @@ impl Output {
         }
     }
 
+    /// A file, made where there is none, and left as it is until [`Output::emptied`].
+    ///
+    /// # Errors
+    /// The file cannot be made or opened for writing.
+    pub fn existing(path: &Path) -> Result<Output, SinkError> {
+        let name = path.display().to_string();
+        match File::options().write(true).create(true).truncate(false).open(path) {
+            Ok(file) => Ok(Output::on(name, file)),
+            Err(error) => Err(SinkError { name, records: 0, error }),
+        }
+    }
+
+    /// The same without what stood in the file.
+    ///
+    /// # Errors
+    /// The file cannot be emptied.
+    pub fn emptied(self) -> Result<Output, SinkError> {
+        let is_file = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
+        match if is_file { self.file.set_len(0) } else { Ok(()) } {
+            Ok(()) => Ok(self),
+            Err(error) => Err(SinkError { name: self.name, records: 0, error }),
+        }
+    }
+
     /// An open file under a name for error messages.
     pub fn on(name: String, file: File) -> Output {
         Output {
@@ -174,6 +198,20 @@ mod tests {
         assert_eq!(fs::read(&path).expect("readable").len(), first.len(), "still held back");
         output.flush().expect("room");
         assert!(fs::read(&path).expect("readable").ends_with(b"\nend\n"));
+    }
+
+    #[test]
+    fn what_stood_in_a_file_stays_until_there_is_something_better() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("out");
+        fs::write(&path, "a long text of yesterday").expect("room");
+        let output = Output::existing(&path).expect("a file");
+        assert_eq!(fs::read(&path).expect("readable"), b"a long text of yesterday");
+        let mut output = output.emptied().expect("a file");
+        output.append(b"today\n").expect("only buffered");
+        output.end().expect("room");
+        assert_eq!(fs::read(&path).expect("readable"), b"today\n");
+        assert!(Output::existing(Path::new("/dev/null")).and_then(Output::emptied).is_ok());
     }
 
     #[test]

@@ -94,7 +94,10 @@ fn keys_are_the_same_in_every_version() {
             "agrees",
             "connects",
             "datagrams_sent",
+            "ended",
             "local_answers",
+            "never_left",
+            "never_left_reason",
             "tcp_active_opens",
             "udp_out_datagrams"
         ]

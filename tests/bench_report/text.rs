@@ -8,11 +8,17 @@ use ringprobe::bench::{BenchResult, KernelCounters};
 
 use crate::made;
 
+/// Of the facts; the headline and the table, which cannot be broken, may be longer by a column.
 const LINE_MAX: usize = 100;
+const COLUMN: usize = 8;
 
 fn assert_lines(text: &str) {
-    for line in text.lines() {
+    let (_, facts) = text.rsplit_once("\n\n").expect("an empty line before the facts");
+    for line in facts.lines() {
         assert!(line.chars().count() <= LINE_MAX, "too long: {line}");
+    }
+    for line in text.lines() {
+        assert!(line.chars().count() <= LINE_MAX + COLUMN, "too long: {line}");
         assert_eq!(line, line.trim_end(), "blanks at the end");
     }
 }
@@ -49,7 +55,7 @@ fn a_million_a_second_fits_on_a_line() {
         run.probes.unknown = 1;
     }
     let text = text(&result, false);
-    assert!(text.contains("\n 1,600,000  1,241,600   22.4 %   978 µs  "), "{text}");
+    assert!(text.contains("\n 1,600,000  1,241,600  0.10 %   22.4 %   978 µs  "), "{text}");
     assert_lines(&text);
 }
 
@@ -73,6 +79,9 @@ fn what_the_kernel_did_not_count_is_a_warning_before_everything_else() {
         local_answers: 100_000,
         connects: 7,
         tcp_active_opens: 7,
+        ended: 110_000,
+        never_left: 0,
+        never_left_reason: None,
         agrees: false,
     });
     run.trouble.receive_drops = 1234;
@@ -91,12 +100,79 @@ fn a_result_is_doubtful_where_the_kernel_disagrees_or_a_probe_is_unknown() {
         result.runs[1].probes.unknown = unknown;
         let kernel = result.runs[2].kernel.as_mut().expect("it was read");
         kernel.agrees = agrees;
+        kernel.udp_out_datagrams *= u64::from(agrees);
         assert_eq!(result.is_doubtful(), is_doubtful, "{unknown} unknown, agrees: {agrees}");
         let text = text(&result, false);
         let verdict = if is_doubtful { "DOUBTFUL: " } else { "MEASURED: " };
         assert!(text.starts_with(verdict), "{text}");
         assert_eq!(text.contains("WARNING"), is_doubtful, "it is said why: {text}");
     }
+}
+
+/// A verdict that no packet was needed for is no measurement of the servers.
+#[test]
+fn probes_that_ended_and_never_left_are_a_warning_and_the_kernel_line_stays() {
+    let mut result = made::runs();
+    result.runs.truncate(1);
+    for (datagrams_sent, never_left) in [(0, 110_000), (109_000, 1000)] {
+        result.runs[0].kernel = Some(KernelCounters {
+            datagrams_sent,
+            udp_out_datagrams: datagrams_sent,
+            local_answers: 0,
+            connects: 0,
+            tcp_active_opens: 0,
+            ended: 110_000,
+            never_left,
+            never_left_reason: Some("net_unreachable"),
+            agrees: false,
+        });
+        let text = text(&result, false);
+        assert!(text.starts_with("DOUBTFUL: "), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for wanted in [
+            "WARNING run 1: of 110,000 probes that ended",
+            "were decided with nothing sent, for want of a route",
+            "(most often net_unreachable)",
+            "kernel disagrees: ",
+        ] {
+            assert!(words.contains(wanted), "{wanted} in {text}");
+        }
+        assert_eq!(text.matches("WARNING").count(), 1, "{text}");
+        assert_lines(&text);
+    }
+}
+
+#[test]
+fn what_failed_is_in_the_headline_the_table_and_the_verdict() {
+    let mut result = made::runs();
+    for run in &mut result.runs {
+        run.probes.failed += run.probes.passed - 1;
+        run.probes.passed = 1;
+    }
+    let one = text(&result, false);
+    assert!(one.starts_with("MEASURED: 10,000 probes/s, p50 45.0 µs, p99 148 µs, 100 % failed, "));
+    assert!(one.contains("\n     run  rate/s  failed     lost  "), "{one}");
+    for run in &mut result.runs {
+        run.probes.failed += 1;
+        run.probes.passed = 0;
+    }
+    let none = text(&result, false);
+    assert!(none.starts_with("NOTHING PASSED: 10,000 probes/s, "), "{none}");
+}
+
+#[test]
+fn the_split_of_processor_time_is_told_of_runs_that_used_enough_of_it() {
+    let mut result = made::runs();
+    let line = |result: &BenchResult| {
+        let text = text(result, false);
+        text.lines().find(|line| line.starts_with(" CPU  ")).expect("a line").to_owned()
+    };
+    assert_eq!(line(&result), " CPU             per probe 3.5 µs (medians)");
+    result.runs.iter_mut().for_each(|run| run.cpu.cores = 0.1);
+    assert_eq!(
+        line(&result),
+        " CPU             per probe 3.5 µs, 74 % of it in the kernel, 26 % in user space (medians)"
+    );
 }
 
 #[test]

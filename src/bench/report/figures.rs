@@ -4,8 +4,8 @@ use crate::bench::{BenchResult, RunResult, Spread};
 use crate::sink::grouped;
 
 /// Names of the columns.
-pub(super) const COLUMNS: [&str; 10] =
-    ["rate/s", "lost", "p50", "p90", "p99", "p99.9", "p99.99", "max", "CPU", "cores"];
+pub(super) const COLUMNS: [&str; 11] =
+    ["rate/s", "failed", "lost", "p50", "p90", "p99", "p99.9", "p99.99", "max", "CPU", "cores"];
 
 /// A line of the table.
 pub(super) struct Row {
@@ -53,12 +53,13 @@ fn is_ramp(result: &BenchResult) -> bool {
     result.load.mode == "ramp"
 }
 
-/// In the order of [`COLUMNS`]; lost as a share, times in microseconds.
+/// In the order of [`COLUMNS`]; failed and lost as shares, times in microseconds.
 fn figures(run: &RunResult) -> [Option<f64>; COLUMNS.len()] {
     let latency = run.latency_us;
     let has_ended = latency.is_some();
     [
         Some(run.per_second),
+        Some(run.probes.failed_share()),
         Some(run.probes.lost_share()),
         latency.map(|latency| latency.p50),
         latency.map(|latency| latency.p90),
@@ -77,8 +78,8 @@ fn cells(figure: impl Fn(usize) -> Option<f64>) -> Vec<String> {
             let Some(figure) = figure(column) else { return "-".to_owned() };
             match column {
                 0 => rate(figure),
-                1 => share(figure),
-                9 => format!("{figure:.2}"),
+                1 | 2 => share(figure),
+                10 => format!("{figure:.2}"),
                 _ => latency(figure),
             }
         })

@@ -9,7 +9,7 @@ use super::words::{Tone, facts, headline, verdict};
 use crate::bench::BenchResult;
 use crate::sink::{align_right, painted, plain_table};
 
-/// No line is longer.
+/// No line of the facts is longer.
 const COLUMNS_MAX: u16 = 100;
 
 /// The text, ending with a newline.

@@ -38,6 +38,8 @@ pub(super) fn verdict(result: &BenchResult) -> (Tone, &'static str) {
         (Tone::Warning, "INCOMPLETE")
     } else if result.is_doubtful() {
         (Tone::Warning, "DOUBTFUL")
+    } else if total(result).passed == 0 {
+        (Tone::Caution, "NOTHING PASSED")
     } else if result.interrupted {
         (Tone::Caution, "INTERRUPTED")
     } else {
@@ -63,8 +65,9 @@ pub(super) fn headline(result: &BenchResult) -> String {
     if let (Some(p50), Some(p99)) = (p50, p99) {
         text += &format!(", p50 {}, p99 {}", latency(p50), latency(p99));
     }
+    let failed = middle(|run| Some(run.probes.failed_share())).unwrap_or(0.0);
     let lost = middle(|run| Some(run.probes.lost_share())).unwrap_or(0.0);
-    text += &format!(", {} lost", share(lost));
+    text += &format!(", {} failed, {} lost", share(failed), share(lost));
     let of =
         if result.load.runs > runs { format!(" of {}", result.load.runs) } else { String::new() };
     match runs {
@@ -81,17 +84,23 @@ pub(super) fn load(load: &LoadInfo) -> String {
         ("ramp", _) => "open loop, rate by rate".to_owned(),
         _ => "closed loop".to_owned(),
     };
+    let shards = match load.shards {
+        0 => String::new(),
+        shards => format!(", {}", counted(shards as u64, "shard")),
+    };
+    let warm_up = match load.warm_up_s {
+        0.0 => "without warm-up".to_owned(),
+        warm_up_s => format!("after {} of warm-up", seconds(warm_up_s)),
+    };
     format!(
-        "{} of {} ({}), {how}, {} in flight at most, {}, timeout {}, {} of {} each after {} of warm-up",
+        "{} of {} ({}), {how}, {} in flight at most{shards}, timeout {}, {} of {} each {warm_up}",
         load.check,
         load.targets,
         counted(load.target_count as u64, "target"),
         grouped(u64::from(load.window)),
-        counted(load.shards as u64, "shard"),
         seconds(load.timeout_s),
         counted(load.runs as u64, if load.mode == "ramp" { "step" } else { "run" }),
         seconds(load.duration_s),
-        seconds(load.warm_up_s),
     )
 }
 
@@ -107,18 +116,15 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
             noun(result),
         )));
     }
-    facts.extend(disagreeing(result).map(|(run, kernel)| {
-        warning(format!(
-            "{}: we say that {} and {} were sent, the kernel counted {} and {}{}. Some never left this \
-             machine; do not trust these figures.",
-            run_name(result, run),
-            counted(kernel.datagrams_sent, "datagram"),
-            counted(kernel.connects, "connect"),
-            grouped(kernel.udp_out_datagrams),
-            grouped(kernel.tcp_active_opens),
-            local_answers(kernel.local_answers),
-        ))
-    }));
+    for (run, kernel) in disagreeing(result) {
+        let run = run_name(result, run);
+        if kernel.has_measured_nobody() {
+            facts.push(warning(format!("{run}: {}", decided_alone(kernel))));
+        }
+        if kernel.has_counted_less() {
+            facts.push(warning(format!("{run}: {}", counted_less(kernel))));
+        }
+    }
     let unknown = total(result).unknown;
     if unknown > 0 {
         facts.push(warning(format!(
@@ -160,6 +166,31 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
     facts.push(fact("machine", machine(result)));
     facts.push(fact("begun", format!("{}, ringprobe {}", result.started_at, result.version)));
     facts
+}
+
+/// How many probes ended that were not sent.
+fn decided_alone(kernel: KernelCounters) -> String {
+    let reason = kernel.never_left_reason;
+    format!(
+        "of {} that ended {} were decided with nothing sent, for want of a route or by a rule of this \
+         machine{}; do not trust these figures.",
+        counted(kernel.ended, "probe"),
+        grouped(kernel.never_left),
+        reason.map_or_else(String::new, |reason| format!(" (most often {reason})")),
+    )
+}
+
+/// How much less than we the kernel counted.
+fn counted_less(kernel: KernelCounters) -> String {
+    format!(
+        "we say that {} and {} were sent, the kernel counted {} and {}{}. Some never left this machine; do \
+         not trust these figures.",
+        counted(kernel.datagrams_sent, "datagram"),
+        counted(kernel.connects, "connect"),
+        grouped(kernel.udp_out_datagrams),
+        grouped(kernel.tcp_active_opens),
+        local_answers(kernel.local_answers),
+    )
 }
 
 /// `run` or `step`.
@@ -282,12 +313,25 @@ fn how_the_lost_count(total: ProbeCounts, timeout_s: f64) -> String {
     words.join("; ")
 }
 
+/// The kernel splits the sum by clock ticks: the split of a few ticks is left out.
 fn cpu(result: &BenchResult) -> Option<Fact> {
-    let (user, note) = cpu_figure(result, |cpu| Some(cpu.user_us_per_probe))?;
-    let (system, _) = cpu_figure(result, |cpu| Some(cpu.system_us_per_probe))?;
-    let (user, system) = (latency(user), latency(system));
-    Some(fact("CPU", format!("per probe {user} in user space, {system} in the kernel{note}")))
+    let (each, note) = cpu_figure(result, |cpu| Some(cpu.us_per_probe()))?;
+    let in_kernel = cpu_figure(result, |cpu| {
+        let used_s = cpu.cores * result.load.duration_s;
+        let share = cpu.system_us_per_probe / cpu.us_per_probe();
+        (used_s >= SPLIT_MIN_S).then_some(100.0 * share)
+    });
+    let split = in_kernel.map_or_else(String::new, |(percent, _)| {
+        format!(
+            ", {percent:.0} % of it in the kernel, {:.0} % in user space",
+            100.0 - percent.round()
+        )
+    });
+    Some(fact("CPU", format!("per probe {}{split}{note}", latency(each))))
 }
+
+/// Processor time of a run of which the split is told: 100 clock ticks.
+const SPLIT_MIN_S: f64 = 1.0;
 
 /// Who used it, where that is known; those who used nothing are left out.
 fn threads(result: &BenchResult) -> Option<Fact> {
@@ -317,10 +361,11 @@ fn cpu_figure(
     Some((Spread::median(figures)?, note))
 }
 
-/// That the kernel agrees, or that it was not asked; where it does not there is a warning.
+/// Whether the kernel agrees, or that it was not asked; where it does not there is a warning, too. `None` only
+/// where nothing was to be sent.
 fn kernel(result: &BenchResult) -> Option<Fact> {
     let counters: Vec<KernelCounters> = result.runs.iter().filter_map(|run| run.kernel).collect();
-    if result.runs.is_empty() || counters.iter().any(|kernel| !kernel.agrees) {
+    if result.runs.is_empty() {
         return None;
     }
     if counters.len() < result.runs.len() {
@@ -329,7 +374,9 @@ fn kernel(result: &BenchResult) -> Option<Fact> {
     let sum = |of: fn(&KernelCounters) -> u64| counters.iter().map(of).sum::<u64>();
     let mut words = Vec::new();
     let (sent, connects) = (sum(|kernel| kernel.datagrams_sent), sum(|kernel| kernel.connects));
-    if sent > 0 {
+    // Where something should have been sent and nothing was, that is said.
+    let is_network = result.load.shards > 0;
+    if sent > 0 || is_network && connects == 0 {
         let out = sum(|kernel| kernel.udp_out_datagrams);
         let local = local_answers(sum(|kernel| kernel.local_answers));
         words.push(format!("{} sent, {} counted{local}", counted(sent, "datagram"), grouped(out)));
@@ -341,7 +388,8 @@ fn kernel(result: &BenchResult) -> Option<Fact> {
     if words.is_empty() {
         return None;
     }
-    let text = format!("agrees: {} (everybody's of this network namespace)", words.join("; "));
+    let agrees = if counters.iter().all(|kernel| kernel.agrees) { "agrees" } else { "disagrees" };
+    let text = format!("{agrees}: {} (everybody's of this network namespace)", words.join("; "));
     Some(fact("kernel", text))
 }
 
@@ -379,6 +427,28 @@ mod tests {
     fn neighbours_are_written_as_a_range() {
         assert_eq!(ranges([1, 2, 3, 5, 7, 8].into_iter()), "1-3, 5, 7-8");
         assert_eq!(ranges([].into_iter()), "");
+    }
+
+    #[test]
+    fn what_there_was_not_is_left_out_of_the_load() {
+        let load_info = LoadInfo {
+            check: "MISC_CHECK",
+            targets: "/bin/true".to_owned(),
+            target_count: 1,
+            mode: "closed",
+            rate: None,
+            window: 4,
+            shards: 0,
+            timeout_s: 10.0,
+            warm_up_s: 0.0,
+            duration_s: 2.0,
+            runs: 1,
+        };
+        assert_eq!(
+            load(&load_info),
+            "MISC_CHECK of /bin/true (1 target), closed loop, 4 in flight at most, timeout 10.0 s, 1 run of \
+             2.0 s each without warm-up"
+        );
     }
 
     #[test]

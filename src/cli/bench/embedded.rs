@@ -2,10 +2,9 @@
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -13,6 +12,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::flags::BenchArgs;
+use crate::bench::BenchError;
 use crate::cli::{Ended, exit, refuse};
 use crate::sweep::available_cpus;
 
@@ -22,8 +22,6 @@ const NET: &str = "127.64.0.0/16";
 const PORTS: std::ops::Range<u16> = 5400..6400;
 /// From one base port to the next; a fleet needs three.
 const PORT_STEP: usize = 10;
-/// Beyond what the runs take, before the fleet ends by itself.
-const SLACK: Duration = Duration::from_secs(120);
 /// Between two looks whether to stop, while it starts.
 const LOOK_EVERY_MS: u16 = 50;
 
@@ -38,35 +36,25 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts it for at least `time`. This thread, and those it starts later, keep to the other cores.
-    pub(super) fn start(
-        args: &BenchArgs,
-        time: Duration,
-        stop: &AtomicBool,
-    ) -> Result<Embedded, Ended> {
+    /// Starts it. This thread, and those it starts later, keep to the other cores.
+    pub(super) fn start(args: &BenchArgs, stop: &AtomicBool) -> Result<Embedded, Ended> {
         let all = available_cpus();
         let cpus = all[all.len().div_ceil(2).min(all.len())..].to_vec();
         let others: Vec<usize> = all.iter().copied().filter(|cpu| !cpus.contains(cpu)).collect();
         // A child has the cores of who starts it. What is refused here is only less apart.
         pin(&cpus);
-        let started = Embedded::serve(args, time, cpus, stop);
+        let started = Embedded::serve(args, cpus, stop);
         pin(&others);
         started
     }
 
-    fn serve(
-        args: &BenchArgs,
-        time: Duration,
-        cpus: Vec<usize>,
-        stop: &AtomicBool,
-    ) -> Result<Embedded, Ended> {
+    fn serve(args: &BenchArgs, cpus: Vec<usize>, stop: &AtomicBool) -> Result<Embedded, Ended> {
         let cannot = |why: &dyn std::fmt::Display| {
             refuse(exit::ENGINE, format_args!("the embedded fleet cannot start: {why}"))
         };
         let mut said = String::new();
         for port in PORTS.step_by(PORT_STEP) {
-            let process =
-                command(args, port, time + SLACK).spawn().map_err(|error| cannot(&error))?;
+            let process = command(args, port).spawn().map_err(|error| cannot(&error))?;
             // From here on an early return ends it.
             let mut embedded = Embedded { process, port, cpus: cpus.clone() };
             said = match &mut embedded.process.stderr {
@@ -84,6 +72,22 @@ impl Embedded {
             }
         }
         Err(cannot(&said.trim()))
+    }
+
+    /// Nobody ends it but this process: a fleet that has ended was killed, or broke.
+    ///
+    /// # Errors
+    /// How it ended.
+    pub(super) fn still_serves(&mut self) -> Result<(), BenchError> {
+        let how = match self.process.try_wait() {
+            Ok(None) => return Ok(()),
+            Ok(Some(status)) => match (status.signal(), status.code()) {
+                (Some(signal), _) => format!("signal {signal}"),
+                (None, code) => format!("exit code {}", code.unwrap_or_default()),
+            },
+            Err(error) => error.to_string(),
+        };
+        Err(BenchError::Responder(format!("the embedded fleet ended ({how})")))
     }
 }
 
@@ -117,12 +121,11 @@ fn first_line(errors: &mut ChildStderr, stop: &AtomicBool) -> io::Result<String>
     Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
-fn command(args: &BenchArgs, port: u16, time: Duration) -> Command {
+fn command(args: &BenchArgs, port: u16) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "ringprobe".into());
     let mut command = Command::new(program);
     command.args(["respond", "--until-eof", "--net", NET, "--script-share", "0%"]);
     command.args(["--servers", &args.servers().to_string(), "--port", &port.to_string()]);
-    command.args(["--for", &format!("{}s", time.as_secs().max(1))]);
     if let Some(seed) = args.engine.seed {
         command.args(["--seed", &seed.to_string()]);
     }

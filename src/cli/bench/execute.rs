@@ -2,16 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use super::embedded::Embedded;
 use super::flags::{BenchArgs, Form};
 use super::subject::subject;
-use crate::bench::{self, BenchError, BenchResult, Load, Plan, report};
+use crate::bench::{self, BenchError, BenchResult, Plan, Watcher, report};
 use crate::cli::{Ended, Terminal, exit, files, process, progress, refuse, say};
 use crate::reaper::link::ReaperConfig;
 use crate::sink::{Output, SinkError, grouped};
-use crate::sweep::{SweepError, available_cpus};
+use crate::sweep::{Progress, SweepError, available_cpus};
 
 /// Measures, reports, and returns the exit code. `nofile` is the limit of descriptors this process began
 /// with.
@@ -36,8 +35,7 @@ fn try_bench(
     }
     let stop = process::stop_flag()
         .map_err(|error| refuse(exit::ENGINE, format_args!("no signal handler: {error}")))?;
-    let embedded =
-        args.embedded.then(|| Embedded::start(args, time_of_runs(args), &stop)).transpose()?;
+    let embedded = args.embedded.then(|| Embedded::start(args, &stop)).transpose()?;
     let cores = available_cpus().len().max(1);
     let window = args.window(cores);
     let plan = Plan {
@@ -46,7 +44,7 @@ fn try_bench(
         window,
         warm_up: args.warm_up,
         duration: args.duration(),
-        repetitions: repetitions(args),
+        repetitions: args.repetitions.unwrap_or(3),
         // A shard without a place in the window would do nothing.
         shards: args.engine.shards.map_or(cores, |shards| shards as usize).min(window as usize),
         sockets_per_lane: args.engine.sockets_per_lane,
@@ -58,38 +56,39 @@ fn try_bench(
         return Err(refuse(exit::USAGE, format_args!("nothing to probe in {}", plan.subject.name)));
     }
     // Before the measurement: a page that cannot be written is known at once.
-    let mut outputs = Outputs::open(args)?;
+    let outputs = Outputs::open(args)?;
     let responder_cpus = embedded.as_ref().map_or_else(Vec::new, |fleet| fleet.cpus.clone());
     let when = if args.outputs.quiet { progress::When::Never } else { args.outputs.progress };
-    let result = bench::bench(&plan, responder_cpus, &stop, &mut |number, of, rate| {
-        let progress = progress::choose(when, false);
-        if when == progress::When::Always {
-            let rate = rate.map_or(String::new(), |rate| {
-                format!(", {} probes/s", grouped(rate.round() as u64))
-            });
-            say(format_args!("run {number} of {of}{rate}"));
-        }
-        progress
-    });
-    drop(embedded);
+    let mut guide = Guide { when, embedded };
+    let result = bench::bench(&plan, responder_cpus, &stop, &mut guide);
+    drop(guide);
     let result = result.map_err(|error| refuse(code_of(&error), &error))?;
     outputs.write(args, &result, terminal)?;
     let is_stopped = stop.load(Ordering::Relaxed);
     Ok(if is_stopped { exit::INTERRUPTED } else { exit_code(&result) })
 }
 
-fn repetitions(args: &BenchArgs) -> u32 {
-    args.repetitions.unwrap_or(3)
+/// Shows the runs, and looks after the fleet.
+struct Guide {
+    when: progress::When,
+    embedded: Option<Embedded>,
 }
 
-/// How long all runs take at most, the last timeouts aside.
-fn time_of_runs(args: &BenchArgs) -> Duration {
-    let runs = match args.load() {
-        Load::Ramp(ramp) => ramp.rates().len() as u32,
-        Load::Closed | Load::Open(_) => repetitions(args),
-    };
-    let timeout = args.timeout.unwrap_or(Duration::from_secs(2));
-    (args.warm_up + args.duration() + 2 * timeout) * runs
+impl Watcher for Guide {
+    fn run_begins(&mut self, number: usize, of: usize, rate: Option<f64>) -> Box<dyn Progress> {
+        let progress = progress::choose(self.when, false);
+        if self.when == progress::When::Always {
+            let rate = rate.map_or(String::new(), |rate| {
+                format!(", {} probes/s", grouped(rate.round() as u64))
+            });
+            say(format_args!("run {number} of {of}{rate}"));
+        }
+        progress
+    }
+
+    fn run_ended(&mut self) -> Result<(), BenchError> {
+        self.embedded.as_mut().map_or(Ok(()), Embedded::still_serves)
+    }
 }
 
 fn code_of(error: &BenchError) -> u8 {
@@ -99,7 +98,7 @@ fn code_of(error: &BenchError) -> u8 {
             | SweepError::ScriptsAmongOthers
             | SweepError::Question(_),
         ) => exit::USAGE,
-        BenchError::Sweep(_) | BenchError::Engine(_) => exit::ENGINE,
+        BenchError::Sweep(_) | BenchError::Engine(_) | BenchError::Responder(_) => exit::ENGINE,
     }
 }
 
@@ -124,7 +123,7 @@ fn clash(args: &BenchArgs) -> Option<String> {
     files::clash(inputs.into_iter().flatten(), outputs.into_iter().flatten())
 }
 
-/// Where the reports go.
+/// Where the reports go. What stands in their files stays where there is no result.
 struct Outputs {
     result: Output,
     html: Option<Output>,
@@ -133,7 +132,7 @@ struct Outputs {
 
 impl Outputs {
     fn open(args: &BenchArgs) -> Result<Outputs, SinkError> {
-        let file = |path: &Option<PathBuf>| path.as_deref().map(Output::file).transpose();
+        let file = |path: &Option<PathBuf>| path.as_deref().map(Output::existing).transpose();
         Ok(Outputs {
             result: file(&args.outputs.out)?.map_or_else(Output::stdout, Ok)?,
             html: file(&args.html)?,
@@ -142,7 +141,7 @@ impl Outputs {
     }
 
     fn write(
-        &mut self,
+        self,
         args: &BenchArgs,
         result: &BenchResult,
         terminal: Terminal,
@@ -153,14 +152,18 @@ impl Outputs {
             }
             Form::Json => report::json(result),
         };
-        if let Some(mut html) = self.html.take() {
+        if let Some(html) = self.html {
+            let mut html = html.emptied()?;
             html.append(report::html(result).as_bytes())?;
             html.end()?;
         }
-        if let Some(hdr) = self.hdr.take() {
-            report::write_hdr(result, hdr)?;
+        if let Some(hdr) = self.hdr {
+            report::write_hdr(result, hdr.emptied()?)?;
         }
-        self.result.append(text.as_bytes())?;
-        self.result.flush()
+        // Standard output may be a file that others write to as well.
+        let is_ours = args.outputs.out.is_some();
+        let mut output = if is_ours { self.result.emptied()? } else { self.result };
+        output.append(text.as_bytes())?;
+        output.end()
     }
 }

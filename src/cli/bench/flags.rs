@@ -36,10 +36,11 @@ with the time it took, at least --timeout; what was due and never sent, with the
 waited. No probe is tried again, unless the trouble was ours.
 
 Exit codes:
-  0  measured, whatever the servers said
+  0  measured, whatever the servers said, even where nothing passed
   2  bad usage, configuration or target list, or nothing to probe
-  3  measured, but the kernel did not send all that was counted, or of some probes nothing can be said
-  4  the engine could not run, or an output could not be written
+  3  measured, but not all that was counted was sent, or of some probes nothing can be said
+  4  the engine could not run, the embedded fleet ended, or an output could not be written; the runs
+     before it are reported
   130  interrupted; the runs that were whole are reported
   141  the reader of standard output went away";
 

@@ -15,7 +15,10 @@ use super::flags::{BenchArgs, Check};
 use crate::bench::{Subject, Targets};
 use crate::cli::check_flags::{self, LIST_TIMEOUT};
 use crate::cli::{Ended, Terminal, exit, input, refuse};
-use crate::fleet::{self, Fleet, LoadOptions, ProbeSpec, ScriptCommand, TargetList};
+use crate::fleet::script::SCRIPT_PATH;
+use crate::fleet::{
+    self, Fleet, LoadOptions, ProbeSpec, ScriptCommand, ScriptUser, TargetList, script_file,
+};
 use crate::sink::{counted, grouped};
 use crate::sweep::Addresses;
 
@@ -152,6 +155,8 @@ fn of_program(args: &BenchArgs) -> Result<Subject, Ended> {
     let mut fleet = loaded.fleet;
     for spec in &mut fleet.specs {
         if let ProbeSpec::Misc(spec) = spec {
+            let program = args.targets_given.first().map_or(&b""[..], |word| word.as_bytes());
+            look_at(program, &spec.user).map_err(|why| refuse(exit::USAGE, why))?;
             spec.command = ScriptCommand::Argv(
                 args.targets_given.iter().map(|word| word.as_bytes()).collect(),
             );
@@ -159,6 +164,27 @@ fn of_program(args: &BenchArgs) -> Result<Subject, Ended> {
         }
     }
     Ok(of_fleet(args, fleet, arguments(&args.targets_given)))
+}
+
+/// Whether `user` can run the program, as far as the modes of files tell.
+///
+/// # Errors
+/// Why not, in words.
+fn look_at(program: &[u8], user: &ScriptUser) -> Result<(), String> {
+    let path = if program.contains(&b'/') {
+        program.to_vec()
+    } else {
+        script_file::find(program, SCRIPT_PATH.as_bytes(), user).ok_or_else(|| {
+            let name = String::from_utf8_lossy(program);
+            format!("no program `{name}` that {} may execute, in {SCRIPT_PATH}", user.name)
+        })?
+    };
+    let file = script_file::open(&path, user)
+        .map_err(|problem| format!("{} cannot run this program: {problem}", user.name))?;
+    file.interpreters(user, SCRIPT_PATH.as_bytes()).map(drop).map_err(|problem| {
+        let path = String::from_utf8_lossy(&path);
+        format!("{} cannot run the interpreter of `{path}`: {problem}", user.name)
+    })
 }
 
 fn of_fleet(args: &BenchArgs, mut fleet: Fleet, name: String) -> Subject {
