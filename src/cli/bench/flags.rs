@@ -38,7 +38,8 @@ waited. No probe is tried again, unless the trouble was ours.
 Exit codes:
   0  measured, whatever the servers said
   2  bad usage, configuration or target list, or nothing to probe
-  3  measured, but the kernel did not send all that was counted, or of some probes nothing can be said
+  3  no probe was due; or measured, but the kernel did not send all that was counted, of some probes
+     nothing can be said, or this process did not run for 10 % of a run
   4  the engine could not run, or an output could not be written
   130  interrupted; the runs that were whole are reported
   141  the reader of standard output went away";
