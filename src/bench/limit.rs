@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::knee::is_failing_more;
 use super::result::{CpuByRole, ProbeCounts, Trouble};
 use crate::aggregate::Summary;
-use crate::shard::group_wait_max;
 use crate::sink::{counted, grouped};
+use crate::sweep::group_wait_max;
 
 /// Cores that are this busy are full.
 const BUSY: f64 = 0.92;
