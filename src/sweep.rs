@@ -39,6 +39,7 @@ use crate::fleet::ProbeSpec;
 use crate::id::ShardId;
 use crate::schedule::pace::Pace;
 use crate::shard;
+pub use crate::shard::group_wait_max;
 use crate::shard::link::{Links, REPORTS_IN_FLIGHT, ShardConfig};
 use crate::sink::{RunInfo, Sink, rfc3339};
 use crate::tick::{WallClock, monotonic_now};

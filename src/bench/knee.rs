@@ -11,6 +11,11 @@ const LOST_SHARE: f64 = 0.001;
 const SLOWER: f64 = 5.0;
 /// Fewer probes than this say nothing: a p90 of ten is one probe.
 const PROBES_MIN: u64 = 100;
+/// Where this process did not run for more than this share of a step, that may be what was wrong with it.
+const STALLED_SHARE: f64 = 0.02;
+/// What was due meanwhile waits, and as much again until that is caught up with: this many times the share of
+/// the time may be lost by it.
+const STALL_SPOILS: f64 = 2.0;
 /// Shares of failed probes differ by chance; more than so many standard deviations is no chance.
 const CHANCE: f64 = 3.0;
 
@@ -23,28 +28,46 @@ pub struct Knee {
     pub broken_per_second: Option<f64>,
     /// What was wrong there; where neither is known, why not.
     pub why: Option<String>,
+    /// Numbers of the steps that are left out, because this process did not run for so much of them that it may
+    /// be what was wrong.
+    pub stalled: Vec<usize>,
 }
 
 impl Knee {
-    /// Of the steps of a ramp, in any order; `None` of none. Steps of too few probes are left out.
-    pub(super) fn of(steps: &[RunResult]) -> Option<Knee> {
+    /// Of the steps of a ramp, in any order, each of `whole_s` seconds with its warm-up; `None` of none. Steps of
+    /// too few probes are left out, and those that our own stalls may have spoiled.
+    pub(super) fn of(steps: &[RunResult], whole_s: f64) -> Option<Knee> {
         let enough: Vec<&RunResult> =
             steps.iter().filter(|step| step.probes.due >= PROBES_MIN).collect();
         let best = Best::of(&enough);
-        let mut judged: Vec<(f64, Option<String>)> = enough
-            .iter()
-            .filter_map(|step| Some((step.asked_per_second?, what_is_wrong(step, best))))
-            .collect();
+        let mut judged: Vec<(f64, Option<String>)> = Vec::new();
+        let mut stalled = Vec::new();
+        for step in &enough {
+            let Some(rate) = step.asked_per_second else { continue };
+            match what_is_wrong(step, best) {
+                Some(wrong) if wrong.may_be_our_stall(step.stalled_share(whole_s)) => {
+                    stalled.push(step.number);
+                }
+                wrong => judged.push((rate, wrong.map(|wrong| wrong.words))),
+            }
+        }
         judged.sort_by(|left, right| left.0.total_cmp(&right.0));
         if judged.is_empty() {
             let most = steps.iter().map(|step| step.probes.due).max()?;
+            let why = if stalled.is_empty() {
+                format!(
+                    "no step had more than {most} probes, and fewer than {PROBES_MIN} say nothing; \
+                     raise --duration"
+                )
+            } else {
+                "this process did not run for a part of every step that may be what was wrong"
+                    .to_owned()
+            };
             return Some(Knee {
                 per_second: None,
                 broken_per_second: None,
-                why: Some(format!(
-                    "no step had more than {most} probes, and fewer than {PROBES_MIN} say nothing; \
-                     raise --duration"
-                )),
+                why: Some(why),
+                stalled,
             });
         }
         if steps.iter().all(|step| step.probes.passed == 0) {
@@ -52,6 +75,7 @@ impl Knee {
                 per_second: None,
                 broken_per_second: None,
                 why: Some("nothing passed".to_owned()),
+                stalled,
             });
         }
         // A step that a noisy moment spoiled does not hide the better ones above it.
@@ -69,6 +93,7 @@ impl Knee {
             per_second: kept.map(|kept| judged[kept].0),
             broken_per_second: broken.map(|(rate, _)| *rate),
             why,
+            stalled,
         })
     }
 }
@@ -92,40 +117,61 @@ impl Best {
                 .unwrap_or_default(),
         }
     }
+}
 
-    /// Whether more failed than at the best step, and more than chance explains. Servers that refuse at any rate
-    /// break none.
-    fn is_failing_more(self, probes: ProbeCounts) -> bool {
-        let least = self.failed.failed_share();
-        let variance = least * (1.0 - least);
-        let counts = [probes.due, self.failed.due].map(|due| due.max(1) as f64);
-        let by_chance = (variance / counts[0] + variance / counts[1]).sqrt();
-        probes.failed_share() - least > LOST_SHARE + CHANCE * by_chance
+/// Whether more failed than where least did, and more than chance explains. Servers that refuse at any rate
+/// break none.
+pub(super) fn is_failing_more(probes: ProbeCounts, least: ProbeCounts) -> bool {
+    let counts = [probes.due, least.due].map(|due| due.max(1) as f64);
+    let both = (probes.failed + least.failed) as f64 / counts.iter().sum::<f64>();
+    let variance = both * (1.0 - both);
+    let by_chance = counts.iter().map(|count| variance / count).sum::<f64>().sqrt();
+    probes.failed_share() - least.failed_share() > LOST_SHARE + CHANCE * by_chance
+}
+
+/// Why a rate was not kept.
+struct Wrong {
+    words: String,
+    /// Of the probes of the step; `None` where they were only slower.
+    lost_share: Option<f64>,
+}
+
+impl Wrong {
+    /// Whether it may come of this process not running for a share of the step.
+    fn may_be_our_stall(&self, stalled_share: f64) -> bool {
+        stalled_share > STALLED_SHARE
+            && self.lost_share.is_none_or(|lost| lost <= STALL_SPOILS * stalled_share)
     }
 }
 
-/// Why a rate was not kept; `None` if it was.
-fn what_is_wrong(step: &RunResult, best: Best) -> Option<String> {
+/// `None` if the rate was kept.
+fn what_is_wrong(step: &RunResult, best: Best) -> Option<Wrong> {
+    let wrong = |lost_share, words| Some(Wrong { words, lost_share });
     let probes = step.probes;
+    let lost = probes.lost_share();
     let unsent = probes.unsent as f64 / probes.due.max(1) as f64;
     if unsent > LOST_SHARE {
-        return Some(format!("{:.1} % of the probes were never begun", 100.0 * unsent));
+        let words = format!("{:.1} % of the probes were never begun", 100.0 * unsent);
+        return wrong(Some(lost), words);
     }
-    let lost = probes.lost_share();
     if lost > LOST_SHARE {
-        return Some(format!("{:.2} % of the probes were lost", 100.0 * lost));
+        return wrong(Some(lost), format!("{:.2} % of the probes were lost", 100.0 * lost));
     }
-    if best.is_failing_more(probes) {
-        return Some(format!(
+    if is_failing_more(probes, best.failed) {
+        let [failed, least] = [probes, best.failed].map(|probes| probes.failed_share());
+        let words = format!(
             "{:.2} % of the probes failed, at the best step {:.2} %",
-            100.0 * probes.failed_share(),
-            100.0 * best.failed.failed_share(),
-        ));
+            100.0 * failed,
+            100.0 * least,
+        );
+        return wrong(Some(failed - least), words);
     }
     let (latency, best) = (step.latency_us?, best.p90_us?);
-    (latency.p90 > SLOWER * best).then(|| {
-        format!("p90 was {:.1} times that of the best step", latency.p90 / best.max(f64::EPSILON))
-    })
+    if latency.p90 <= SLOWER * best {
+        return None;
+    }
+    let times = latency.p90 / best.max(f64::EPSILON);
+    wrong(None, format!("p90 was {times:.1} times that of the best step"))
 }
 
 #[cfg(test)]
@@ -151,8 +197,12 @@ mod tests {
         RunResult { latency_us: Some(latency), ..RunResult::made(1, Some(rate), probes) }
     }
 
+    /// Seconds of a step with its warm-up.
+    const WHOLE_S: f64 = 4.0;
+
     fn knee(steps: &[Step]) -> Knee {
-        Knee::of(&steps.iter().map(|made| step(*made)).collect::<Vec<_>>()).expect("steps")
+        let steps: Vec<RunResult> = steps.iter().map(|made| step(*made)).collect();
+        Knee::of(&steps, WHOLE_S).expect("steps")
     }
 
     fn rates(knee: &Knee) -> (Option<f64>, Option<f64>) {
@@ -232,7 +282,39 @@ mod tests {
         let steps = [quick(100.0), slow(200.0), quick(300.0), slow(400.0)];
         assert_eq!(rates(&knee(&steps)), (Some(300.0), Some(400.0)));
         assert_eq!(rates(&knee(&[(100.0, timeouts(1000, 999), 50.0)])), (None, Some(100.0)));
-        assert_eq!(Knee::of(&[]), None);
+        assert_eq!(Knee::of(&[], WHOLE_S), None);
+    }
+
+    #[test]
+    fn a_step_that_our_own_stall_may_have_spoiled_is_left_out() {
+        let quick = (100.0, good(10_000), 50.0);
+        let (slow, quick_too) = ((200.0, good(10_000), 9_050.0), (200.0, good(10_000), 50.0));
+        let lost = |lost| (200.0, timeouts(10_000, lost), 50.0);
+        for (second, stalled_ms, is_left_out, broken) in [
+            (slow, 500.0, true, None),
+            (slow, 81.0, true, None),
+            (slow, 80.0, false, Some(200.0)),
+            // It was kept all the same.
+            (quick_too, 500.0, false, None),
+            // 5 % of the time explains 10 % lost and no more.
+            (lost(1_000), 200.0, true, None),
+            (lost(1_001), 200.0, false, Some(200.0)),
+        ] {
+            let mut steps = [step(quick), step(second)];
+            (steps[0].number, steps[1].number) = (1, 2);
+            steps[1].trouble.stalled_ms = stalled_ms;
+            let knee = Knee::of(&steps, WHOLE_S).expect("steps");
+            assert_eq!(knee.stalled, if is_left_out { vec![2] } else { vec![] }, "{stalled_ms}");
+            assert_eq!(knee.broken_per_second, broken, "{stalled_ms}");
+            let kept = if is_left_out || broken.is_some() { 100.0 } else { 200.0 };
+            assert_eq!(knee.per_second, Some(kept), "{stalled_ms}");
+        }
+        let mut only = step((100.0, timeouts(1000, 10), 50.0));
+        only.trouble.stalled_ms = 500.0;
+        let nothing = Knee::of(&[only], WHOLE_S).expect("a step");
+        assert_eq!(rates(&nothing), (None, None));
+        let why = nothing.why.expect("it is said");
+        assert!(why.contains("did not run for a part of every step"), "{why}");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use super::knee::is_failing_more;
 use super::result::{CpuByRole, ProbeCounts, Trouble};
 use crate::aggregate::Summary;
 use crate::sink::{counted, grouped};
+use crate::sweep::group_wait_max;
 
 /// Cores that are this busy are full.
 const BUSY: f64 = 0.92;
@@ -13,6 +15,7 @@ const QUEUED: f64 = 2.0;
 /// A rate is kept when at most this share of it is missing; and where of more than this share nothing can be
 /// said, nothing can be said of what limited the rest.
 const MISSED_SHARE: f64 = 0.01;
+const US_PER_SECOND: f64 = 1e6;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,7 +31,12 @@ pub(super) struct Evidence<'a> {
     pub(super) summary: &'a Summary,
     pub(super) probes: ProbeCounts,
     pub(super) trouble: Trouble,
-    pub(super) is_open_loop: bool,
+    /// Probes a second of an open loop.
+    pub(super) rate: Option<f64>,
+    /// How long the probes of `probes` were due, in seconds.
+    pub(super) duration_s: f64,
+    /// Timeout of a probe, in seconds; the longest where there are several.
+    pub(super) timeout_s: f64,
     pub(super) cores: Cores,
     /// Half the probes took at most this long, from their beginning; ours to wait before it is not in it.
     pub(super) service_us: Option<f64>,
@@ -36,6 +44,8 @@ pub(super) struct Evidence<'a> {
     pub(super) from_due_us: Option<f64>,
     /// The same with one probe at a time.
     pub(super) idle_us: Option<f64>,
+    /// What became of those; `None` where they were too few to go through all targets once.
+    pub(super) idle_probes: Option<ProbeCounts>,
     pub(super) window: u32,
     /// `--bind-port`.
     pub(super) bind_port: Option<u16>,
@@ -96,8 +106,10 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     if share(probes.unknown) > MISSED_SHARE {
         return by("own_trouble", own_trouble(evidence));
     }
-    if evidence.is_open_loop && share(probes.unsent + probes.unknown) <= MISSED_SHARE {
-        return by("rate", begun(evidence));
+    if let Some(rate) = evidence.rate
+        && share(probes.unsent + probes.unknown) <= MISSED_SHARE
+    {
+        return at_a_kept_rate(evidence, rate);
     }
     let ms = |name: &str| summary.limited_ms.get(name).copied().unwrap_or(0);
     let waited = |names: &[&str]| names.iter().map(|name| ms(name)).sum::<u64>();
@@ -138,26 +150,105 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     if is_most(&["sockets"]) {
         return by("sockets", "no more descriptors or ports; raise `ulimit -n`".to_owned());
     }
-    let flag = if evidence.are_scripts { "jobs" } else { "window" };
+    if share(probes.timeouts) > MISSED_SHARE {
+        return by("target", timeouts_in_the_window(evidence));
+    }
+    let halves = halves(evidence).map_or_else(String::new, |halves| format!("{halves}; "));
     match (evidence.service_us, evidence.idle_us) {
-        (Some(service), Some(idle)) if service > QUEUED * idle => by(
-            "target",
-            format!(
-                "with up to {} probes in flight half of them took {:.0} µs, one at a time {:.0} µs: \
-                 they wait in the target or on the way",
-                evidence.window, service, idle
-            ),
-        ),
         (_, None) => {
             by("target", "one at a time, at most half were answered in their time".to_owned())
         }
-        _ => by(
-            flag,
+        (Some(service), Some(idle)) if service > QUEUED * idle + group_wait_us(evidence) => by(
+            "target",
             format!(
-                "the target answered as fast as one at a time; more than {} in flight would be more a second",
+                "{halves}with up to {} in flight they wait in the target or on the way",
                 evidence.window
             ),
         ),
+        _ if evidence.are_scripts => by(
+            "jobs",
+            format!(
+                "{halves}{:.2} of {} were busy: more than {} in flight may give more",
+                evidence.cores.process,
+                counted(evidence.cores.available as u64, "core"),
+                evidence.window
+            ),
+        ),
+        _ => by("window", format!("{halves}more than {} in flight may give more", evidence.window)),
+    }
+}
+
+/// Judges an open loop of `rate` probes a second in which all but a few were begun. Only where the target kept
+/// up too is the rate all there is to say.
+fn at_a_kept_rate(evidence: &Evidence<'_>, rate: f64) -> LimitedBy {
+    let by = |what, why: String| LimitedBy { what, why };
+    let probes = evidence.probes;
+    if probes.due == 0 {
+        return by("rate", "no probe was due; raise --rate or --duration".to_owned());
+    }
+    let begun = begun(evidence);
+    let idle = match evidence.idle_us {
+        Some(idle) => format!("one at a time {idle:.0} µs"),
+        None => "one at a time, at most half were answered in their time".to_owned(),
+    };
+    let timeouts = probes.timeouts as f64 / probes.due as f64;
+    if timeouts > MISSED_SHARE {
+        let percent = 100.0 * timeouts;
+        return by(
+            "target",
+            format!("{begun}; {idle}: {percent:.1} % timed out, in the target or on the way"),
+        );
+    }
+    if let Some(least) = evidence.idle_probes
+        && is_failing_more(probes, least)
+    {
+        let [failed, alone] = [probes, least].map(|probes| 100.0 * probes.failed_share());
+        return by("target", format!("{begun}; {failed:.2} % failed, one at a time {alone:.2} %"));
+    }
+    // Probes that are hardly ever two in flight cannot wait for each other: what they take longer than one right
+    // after the other is the way out of sleep, of this machine or of theirs.
+    if let (Some(service), Some(alone)) = (evidence.service_us, evidence.idle_us)
+        && rate * service / US_PER_SECOND > 1.0
+        && service > QUEUED * alone
+    {
+        return match evidence.cores.full() {
+            Some(why) => by("cpu", why),
+            None => by("target", format!("{begun}, {idle}: they wait in the target or on the way")),
+        };
+    }
+    by("rate", begun + "; ask for more with --rate")
+}
+
+/// How much of the window was held by probes that were not answered.
+fn timeouts_in_the_window(evidence: &Evidence<'_>) -> String {
+    let Evidence { probes, window, .. } = *evidence;
+    // What one held behind the end of the measurement, others before it held at its beginning.
+    let held_s = probes.timeouts as f64 * evidence.timeout_s;
+    let share = held_s / (f64::from(window) * evidence.duration_s).max(f64::EPSILON);
+    let mut text = format!(
+        "timeouts of {} held {:.0} % of the window",
+        counted(probes.timeouts, "probe"),
+        100.0 * share.min(1.0)
+    );
+    if let Some(halves) = halves(evidence) {
+        text += &format!("; of the others {halves}");
+    }
+    text
+}
+
+/// What half the probes took, and with one at a time; `None` where either is not known.
+fn halves(evidence: &Evidence<'_>) -> Option<String> {
+    let (service, idle) = evidence.service_us.zip(evidence.idle_us)?;
+    Some(format!("half took {service:.0} µs, one at a time {idle:.0} µs"))
+}
+
+/// What shards that take answers in groups may have added to each of them, in microseconds.
+fn group_wait_us(evidence: &Evidence<'_>) -> f64 {
+    match u32::try_from(evidence.cores.of_shards) {
+        Ok(shards @ 1..) if evidence.rate.is_none() => {
+            group_wait_max(evidence.window / shards).as_secs_f64() * US_PER_SECOND
+        }
+        _ => 0.0,
     }
 }
 
@@ -165,6 +256,7 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
 fn begun(evidence: &Evidence<'_>) -> String {
     let ProbeCounts { due, timeouts, unsent, unknown, .. } = evidence.probes;
     let mut text = match unsent + unknown {
+        0 if due == 1 => "the one probe that was due was begun".to_owned(),
         0 => format!("all {} that were due were begun", counted(due, "probe")),
         _ => format!(
             "of {} that were due {} were never begun and {} ended unknown",
@@ -187,7 +279,7 @@ fn begun(evidence: &Evidence<'_>) -> String {
              began"
         );
     }
-    text + "; ask for more with --rate"
+    text
 }
 
 /// What kept us from knowing, and what to do about the most frequent of it.
@@ -227,11 +319,14 @@ mod tests {
             summary,
             probes: ProbeCounts { due: 1000, passed: 1000, ..ProbeCounts::default() },
             trouble: Trouble::default(),
-            is_open_loop: false,
+            rate: None,
+            duration_s: 10.0,
+            timeout_s: 2.0,
             cores: Cores { process: 0.5, by_role: None, of_shards: 2, available: 4 },
             service_us: Some(60.0),
             from_due_us: Some(65.0),
             idle_us: Some(50.0),
+            idle_probes: None,
             window: 64,
             bind_port: None,
             are_scripts: false,
@@ -294,7 +389,7 @@ mod tests {
     #[test]
     fn a_rate_that_was_kept_limits_and_the_numbers_are_said() {
         let summary = waited(&[("rate", 900)]);
-        let open = |probes| Evidence { probes, is_open_loop: true, ..quiet(&summary) };
+        let open = |probes| Evidence { probes, rate: Some(100.0), ..quiet(&summary) };
         let all = ProbeCounts { due: 1000, passed: 1000, ..ProbeCounts::default() };
         assert_limit(
             &open(all),
@@ -303,15 +398,9 @@ mod tests {
         );
         let some = ProbeCounts { passed: 990, unsent: 8, unknown: 2, ..all };
         assert_limit(&open(some), "rate", "8 were never begun and 2 ended unknown");
-        // Half of all are timeouts, and half of the answered took 60 µs: not the same half.
-        let silent = ProbeCounts { passed: 500, timeouts: 500, ..all };
-        let silent = Evidence { from_due_us: Some(500_000.0), ..open(silent) };
-        assert_limit(
-            &silent,
-            "rate",
-            "begun; 500 had no answer, half of the others took 60 µs from",
-        );
-        assert!(!limited_by(&silent).why.contains("500000"), "{}", limited_by(&silent).why);
+        let one = ProbeCounts { due: 1, passed: 1, ..all };
+        assert_limit(&open(one), "rate", "the one probe that was due was begun;");
+        assert_limit(&open(ProbeCounts::default()), "rate", "no probe was due; raise --rate");
         let missed = ProbeCounts { passed: 980, unsent: 20, ..all };
         assert_limit(&open(missed), "window", "in flight");
     }
@@ -333,8 +422,8 @@ mod tests {
             let probes =
                 ProbeCounts { due: 1000, passed: 980, unknown: 20, ..ProbeCounts::default() };
             let cores = Cores { process: 4.0, ..quiet(&summary).cores };
-            for is_open_loop in [true, false] {
-                let evidence = Evidence { probes, cores, is_open_loop, ..quiet(&summary) };
+            for rate in [Some(100.0), None] {
+                let evidence = Evidence { probes, cores, rate, ..quiet(&summary) };
                 assert_limit(&evidence, "own_trouble", remedy);
                 assert_limit(&evidence, "own_trouble", "of 20 of 1,000 probes");
             }
@@ -355,10 +444,125 @@ mod tests {
         let summary = waited(&[("window", 900)]);
         let evidence = quiet(&summary);
         let slow = Evidence { service_us: Some(101.0), ..evidence };
-        assert_limit(&slow, "target", "half of them took 101 µs, one at a time 50 µs");
+        assert_limit(
+            &slow,
+            "target",
+            "half took 101 µs, one at a time 50 µs; with up to 64 in flight",
+        );
         let silent = Evidence { idle_us: None, ..quiet(&summary) };
         assert_limit(&silent, "target", "at most half were answered");
-        let scripts = Evidence { are_scripts: true, ..quiet(&summary) };
-        assert_limit(&scripts, "jobs", "in flight");
+    }
+
+    #[test]
+    fn a_rate_that_was_begun_and_not_answered_is_not_what_limits() {
+        let summary = waited(&[("rate", 900)]);
+        let open = |probes| Evidence { probes, rate: Some(100.0), ..quiet(&summary) };
+        let timeouts = |timeouts| ProbeCounts {
+            due: 1000,
+            passed: 1000 - timeouts,
+            timeouts,
+            ..ProbeCounts::default()
+        };
+        assert_limit(&open(timeouts(10)), "rate", "ask for more with --rate");
+        // Half of the answered took 60 µs; with the timeouts, half of all took longer: not the same half.
+        let silent = Evidence { from_due_us: Some(500_000.0), ..open(timeouts(450)) };
+        assert_limit(
+            &silent,
+            "target",
+            "begun; 450 had no answer, half of the others took 60 µs from when they began; one at a \
+             time 50 µs: 45.0 % timed out",
+        );
+        let why = limited_by(&silent).why;
+        assert!(!why.contains("500000") && !why.contains("--rate"), "{why}");
+    }
+
+    #[test]
+    fn a_kept_rate_at_which_probes_wait_for_each_other_is_not_what_limits() {
+        let summary = waited(&[("rate", 900)]);
+        let open = |rate, service| Evidence {
+            rate: Some(rate),
+            service_us: Some(service),
+            ..quiet(&summary)
+        };
+        assert_limit(&open(20_000.0, 100.0), "rate", "ask for more");
+        assert_limit(&open(20_000.0, 101.0), "target", "one at a time 50 µs: they wait in the");
+        assert_limit(&open(9_000.0, 101.0), "rate", "ask for more"); // less than one in flight
+        let cores = Cores { process: 3.9, ..quiet(&summary).cores };
+        assert_limit(&Evidence { cores, ..open(20_000.0, 101.0) }, "cpu", "3.90 of the 4 cores");
+    }
+
+    #[test]
+    fn a_kept_rate_at_which_more_fail_than_one_at_a_time_is_not_what_limits() {
+        let summary = waited(&[("rate", 900)]);
+        let failed = |due, failed| ProbeCounts {
+            due,
+            failed,
+            passed: due - failed,
+            ..ProbeCounts::default()
+        };
+        let open = |failed, idle_probes| Evidence {
+            probes: failed,
+            rate: Some(100.0),
+            idle_probes,
+            ..quiet(&summary)
+        };
+        let many = failed(1000, 200);
+        assert_limit(&open(many, None), "rate", "ask for more");
+        assert_limit(&open(many, Some(failed(500, 100))), "rate", "ask for more");
+        assert_limit(&open(many, Some(failed(5, 0))), "rate", "ask for more"); // chance
+        let alone = Some(failed(500, 5));
+        assert_limit(&open(many, alone), "target", "20.00 % failed, one at a time 1.00 %");
+    }
+
+    #[test]
+    fn timeouts_that_hold_the_window_are_the_targets() {
+        let summary = waited(&[("window", 900)]);
+        let timeouts = |timeouts| ProbeCounts {
+            due: 1000,
+            passed: 1000 - timeouts,
+            timeouts,
+            ..ProbeCounts::default()
+        };
+        let with = |timed_out| Evidence { probes: timeouts(timed_out), ..quiet(&summary) };
+        // 2 s each of 64 * 10 s.
+        assert_limit(
+            &with(80),
+            "target",
+            "timeouts of 80 probes held 25 % of the window; of the others half took 60 µs",
+        );
+        assert_limit(&with(1000), "target", "held 100 % of the window");
+        assert_limit(
+            &with(10),
+            "window",
+            "half took 60 µs, one at a time 50 µs; more than 64 in flight may give more",
+        );
+    }
+
+    #[test]
+    fn what_our_groups_may_add_is_not_the_targets() {
+        let summary = waited(&[("window", 900)]);
+        let slow =
+            |window, service| Evidence { window, service_us: Some(service), ..quiet(&summary) };
+        let added = group_wait_max(256).as_secs_f64() * US_PER_SECOND;
+        assert!(added > 1.0);
+        assert_limit(&slow(510, 101.0), "target", "they wait");
+        assert_limit(&slow(512, 100.0 + added), "window", "in flight");
+        assert_limit(&slow(512, 101.0 + added), "target", "they wait");
+    }
+
+    #[test]
+    fn scripts_are_limited_by_their_number_until_the_cores_are_busy() {
+        let summary = waited(&[]);
+        let scripts = |process| Evidence {
+            are_scripts: true,
+            cores: Cores { process, of_shards: 0, ..quiet(&summary).cores },
+            ..quiet(&summary)
+        };
+        assert_limit(
+            &scripts(3.6),
+            "jobs",
+            "one at a time 50 µs; 3.60 of 4 cores were busy: more than 64 in flight may",
+        );
+        assert_limit(&scripts(3.7), "cpu", "3.70 of the 4 cores");
     }
 }

@@ -40,12 +40,34 @@ pub struct BenchResult {
     pub knee: Option<Knee>,
 }
 
+/// Where this process did not run for more than this share of a run, latencies are its own.
+const STALLED_NOTED: f64 = 0.01;
+/// From this share on, so are too many of them.
+const STALLED_DOUBTFUL: f64 = 0.1;
+
 impl BenchResult {
-    /// Whether the figures are not what they seem: our own trouble kept something from being known of some probes,
-    /// or the kernel did not send all that we counted, or all that ended. The verdict says so, and so does the
-    /// exit code.
+    /// Whether the figures are not what they seem: there are none, our own trouble kept something from being known
+    /// of some probes, this process did not run for much of a run, or the kernel did not send all that we counted,
+    /// or all that ended. The verdict says so, and so does the exit code.
     pub fn is_doubtful(&self) -> bool {
-        self.runs.iter().any(|run| run.probes.unknown > 0 || run.has_disagreed().is_some())
+        let is_stalled = |run| self.noted_stall(run).is_some_and(|share| share >= STALLED_DOUBTFUL);
+        let mut runs = self.runs.iter();
+        self.is_of_no_probe()
+            || runs.any(|run| {
+                run.probes.unknown > 0 || run.has_disagreed().is_some() || is_stalled(run)
+            })
+    }
+
+    /// Whether no probe was due in any run.
+    pub fn is_of_no_probe(&self) -> bool {
+        self.runs.iter().all(|run| run.probes.due == 0)
+    }
+
+    /// The share of a run, its warm-up included, in which this process did not run; `None` where that is no
+    /// more than what happens. Steps of a ramp are the knee's to judge.
+    pub fn noted_stall(&self, run: &RunResult) -> Option<f64> {
+        let share = run.stalled_share(self.load.warm_up_s + self.load.duration_s);
+        (self.knee.is_none() && share > STALLED_NOTED).then_some(share)
     }
 }
 
@@ -125,6 +147,11 @@ impl RunResult {
     /// The counters of a kernel that did not send all that we counted, or all that ended.
     pub fn has_disagreed(&self) -> Option<KernelCounters> {
         self.kernel.filter(|kernel| !kernel.agrees)
+    }
+
+    /// The share in which this process did not run, of the `whole_s` seconds of a run with its warm-up.
+    pub(super) fn stalled_share(&self, whole_s: f64) -> f64 {
+        (self.trouble.stalled_ms / 1e3 / whole_s.max(f64::EPSILON)).min(1.0)
     }
 
     /// One that nothing but its counts is known of.

@@ -85,15 +85,17 @@ pub fn bench(
         machine: machine(responder_cpus),
         memory_peak_bytes: None,
         load: load_info(plan, rates.len()),
-        idle_us: idle_us(plan, stop)?,
+        idle_us: None,
         runs: Vec::new(),
         spread: None,
         knee: None,
     };
+    let idle = Idle::measure(plan, stop)?;
+    result.idle_us = idle.median_us;
     let (runs, error) = runs(rates.len(), |number| {
         let rate = rates[number - 1];
         let mut progress = watcher.run_begins(number, rates.len(), rate);
-        let run = run(plan, number, rate, result.idle_us, stop, progress.as_mut())?;
+        let run = run(plan, number, rate, idle, stop, progress.as_mut())?;
         watcher.run_ended()?;
         Ok(run)
     })?;
@@ -101,7 +103,10 @@ pub fn bench(
     result.interrupted = stop.load(Ordering::Relaxed);
     result.memory_peak_bytes = memory_peak_bytes();
     match plan.load {
-        Load::Ramp(_) => result.knee = Knee::of(&result.runs),
+        Load::Ramp(_) => {
+            let whole = plan.warm_up + plan.duration;
+            result.knee = Knee::of(&result.runs, whole.as_secs_f64());
+        }
         Load::Closed | Load::Open(_) => result.spread = SpreadOfRuns::of(&result.runs),
     }
     Ok(result)
@@ -195,18 +200,32 @@ fn request(
     request
 }
 
-/// Median latency with one probe at a time; `None` where at most half were answered, or it was stopped.
-fn idle_us(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Option<f64>, BenchError> {
-    let span = Span::new(IDLE_LENGTH);
-    let mut measure = Measure::new(span.clone(), Duration::ZERO, IDLE_LENGTH, IDLE_LENGTH);
-    let request = request(plan, &span, (1, 1), None);
-    sweep::run(request, Arc::clone(stop), &mut (), &mut measure)?;
-    let counted = measure.conclude(None);
-    let latency = &counted[0].latency;
-    let answered = counted[0].passed + counted[0].failed;
-    // The answered are the quicker ones, or the median is a timeout.
-    let is_meant = answered > counted[0].timeouts;
-    Ok(is_meant.then(|| latency_us_at(latency, 0.5)))
+/// What one probe at a time is like.
+#[derive(Copy, Clone)]
+struct Idle {
+    /// Median latency in microseconds; `None` where at most half were answered, or it was stopped.
+    median_us: Option<f64>,
+    /// What became of the probes; `None` where they were too few to go through all targets once.
+    probes: Option<ProbeCounts>,
+}
+
+impl Idle {
+    fn measure(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Idle, BenchError> {
+        let span = Span::new(IDLE_LENGTH);
+        let mut measure = Measure::new(span.clone(), Duration::ZERO, IDLE_LENGTH, IDLE_LENGTH);
+        let request = request(plan, &span, (1, 1), None);
+        sweep::run(request, Arc::clone(stop), &mut (), &mut measure)?;
+        let counted = measure.conclude(None);
+        let latency = &counted[0].latency;
+        let answered = counted[0].passed + counted[0].failed;
+        // The answered are the quicker ones, or the median is a timeout.
+        let is_meant = answered > counted[0].timeouts;
+        let probes = counts(&counted[0]);
+        Ok(Idle {
+            median_us: is_meant.then(|| latency_us_at(latency, 0.5)),
+            probes: (probes.due >= plan.subject.targets.len() as u64).then_some(probes),
+        })
+    }
 }
 
 /// One run; `None` where it was stopped.
@@ -214,7 +233,7 @@ fn run(
     plan: &Plan,
     number: usize,
     rate: Option<f64>,
-    idle_us: Option<f64>,
+    idle: Idle,
     stop: &Arc<AtomicBool>,
     shown: &mut dyn Progress,
 ) -> Result<Option<RunResult>, BenchError> {
@@ -285,7 +304,9 @@ fn run(
         summary: &summary,
         probes: counts(&total),
         trouble,
-        is_open_loop: rate.is_some(),
+        rate,
+        duration_s: plan.duration.as_secs_f64(),
+        timeout_s: plan.subject.timeout.as_secs_f64(),
         cores: Cores {
             process: cpu.cores,
             by_role: by_role_us.map(|role| role.map(|us| us / 1e6 / seconds)),
@@ -294,7 +315,8 @@ fn run(
         },
         service_us: service_us(&summary),
         from_due_us: latency.map(|latency| latency.p50),
-        idle_us,
+        idle_us: idle.median_us,
+        idle_probes: idle.probes,
         window: plan.window,
         bind_port: plan.subject.targets.bind_port(),
         are_scripts,

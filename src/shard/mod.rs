@@ -22,7 +22,7 @@ mod slot;
 mod verdict;
 mod window;
 
-pub use run::{PreparedSpec, Progress, Shard, prepare, run};
+pub use run::{PreparedSpec, Progress, Shard, group_wait_max, prepare, run};
 
 /// Most slots of a shard: half of the transaction ids, so that a free one is always found soon.
 pub const WINDOW_MAX: u32 = 1 << 15;

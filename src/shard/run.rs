@@ -38,6 +38,11 @@ const WORK_EACH: Duration = Duration::from_micros(50);
 const WORK_MAX: Duration = Duration::from_millis(40);
 const STATS_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long an answer that is there may wait for others, in a shard with this window that is kept full.
+pub fn group_wait_max(window: u32) -> Duration {
+    if window >= MANY_IN_FLIGHT { WAIT_SHORT } else { Duration::ZERO }
+}
+
 /// A spec and what its checker prepared from it.
 #[derive(Clone, Debug)]
 pub struct PreparedSpec {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ringprobe::bench::report::text;
-use ringprobe::bench::{BenchResult, KernelCounters};
+use ringprobe::bench::{BenchResult, KernelCounters, ProbeCounts};
 
 use crate::made;
 
@@ -173,6 +173,66 @@ fn the_split_of_processor_time_is_told_of_runs_that_used_enough_of_it() {
         line(&result),
         " CPU             per probe 3.5 µs, 74 % of it in the kernel, 26 % in user space (medians)"
     );
+}
+
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// 500 ms of 11 s are 4.5 %.
+#[test]
+fn a_run_in_which_this_process_stood_still_says_whose_the_latencies_are() {
+    for (stalled_ms, verdict, said) in [
+        (110.0, "MEASURED: ", None),
+        (500.0, "MEASURED: ", Some("latencies above p95.5 may be its own")),
+        (1_099.0, "MEASURED: ", Some("p90.0")),
+        (1_100.0, "DOUBTFUL: ", Some("10.0 %")),
+        (99_000.0, "DOUBTFUL: ", Some("100.0 %")),
+    ] {
+        let mut result = made::runs();
+        result.runs[1].trouble.stalled_ms = stalled_ms;
+        let text = text(&result, false);
+        assert!(text.starts_with(verdict), "{text}");
+        assert_eq!(result.is_doubtful(), verdict == "DOUBTFUL: ", "{stalled_ms}");
+        let one_line = on_one_line(&text);
+        let is_said = one_line.contains("WARNING run 2: this process did not run for");
+        assert_eq!(is_said, said.is_some(), "{text}");
+        assert!(said.is_none_or(|said| one_line.contains(said)), "{text}");
+        assert_lines(&text);
+    }
+    let mut closed = made::runs();
+    closed.runs[1].asked_per_second = None;
+    closed.runs[1].trouble.stalled_ms = 500.0;
+    let text = on_one_line(&text(&closed, false));
+    assert!(text.contains("that much of the rate is missing"), "{text}");
+}
+
+#[test]
+fn a_step_that_is_not_judged_is_named() {
+    let mut ramp = made::ramp();
+    ramp.runs[2].trouble.stalled_ms = 5_000.0;
+    assert!(!ramp.is_doubtful() && !text(&ramp, false).contains("not judged"), "it was kept");
+    ramp.knee.as_mut().expect("a ramp").stalled = vec![3];
+    let text = text(&ramp, false);
+    let wanted =
+        "not judged      step 3: this process did not run for up to 5.0 s, and that may be what";
+    assert!(text.contains(wanted), "{text}");
+}
+
+#[test]
+fn where_no_probe_was_due_nothing_is_measured() {
+    let mut result = made::runs();
+    result.runs.truncate(2);
+    for run in &mut result.runs {
+        run.probes = ProbeCounts::default();
+        run.latency_us = None;
+    }
+    result.runs[0].probes.due = 1;
+    assert!(!result.is_doubtful(), "something was");
+    result.runs[0].probes.due = 0;
+    assert!(result.is_doubtful());
+    let text = text(&result, false);
+    assert!(text.starts_with("NOTHING MEASURED: no probe was due in 2 runs\n"), "{text}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub(super) fn verdict(result: &BenchResult) -> (Tone, &'static str) {
         (Tone::Warning, "NOTHING MEASURED")
     } else if result.error.is_some() {
         (Tone::Warning, "INCOMPLETE")
+    } else if result.is_of_no_probe() {
+        (Tone::Warning, "NOTHING MEASURED")
     } else if result.is_doubtful() {
         (Tone::Warning, "DOUBTFUL")
     } else if total(result).passed == 0 {
@@ -52,6 +54,9 @@ pub(super) fn headline(result: &BenchResult) -> String {
     let runs = result.runs.len();
     if runs == 0 {
         return "no run was whole".to_owned();
+    }
+    if result.is_of_no_probe() {
+        return format!("no probe was due in {}", counted(runs as u64, noun(result)));
     }
     if let Some(knee) = &result.knee {
         return format!("{} ({})", knee_in_words(knee), counted(runs as u64, "step"));
@@ -132,8 +137,10 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
             counted(unknown, "probe")
         )));
     }
+    facts.extend(stalls(result).map(warning));
     if let Some(knee) = &result.knee {
         facts.push(fact("knee", knee_in_words(knee)));
+        facts.extend(left_out(result, knee));
     }
     facts.extend(limits(result).into_iter().map(|text| fact("limited by", text)));
     let total = total(result);
@@ -217,6 +224,39 @@ fn run_name(result: &BenchResult, run: &RunResult) -> String {
 
 fn disagreeing(result: &BenchResult) -> impl Iterator<Item = (&RunResult, KernelCounters)> {
     result.runs.iter().filter_map(|run| Some((run, run.has_disagreed()?)))
+}
+
+/// Of each run of which too much is ours, for how long this process did not run, and what that says.
+fn stalls(result: &BenchResult) -> impl Iterator<Item = String> {
+    result.runs.iter().filter_map(|run| {
+        let share = result.noted_stall(run)?;
+        let whose = match run.asked_per_second {
+            Some(_) => format!("latencies above p{:.1} may be its own", 100.0 * (1.0 - share)),
+            None => {
+                "that much of the rate is missing, and the longest latencies are its own".to_owned()
+            }
+        };
+        Some(format!(
+            "{}: this process did not run for {}, {:.1} % of the run and its warm-up: {whose}",
+            run_name(result, run),
+            seconds(run.trouble.stalled_ms / 1e3),
+            100.0 * share,
+        ))
+    })
+}
+
+/// The steps of which the knee says nothing, because what was wrong with them may be ours.
+fn left_out(result: &BenchResult, knee: &Knee) -> Option<Fact> {
+    let numbers = || knee.stalled.iter().copied();
+    let runs = result.runs.iter().filter(|run| knee.stalled.contains(&run.number));
+    let stalled_ms = runs.map(|run| run.trouble.stalled_ms).max_by(f64::total_cmp)?;
+    let plural = if knee.stalled.len() == 1 { "" } else { "s" };
+    let text = format!(
+        "step{plural} {}: this process did not run for up to {}, and that may be what was wrong",
+        ranges(numbers()),
+        seconds(stalled_ms / 1e3),
+    );
+    Some(Fact { word: "not judged", text, tone: Tone::Caution })
 }
 
 fn knee_in_words(knee: &Knee) -> String {
@@ -457,6 +497,7 @@ mod tests {
             per_second: kept,
             broken_per_second: broken,
             why: broken.map(|_| "97.0 % of the probes were never begun".to_owned()),
+            stalled: Vec::new(),
         };
         assert_eq!(
             knee_in_words(&knee(Some(1000.0), Some(2000.0))),

@@ -38,7 +38,8 @@ waited. No probe is tried again, unless the trouble was ours.
 Exit codes:
   0  measured, whatever the servers said, even where nothing passed
   2  bad usage, configuration or target list, or nothing to probe
-  3  measured, but not all that was counted was sent, or of some probes nothing can be said
+  3  no probe was due; or measured, but not all that was counted was sent, of some probes nothing
+     can be said, or this process did not run for 10 % of a run
   4  the engine could not run, the embedded fleet ended, or an output could not be written; the runs
      before it are reported
   130  interrupted; the runs that were whole are reported
