@@ -173,6 +173,9 @@ impl Drop for Mute {
     }
 }
 
+/// Of what a busy machine may keep from happening.
+const TRIES: u32 = 5;
+
 #[test]
 fn no_more_than_the_window_are_in_flight_however_many_shards_there_are() {
     // Nothing is answered, and a timeout is far longer than the run: every probe begun is in flight.
@@ -180,18 +183,24 @@ fn no_more_than_the_window_are_in_flight_however_many_shards_there_are() {
     thread::scope(|scope| {
         for (window, shards) in [("1", "4"), ("10", "4"), ("64", "3")] {
             scope.spawn(move || {
-                let server = Mute::start();
-                let flags =
-                    ["--check", "dns", "-o", "json", "--window", window, "--shards", shards];
-                let output = output(&[&flags[..], &load, &[&server.address]].concat());
-                let result: Value = serde_json::from_slice(&output.stdout).expect("a document");
-                let run = &result["runs"][0];
                 let most: u64 = window.parse().expect("a number");
-                assert_eq!(run["probes"]["due"], most, "{run}");
-                // One more found out how long a single probe takes; what was our fault is sent again.
-                let again = run["trouble"]["free_retries"].as_u64().expect("a number");
-                let received = server.received();
-                assert!((most..=most + again + 1).contains(&received), "{received} of {most}");
+                // On a busy machine a shard may begin when the run is over.
+                let is_full = (0..TRIES).any(|_| {
+                    let server = Mute::start();
+                    let flags =
+                        ["--check", "dns", "-o", "json", "--window", window, "--shards", shards];
+                    let output = output(&[&flags[..], &load, &[&server.address]].concat());
+                    let result: Value = serde_json::from_slice(&output.stdout).expect("a document");
+                    let run = &result["runs"][0];
+                    let due = run["probes"]["due"].as_u64().expect("a number");
+                    assert!(due <= most, "{run}");
+                    // One more found out how long a single probe takes; what was our fault is sent again.
+                    let again = run["trouble"]["free_retries"].as_u64().expect("a number");
+                    let received = server.received();
+                    assert!((due..=due + again + 1).contains(&received), "{received} of {due}");
+                    due == most
+                });
+                assert!(is_full, "{window} were never in flight");
             });
         }
     });
