@@ -44,7 +44,7 @@ impl Knee {
         let mut stalled = Vec::new();
         for step in &enough {
             let Some(rate) = step.asked_per_second else { continue };
-            match what_is_wrong(step, best) {
+            match what_is_wrong(step, &best) {
                 Some(wrong) if wrong.may_be_our_stall(step.stalled_share(whole_s)) => {
                     stalled.push(step.number);
                 }
@@ -101,21 +101,22 @@ impl Knee {
 /// What the best steps of a ramp were like.
 #[derive(Copy, Clone, Debug)]
 struct Best {
+    /// Of the step of which the greatest share passed: one that lost its probes, and so had none left to fail, is
+    /// not what others are held against.
+    probes: ProbeCounts,
+    /// The smallest of the steps that lost and failed no more than that: a refusal is quick.
     p90_us: Option<f64>,
-    /// Of the step of which the smallest share failed.
-    failed: ProbeCounts,
 }
 
 impl Best {
     fn of(steps: &[&RunResult]) -> Best {
-        let p90s = steps.iter().filter_map(|step| step.latency_us.map(|latency| latency.p90));
         let counts = steps.iter().map(|step| step.probes);
-        Best {
-            p90_us: p90s.min_by(f64::total_cmp),
-            failed: counts
-                .min_by(|left, right| left.failed_share().total_cmp(&right.failed_share()))
-                .unwrap_or_default(),
-        }
+        let probes = counts
+            .max_by(|left, right| left.passed_share().total_cmp(&right.passed_share()))
+            .unwrap_or_default();
+        let answered = steps.iter().filter(|step| what_was_missed(step.probes, probes).is_none());
+        let p90s = answered.filter_map(|step| step.latency_us.map(|latency| latency.p90));
+        Best { probes, p90_us: p90s.min_by(f64::total_cmp) }
     }
 }
 
@@ -145,33 +146,42 @@ impl Wrong {
 }
 
 /// `None` if the rate was kept.
-fn what_is_wrong(step: &RunResult, best: Best) -> Option<Wrong> {
-    let wrong = |lost_share, words| Some(Wrong { words, lost_share });
-    let probes = step.probes;
+fn what_is_wrong(step: &RunResult, best: &Best) -> Option<Wrong> {
+    let missed = what_was_missed(step.probes, best.probes);
+    if missed.is_some() {
+        return missed;
+    }
+    let (latency, best_us) = (step.latency_us?, best.p90_us?);
+    if latency.p90 <= SLOWER * best_us {
+        return None;
+    }
+    let times = latency.p90 / best_us.max(f64::EPSILON);
+    let words = format!("p90 was {times:.1} times that of the best step");
+    Some(Wrong { words, lost_share: None })
+}
+
+/// What is wrong with a step of which more than at the `best` was never begun, lost or failed, however long the others
+/// took.
+fn what_was_missed(probes: ProbeCounts, best: ProbeCounts) -> Option<Wrong> {
+    let wrong = |lost_share, words| Some(Wrong { words, lost_share: Some(lost_share) });
     let lost = probes.lost_share();
     let unsent = probes.unsent as f64 / probes.due.max(1) as f64;
     if unsent > LOST_SHARE {
-        let words = format!("{:.1} % of the probes were never begun", 100.0 * unsent);
-        return wrong(Some(lost), words);
+        return wrong(lost, format!("{:.1} % of the probes were never begun", 100.0 * unsent));
     }
     if lost > LOST_SHARE {
-        return wrong(Some(lost), format!("{:.2} % of the probes were lost", 100.0 * lost));
+        return wrong(lost, format!("{:.2} % of the probes were lost", 100.0 * lost));
     }
-    if is_failing_more(probes, best.failed) {
-        let [failed, least] = [probes, best.failed].map(|probes| probes.failed_share());
-        let words = format!(
-            "{:.2} % of the probes failed, at the best step {:.2} %",
-            100.0 * failed,
-            100.0 * least,
-        );
-        return wrong(Some(failed - least), words);
-    }
-    let (latency, best) = (step.latency_us?, best.p90_us?);
-    if latency.p90 <= SLOWER * best {
+    if !is_failing_more(probes, best) {
         return None;
     }
-    let times = latency.p90 / best.max(f64::EPSILON);
-    wrong(None, format!("p90 was {times:.1} times that of the best step"))
+    let [failed, least] = [probes, best].map(|probes| probes.failed_share());
+    let words = format!(
+        "{:.2} % of the probes failed, at the best step {:.2} %",
+        100.0 * failed,
+        100.0 * least,
+    );
+    wrong(failed - least, words)
 }
 
 #[cfg(test)]
@@ -273,6 +283,17 @@ mod tests {
         }
         let last = knee(&[(100.0, failed(1000, 1000), 50.0), (200.0, failed(1000, 999), 50.0)]);
         assert_eq!(last.per_second, Some(200.0), "one did");
+    }
+
+    /// Answers that take 2.2 ms, until a server that is asked too often refuses at once.
+    #[test]
+    fn quick_refusals_and_silence_are_no_best_step() {
+        let kept = (1_000.0, failed(10_000, 100), 2_200.0);
+        let refusing = (20_000.0, failed(10_000, 9_100), 150.0);
+        assert_eq!(rates(&knee(&[kept, refusing])), (Some(1_000.0), Some(20_000.0)));
+        // Where all is lost nothing is left to fail.
+        let silent = (20_000.0, timeouts(10_000, 10_000), 150.0);
+        assert_eq!(rates(&knee(&[kept, silent])), (Some(1_000.0), Some(20_000.0)));
     }
 
     #[test]

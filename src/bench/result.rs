@@ -193,6 +193,11 @@ pub struct ProbeCounts {
 }
 
 impl ProbeCounts {
+    /// Share of those due that passed.
+    pub fn passed_share(&self) -> f64 {
+        self.passed as f64 / self.due.max(1) as f64
+    }
+
     /// Share of those due that the server or the network refused.
     pub fn failed_share(&self) -> f64 {
         self.failed as f64 / self.due.max(1) as f64
