@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::knee::is_failing_more;
+use super::knee::Lost;
 use super::result::{CpuByRole, ProbeCounts, Trouble};
 use crate::aggregate::Summary;
 use crate::sink::{counted, grouped};
@@ -191,19 +191,8 @@ fn at_a_kept_rate(evidence: &Evidence<'_>, rate: f64) -> LimitedBy {
         Some(idle) => format!("one at a time {idle:.0} µs"),
         None => "one at a time, at most half were answered in their time".to_owned(),
     };
-    let timeouts = probes.timeouts as f64 / probes.due as f64;
-    if timeouts > MISSED_SHARE {
-        let percent = 100.0 * timeouts;
-        return by(
-            "target",
-            format!("{begun}; {idle}: {percent:.1} % timed out, in the target or on the way"),
-        );
-    }
-    if let Some(least) = evidence.idle_probes
-        && is_failing_more(probes, least)
-    {
-        let [failed, alone] = [probes, least].map(|probes| 100.0 * probes.failed_share());
-        return by("target", format!("{begun}; {failed:.2} % failed, one at a time {alone:.2} %"));
+    if let Some(lost) = lost(evidence) {
+        return by("target", format!("{begun}; {lost}"));
     }
     // Probes that are hardly ever two in flight cannot wait for each other: what they take longer than one right
     // after the other is the way out of sleep, of this machine or of theirs.
@@ -217,6 +206,18 @@ fn at_a_kept_rate(evidence: &Evidence<'_>, rate: f64) -> LimitedBy {
         };
     }
     by("rate", begun + "; ask for more with --rate")
+}
+
+/// What more of the probes came to than one at a time; where that is not known, whether many timed out.
+fn lost(evidence: &Evidence<'_>) -> Option<String> {
+    let probes = evidence.probes;
+    let Some(alone) = evidence.idle_probes else {
+        let share = probes.share(probes.timeouts);
+        return (share > MISSED_SHARE)
+            .then(|| format!("{:.2} % timed out, in the target or on the way", 100.0 * share));
+    };
+    let Lost { how, share, least_share } = Lost::more_than(alone, probes)?;
+    Some(format!("{:.2} % {how}, one at a time {:.2} %", 100.0 * share, 100.0 * least_share))
 }
 
 /// How much of the window was held by probes that were not answered.
@@ -469,8 +470,8 @@ mod tests {
         assert_limit(
             &silent,
             "target",
-            "begun; 450 had no answer, half of the others took 60 µs from when they began; one at a \
-             time 50 µs: 45.0 % timed out",
+            "begun; 450 had no answer, half of the others took 60 µs from when they began; 45.00 % \
+             timed out, in the target",
         );
         let why = limited_by(&silent).why;
         assert!(!why.contains("500000") && !why.contains("--rate"), "{why}");
@@ -512,6 +513,31 @@ mod tests {
         assert_limit(&open(many, Some(failed(5, 0))), "rate", "ask for more"); // chance
         let alone = Some(failed(500, 5));
         assert_limit(&open(many, alone), "target", "20.00 % failed, one at a time 1.00 %");
+    }
+
+    #[test]
+    fn a_kept_rate_at_which_no_more_time_out_than_one_at_a_time_is_what_limits() {
+        let summary = waited(&[("rate", 900)]);
+        let timeouts = |due, timeouts| ProbeCounts {
+            due,
+            timeouts,
+            passed: due - timeouts,
+            ..ProbeCounts::default()
+        };
+        let open = |idle_probes| Evidence {
+            probes: timeouts(10_000, 200),
+            rate: Some(1000.0),
+            idle_probes,
+            ..quiet(&summary)
+        };
+        // One dead server of fifty.
+        assert_limit(&open(Some(timeouts(3_000, 60))), "rate", "ask for more");
+        assert_limit(
+            &open(Some(timeouts(3_000, 9))),
+            "target",
+            "2.00 % timed out, one at a time 0.30 %",
+        );
+        assert_limit(&open(None), "target", "2.00 % timed out, in the target or on the way");
     }
 
     #[test]

@@ -193,19 +193,24 @@ pub struct ProbeCounts {
 }
 
 impl ProbeCounts {
+    /// So many of them as a share of those due.
+    pub(super) fn share(&self, count: u64) -> f64 {
+        count as f64 / self.due.max(1) as f64
+    }
+
     /// Share of those due that passed.
-    pub fn passed_share(&self) -> f64 {
-        self.passed as f64 / self.due.max(1) as f64
+    pub(super) fn passed_share(&self) -> f64 {
+        self.share(self.passed)
     }
 
     /// Share of those due that the server or the network refused.
     pub fn failed_share(&self) -> f64 {
-        self.failed as f64 / self.due.max(1) as f64
+        self.share(self.failed)
     }
 
     /// Share of those due that got no word of the server: timeouts, unsent, unknown.
     pub fn lost_share(&self) -> f64 {
-        (self.timeouts + self.unsent + self.unknown) as f64 / (self.due.max(1)) as f64
+        self.share(self.timeouts + self.unsent + self.unknown)
     }
 }
 

@@ -105,7 +105,7 @@ pub fn bench(
     match plan.load {
         Load::Ramp(_) => {
             let whole = plan.warm_up + plan.duration;
-            result.knee = Knee::of(&result.runs, whole.as_secs_f64());
+            result.knee = Knee::of(&result.runs, whole.as_secs_f64(), idle.probes);
         }
         Load::Closed | Load::Open(_) => result.spread = SpreadOfRuns::of(&result.runs),
     }
