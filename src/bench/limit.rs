@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::idle::Idle;
 use super::knee::Lost;
 use super::result::{CpuByRole, ProbeCounts, Trouble};
 use crate::aggregate::Summary;
@@ -16,6 +17,9 @@ const QUEUED: f64 = 2.0;
 /// said, nothing can be said of what limited the rest.
 const MISSED_SHARE: f64 = 0.01;
 const US_PER_SECOND: f64 = 1e6;
+/// Where nobody knows how long one takes alone.
+const UNLESS_THEY_WAIT: &str =
+    ", unless they wait in the target: how long one takes alone is not known";
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,10 +46,8 @@ pub(super) struct Evidence<'a> {
     pub(super) service_us: Option<f64>,
     /// Half of them took at most this long from when they were due.
     pub(super) from_due_us: Option<f64>,
-    /// The same with one probe at a time.
-    pub(super) idle_us: Option<f64>,
-    /// What became of those; `None` where they were too few to go through all targets once.
-    pub(super) idle_probes: Option<ProbeCounts>,
+    /// One probe at a time; `None` where that is not known.
+    pub(super) idle: Option<Idle>,
     pub(super) window: u32,
     /// `--bind-port`.
     pub(super) bind_port: Option<u16>,
@@ -154,27 +156,32 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
         return by("target", timeouts_in_the_window(evidence));
     }
     let halves = halves(evidence).map_or_else(String::new, |halves| format!("{halves}; "));
-    match (evidence.service_us, evidence.idle_us) {
-        (_, None) => {
-            by("target", "one at a time, at most half were answered in their time".to_owned())
+    let unless = if evidence.idle.is_none() { UNLESS_THEY_WAIT } else { "" };
+    match (evidence.service_us, evidence.idle) {
+        (Some(service), Some(idle))
+            if service > QUEUED * idle.median_us + group_wait_us(evidence) =>
+        {
+            by(
+                "target",
+                format!(
+                    "{halves}with up to {} in flight they wait in the target or on the way",
+                    evidence.window
+                ),
+            )
         }
-        (Some(service), Some(idle)) if service > QUEUED * idle + group_wait_us(evidence) => by(
-            "target",
-            format!(
-                "{halves}with up to {} in flight they wait in the target or on the way",
-                evidence.window
-            ),
-        ),
         _ if evidence.are_scripts => by(
             "jobs",
             format!(
-                "{halves}{:.2} of {} were busy: more than {} in flight may give more",
+                "{halves}{:.2} of {} were busy: more than {} in flight may give more{unless}",
                 evidence.cores.process,
                 counted(evidence.cores.available as u64, "core"),
                 evidence.window
             ),
         ),
-        _ => by("window", format!("{halves}more than {} in flight may give more", evidence.window)),
+        _ => by(
+            "window",
+            format!("{halves}more than {} in flight may give more{unless}", evidence.window),
+        ),
     }
 }
 
@@ -187,22 +194,24 @@ fn at_a_kept_rate(evidence: &Evidence<'_>, rate: f64) -> LimitedBy {
         return by("rate", "no probe was due; raise --rate or --duration".to_owned());
     }
     let begun = begun(evidence);
-    let idle = match evidence.idle_us {
-        Some(idle) => format!("one at a time {idle:.0} µs"),
-        None => "one at a time, at most half were answered in their time".to_owned(),
-    };
     if let Some(lost) = lost(evidence) {
         return by("target", format!("{begun}; {lost}"));
     }
     // Probes that are hardly ever two in flight cannot wait for each other: what they take longer than one right
     // after the other is the way out of sleep, of this machine or of theirs.
-    if let (Some(service), Some(alone)) = (evidence.service_us, evidence.idle_us)
+    if let (Some(service), Some(idle)) = (evidence.service_us, evidence.idle)
         && rate * service / US_PER_SECOND > 1.0
-        && service > QUEUED * alone
+        && service > QUEUED * idle.median_us
     {
         return match evidence.cores.full() {
             Some(why) => by("cpu", why),
-            None => by("target", format!("{begun}, {idle}: they wait in the target or on the way")),
+            None => by(
+                "target",
+                format!(
+                    "{begun}, one at a time {:.0} µs: they wait in the target or on the way",
+                    idle.median_us
+                ),
+            ),
         };
     }
     by("rate", begun + "; ask for more with --rate")
@@ -211,7 +220,7 @@ fn at_a_kept_rate(evidence: &Evidence<'_>, rate: f64) -> LimitedBy {
 /// What more of the probes came to than one at a time; where that is not known, whether many timed out.
 fn lost(evidence: &Evidence<'_>) -> Option<String> {
     let probes = evidence.probes;
-    let Some(alone) = evidence.idle_probes else {
+    let Some(Idle { probes: alone, .. }) = evidence.idle else {
         let share = probes.share(probes.timeouts);
         return (share > MISSED_SHARE)
             .then(|| format!("{:.2} % timed out, in the target or on the way", 100.0 * share));
@@ -239,8 +248,8 @@ fn timeouts_in_the_window(evidence: &Evidence<'_>) -> String {
 
 /// What half the probes took, and with one at a time; `None` where either is not known.
 fn halves(evidence: &Evidence<'_>) -> Option<String> {
-    let (service, idle) = evidence.service_us.zip(evidence.idle_us)?;
-    Some(format!("half took {service:.0} µs, one at a time {idle:.0} µs"))
+    let (service, idle) = evidence.service_us.zip(evidence.idle)?;
+    Some(format!("half took {service:.0} µs, one at a time {:.0} µs", idle.median_us))
 }
 
 /// What shards that take answers in groups may have added to each of them, in microseconds.
@@ -326,8 +335,10 @@ mod tests {
             cores: Cores { process: 0.5, by_role: None, of_shards: 2, available: 4 },
             service_us: Some(60.0),
             from_due_us: Some(65.0),
-            idle_us: Some(50.0),
-            idle_probes: None,
+            idle: Some(Idle {
+                median_us: 50.0,
+                probes: ProbeCounts { due: 3000, passed: 3000, ..ProbeCounts::default() },
+            }),
             window: 64,
             bind_port: None,
             are_scripts: false,
@@ -450,8 +461,19 @@ mod tests {
             "target",
             "half took 101 µs, one at a time 50 µs; with up to 64 in flight",
         );
-        let silent = Evidence { idle_us: None, ..quiet(&summary) };
-        assert_limit(&silent, "target", "at most half were answered");
+    }
+
+    #[test]
+    fn where_one_at_a_time_is_not_known_that_is_said_and_nobody_is_blamed() {
+        let summary = waited(&[("window", 900)]);
+        let probes = ProbeCounts { due: 1000, passed: 999, timeouts: 1, ..ProbeCounts::default() };
+        let unknown = Evidence { idle: None, probes, ..quiet(&summary) };
+        let said = "more than 64 in flight may give more, unless they wait in the target: how long one takes alone is \
+                    not known";
+        assert_limit(&unknown, "window", said);
+        assert_limit(&Evidence { are_scripts: true, ..unknown }, "jobs", "alone is not known");
+        let open = Evidence { idle: None, probes, rate: Some(20_000.0), ..quiet(&summary) };
+        assert_limit(&open, "rate", "ask for more with --rate");
     }
 
     #[test]
@@ -464,14 +486,14 @@ mod tests {
             timeouts,
             ..ProbeCounts::default()
         };
-        assert_limit(&open(timeouts(10)), "rate", "ask for more with --rate");
+        assert_limit(&open(timeouts(4)), "rate", "ask for more with --rate");
         // Half of the answered took 60 µs; with the timeouts, half of all took longer: not the same half.
         let silent = Evidence { from_due_us: Some(500_000.0), ..open(timeouts(450)) };
         assert_limit(
             &silent,
             "target",
             "begun; 450 had no answer, half of the others took 60 µs from when they began; 45.00 % \
-             timed out, in the target",
+             timed out, one at a time 0.00 %",
         );
         let why = limited_by(&silent).why;
         assert!(!why.contains("500000") && !why.contains("--rate"), "{why}");
@@ -501,10 +523,10 @@ mod tests {
             passed: due - failed,
             ..ProbeCounts::default()
         };
-        let open = |failed, idle_probes| Evidence {
+        let open = |failed, idle_probes: Option<ProbeCounts>| Evidence {
             probes: failed,
             rate: Some(100.0),
-            idle_probes,
+            idle: idle_probes.map(|probes| Idle { median_us: 50.0, probes }),
             ..quiet(&summary)
         };
         let many = failed(1000, 200);
@@ -524,10 +546,10 @@ mod tests {
             passed: due - timeouts,
             ..ProbeCounts::default()
         };
-        let open = |idle_probes| Evidence {
+        let open = |idle_probes: Option<ProbeCounts>| Evidence {
             probes: timeouts(10_000, 200),
             rate: Some(1000.0),
-            idle_probes,
+            idle: idle_probes.map(|probes| Idle { median_us: 50.0, probes }),
             ..quiet(&summary)
         };
         // One dead server of fifty.

@@ -37,7 +37,7 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    fn new(start: Duration, length: Duration) -> Counted {
+    pub(super) fn new(start: Duration, length: Duration) -> Counted {
         Counted {
             start,
             length,

@@ -15,6 +15,7 @@
 //! begin in a short grace behind it, so that only what is far behind counts as never sent. Only where nothing
 //! can be said, because the trouble was ours, there is no latency: such probes are counted apart.
 
+mod idle;
 mod knee;
 mod limit;
 mod measure;

@@ -30,7 +30,8 @@ pub struct BenchResult {
     pub memory_peak_bytes: Option<u64>,
     /// Whom and how hard.
     pub load: LoadInfo,
-    /// Median latency with one probe at a time, in microseconds; `None` where at most half were answered.
+    /// Median latency with one probe at a time, in microseconds; `None` where too few were answered to speak for
+    /// all targets.
     pub idle_us: Option<f64>,
     /// In the order they ran.
     pub runs: Vec<RunResult>,

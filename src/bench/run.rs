@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::utsname::uname;
 
+use super::idle::Idle;
 use super::knee::Knee;
 use super::limit::{Cores, Evidence, limited_by};
 use super::measure::{Counted, Measure};
@@ -15,15 +16,13 @@ use super::result::{
     BenchResult, Cpu, CpuByRole, Interval, KernelCounters, LatencyUs, LoadInfo, Machine,
     ProbeCounts, RunResult, SpreadOfRuns, Trouble,
 };
-use crate::aggregate::{Summary, latency_us_at, tenths_of_us};
+use crate::aggregate::{Summary, tenths_of_us};
 use crate::fleet::ProbeSpec;
 use crate::schedule::pace::{Pace, Span};
 use crate::sink::rfc3339;
-use crate::sweep::{self, Progress, SweepError, SweepRequest, Windows, available_cpus};
+use crate::sweep::{self, Input, Progress, SweepError, SweepRequest, Windows, available_cpus};
 use crate::tick::{WallClock, monotonic_now};
 
-/// How long one probe at a time is measured.
-const IDLE_LENGTH: Duration = Duration::from_millis(300);
 /// Checkers of this keyword send nothing.
 const SCRIPT_KEYWORD: &str = "MISC_CHECK";
 /// Intervals are a second long, unless that would be more than this many, or fewer than ten.
@@ -91,7 +90,7 @@ pub fn bench(
         knee: None,
     };
     let idle = Idle::measure(plan, stop)?;
-    result.idle_us = idle.median_us;
+    result.idle_us = idle.map(|idle| idle.median_us);
     let (runs, error) = runs(rates.len(), |number| {
         let rate = rates[number - 1];
         let mut progress = watcher.run_begins(number, rates.len(), rate);
@@ -105,7 +104,7 @@ pub fn bench(
     match plan.load {
         Load::Ramp(_) => {
             let whole = plan.warm_up + plan.duration;
-            result.knee = Knee::of(&result.runs, whole.as_secs_f64(), idle.probes);
+            result.knee = Knee::of(&result.runs, whole.as_secs_f64(), idle.map(|idle| idle.probes));
         }
         Load::Closed | Load::Open(_) => result.spread = SpreadOfRuns::of(&result.runs),
     }
@@ -177,13 +176,15 @@ fn are_scripts(plan: &Plan) -> bool {
     }
 }
 
-fn request(
+/// A sweep of `input` that lasts as long as `span`.
+pub(super) fn request(
     plan: &Plan,
+    input: Input,
     span: &Span,
     (window, shards): (u32, usize),
     rate: Option<f64>,
 ) -> SweepRequest {
-    let mut request = SweepRequest::new(plan.subject.targets.input(span));
+    let mut request = SweepRequest::new(input);
     let pace = rate.map_or(Pace::Free, |per_second| Pace::Due { per_second, phase: 0.0 });
     request.retries = Some(0);
     request.shards = shards;
@@ -200,40 +201,12 @@ fn request(
     request
 }
 
-/// What one probe at a time is like.
-#[derive(Copy, Clone)]
-struct Idle {
-    /// Median latency in microseconds; `None` where at most half were answered, or it was stopped.
-    median_us: Option<f64>,
-    /// What became of the probes; `None` where they were too few to go through all targets once.
-    probes: Option<ProbeCounts>,
-}
-
-impl Idle {
-    fn measure(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Idle, BenchError> {
-        let span = Span::new(IDLE_LENGTH);
-        let mut measure = Measure::new(span.clone(), Duration::ZERO, IDLE_LENGTH, IDLE_LENGTH);
-        let request = request(plan, &span, (1, 1), None);
-        sweep::run(request, Arc::clone(stop), &mut (), &mut measure)?;
-        let counted = measure.conclude(None);
-        let latency = &counted[0].latency;
-        let answered = counted[0].passed + counted[0].failed;
-        // The answered are the quicker ones, or the median is a timeout.
-        let is_meant = answered > counted[0].timeouts;
-        let probes = counts(&counted[0]);
-        Ok(Idle {
-            median_us: is_meant.then(|| latency_us_at(latency, 0.5)),
-            probes: (probes.due >= plan.subject.targets.len() as u64).then_some(probes),
-        })
-    }
-}
-
 /// One run; `None` where it was stopped.
 fn run(
     plan: &Plan,
     number: usize,
     rate: Option<f64>,
-    idle: Idle,
+    idle: Option<Idle>,
     stop: &Arc<AtomicBool>,
     shown: &mut dyn Progress,
 ) -> Result<Option<RunResult>, BenchError> {
@@ -247,7 +220,8 @@ fn run(
     let mut meter = Meter::new(shown);
     let (snmp, children) = (Snmp::read(), CpuTime::of_children());
     let whole = CpuTime::of_process();
-    let request = request(plan, &span, (plan.window, plan.shards), rate);
+    let input = plan.subject.targets.input(&span);
+    let request = request(plan, input, &span, (plan.window, plan.shards), rate);
     let summary = sweep::run(request, Arc::clone(stop), &mut meter, &mut measure)?;
     meter.sample();
     if summary.interrupted {
@@ -315,8 +289,7 @@ fn run(
         },
         service_us: service_us(&summary),
         from_due_us: latency.map(|latency| latency.p50),
-        idle_us: idle.median_us,
-        idle_probes: idle.probes,
+        idle,
         window: plan.window,
         bind_port: plan.subject.targets.bind_port(),
         are_scripts,
@@ -356,7 +329,7 @@ fn interval_of(duration: Duration) -> Duration {
     second.max(duration / INTERVALS_MAX).min(duration / INTERVALS_MIN).max(Duration::from_millis(1))
 }
 
-fn counts(counted: &Counted) -> ProbeCounts {
+pub(super) fn counts(counted: &Counted) -> ProbeCounts {
     ProbeCounts {
         due: counted.due(),
         passed: counted.passed,
