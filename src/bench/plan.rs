@@ -111,7 +111,7 @@ impl Targets {
     }
 
     /// Whether all of them are addresses of this machine, so that what they answer is counted by the same kernel
-    /// as what we send.
+    /// as what we send; unless it sends on what is sent to them, as IPVS and published ports do.
     pub(super) fn are_local(&self) -> bool {
         let mut known = HashMap::new();
         let mut is_local =

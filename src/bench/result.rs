@@ -337,9 +337,12 @@ pub struct KernelCounters {
     pub datagrams_sent: u64,
     /// `Udp: OutDatagrams`
     pub udp_out_datagrams: u64,
-    /// Datagrams that we received, or that our buffers dropped, where all targets are of this machine: they are
-    /// among those the kernel counted. 0 where targets are elsewhere.
+    /// Datagrams that we received, or that our buffers dropped, where all targets are addresses of this machine: if it
+    /// is this namespace that answers, they are among those the kernel counted. 0 where targets are elsewhere.
     pub local_answers: u64,
+    /// Whether the kernel counted enough for the local answers too. If not, they came from elsewhere, as those of
+    /// IPVS or of a published port do, or some of ours never left.
+    pub has_counted_answers: bool,
     /// Connects we began.
     pub connects: u64,
     /// `Tcp: ActiveOpens`
@@ -351,16 +354,14 @@ pub struct KernelCounters {
     pub never_left: u64,
     /// The most frequent reason of failures, where some never left.
     pub never_left_reason: Option<&'static str>,
-    /// Whether the kernel counted at least what we did, and the local answers; and at most one in a thousand
-    /// of `ended` never left.
+    /// Whether the kernel counted at least what we did, and at most one in a thousand of `ended` never left.
     pub agrees: bool,
 }
 
 impl KernelCounters {
     /// Whether the kernel counted less than we say was sent.
     pub fn has_counted_less(&self) -> bool {
-        self.udp_out_datagrams < self.datagrams_sent + self.local_answers
-            || self.tcp_active_opens < self.connects
+        self.udp_out_datagrams < self.datagrams_sent || self.tcp_active_opens < self.connects
     }
 
     /// Whether more ended without anything sent than can be overlooked.

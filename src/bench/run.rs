@@ -365,9 +365,9 @@ fn percentiles(counted: &Counted) -> Vec<(f64, f64)> {
     points
 }
 
-/// Holds what we say against what the kernel counted. Where all targets are of this machine, their answers left it too: of
-/// what was counted, those that reached us, or our buffers, were not ours. What ended is held against what was
-/// sent, too: a missing route is a verdict that no packet was needed for.
+/// Holds what we say against what the kernel counted. Where all targets are addresses of this machine, their answers
+/// mostly left it too: then those that reached us, or our buffers, are among what was counted. What ended is held
+/// against what was sent, too: a missing route is a verdict that no packet was needed for.
 fn kernel(summary: &Summary, counted: Snmp, are_targets_local: bool) -> KernelCounters {
     let answers = summary.datagrams_received + summary.receive_drops;
     let local_answers = if are_targets_local { answers } else { 0 };
@@ -380,6 +380,7 @@ fn kernel(summary: &Summary, counted: Snmp, are_targets_local: bool) -> KernelCo
         datagrams_sent: summary.datagrams_sent,
         udp_out_datagrams: counted.udp_out,
         local_answers,
+        has_counted_answers: counted.udp_out >= summary.datagrams_sent + local_answers,
         connects: summary.connects,
         tcp_active_opens: counted.active_opens,
         ended,
@@ -423,19 +424,22 @@ mod tests {
             connects: 10,
             ..Summary::default()
         };
-        for (udp_out, active_opens, are_targets_local, agrees) in [
-            (100, 10, false, true),
-            (99, 10, false, false),
-            (100, 9, false, false),
-            (250, 25, false, true), // others of this namespace
-            (195, 10, true, true),
-            // 95 of them are answers: 99 were sent, not 100.
-            (194, 10, true, false),
-            (195, 9, true, false),
+        for (udp_out, active_opens, are_targets_local, agrees, has_counted_answers) in [
+            (100, 10, false, true, true),
+            (99, 10, false, false, false),
+            (100, 9, false, false, true),
+            (250, 25, false, true, true), // others of this namespace
+            (195, 10, true, true, true),
+            // 95 of them may be answers, and 99 ours; or the answers came from elsewhere.
+            (194, 10, true, true, false),
+            (100, 10, true, true, false),
+            (99, 10, true, false, false),
+            (195, 9, true, false, true),
         ] {
             let counted = Snmp { udp_out, active_opens };
             let kernel = kernel(&summary, counted, are_targets_local);
             assert_eq!(kernel.agrees, agrees, "{kernel:?}");
+            assert_eq!(kernel.has_counted_answers, has_counted_answers, "{kernel:?}");
         }
     }
 

@@ -95,6 +95,7 @@ fn keys_are_the_same_in_every_version() {
             "connects",
             "datagrams_sent",
             "ended",
+            "has_counted_answers",
             "local_answers",
             "never_left",
             "never_left_reason",

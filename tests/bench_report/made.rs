@@ -189,6 +189,7 @@ fn run(number: usize, asked: Option<f64>, due: u64, seconds: Vec<Second>) -> Run
             datagrams_sent: probes.due + due,
             udp_out_datagrams: 2 * (probes.due + due),
             local_answers: probes.due,
+            has_counted_answers: true,
             connects: 0,
             tcp_active_opens: 3,
             ended: probes.due + due - probes.unknown - probes.unsent,

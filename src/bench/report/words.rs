@@ -190,13 +190,12 @@ fn decided_alone(kernel: KernelCounters) -> String {
 /// How much less than we the kernel counted.
 fn counted_less(kernel: KernelCounters) -> String {
     format!(
-        "we say that {} and {} were sent, the kernel counted {} and {}{}. Some never left this machine; do \
+        "we say that {} and {} were sent, the kernel counted {} and {}. Some never left this machine; do \
          not trust these figures.",
         counted(kernel.datagrams_sent, "datagram"),
         counted(kernel.connects, "connect"),
         grouped(kernel.udp_out_datagrams),
         grouped(kernel.tcp_active_opens),
-        local_answers(kernel.local_answers),
     )
 }
 
@@ -401,8 +400,8 @@ fn cpu_figure(
     Some((Spread::median(figures)?, note))
 }
 
-/// Whether the kernel agrees, or that it was not asked; where it does not there is a warning, too. `None` only
-/// where nothing was to be sent.
+/// Whether the kernel agrees, or that it cannot tell or was not asked; where it does not there is a warning, too.
+/// `None` only where nothing was to be sent.
 fn kernel(result: &BenchResult) -> Option<Fact> {
     let counters: Vec<KernelCounters> = result.runs.iter().filter_map(|run| run.kernel).collect();
     if result.runs.is_empty() {
@@ -412,13 +411,15 @@ fn kernel(result: &BenchResult) -> Option<Fact> {
         return Some(fact("kernel", "its counters could not be read".to_owned()));
     }
     let sum = |of: fn(&KernelCounters) -> u64| counters.iter().map(of).sum::<u64>();
+    let is_certain = counters.iter().all(|kernel| kernel.has_counted_answers);
     let mut words = Vec::new();
     let (sent, connects) = (sum(|kernel| kernel.datagrams_sent), sum(|kernel| kernel.connects));
     // Where something should have been sent and nothing was, that is said.
     let is_network = result.load.shards > 0;
     if sent > 0 || is_network && connects == 0 {
         let out = sum(|kernel| kernel.udp_out_datagrams);
-        let local = local_answers(sum(|kernel| kernel.local_answers));
+        let answers = sum(|kernel| kernel.local_answers);
+        let local = if is_certain { local_answers(answers) } else { String::new() };
         words.push(format!("{} sent, {} counted{local}", counted(sent, "datagram"), grouped(out)));
     }
     if connects > 0 {
@@ -428,9 +429,21 @@ fn kernel(result: &BenchResult) -> Option<Fact> {
     if words.is_empty() {
         return None;
     }
-    let agrees = if counters.iter().all(|kernel| kernel.agrees) { "agrees" } else { "disagrees" };
-    let text = format!("{agrees}: {} (everybody's of this network namespace)", words.join("; "));
-    Some(fact("kernel", text))
+    let (agrees, tone) = match (counters.iter().all(|kernel| kernel.agrees), is_certain) {
+        (false, _) => ("disagrees", Tone::Plain),
+        (true, true) => ("agrees", Tone::Plain),
+        (true, false) => ("cannot tell whether all have left", Tone::Caution),
+    };
+    let mut text =
+        format!("{agrees}: {} (everybody's of this network namespace)", words.join("; "));
+    if tone == Tone::Caution {
+        text += &format!(
+            "; the targets are addresses of this machine, and if their {} were counted too, some of ours were \
+             not: unless they come from elsewhere, as those of IPVS or a published port do",
+            counted(sum(|kernel| kernel.local_answers), "answer"),
+        );
+    }
+    Some(Fact { word: "kernel", text, tone })
 }
 
 fn trouble(result: &BenchResult, total: ProbeCounts) -> String {
