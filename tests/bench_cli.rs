@@ -343,6 +343,39 @@ fn a_bench_that_fails_leaves_the_files_of_the_last_one() {
     }
 }
 
+#[test]
+fn an_output_that_cannot_be_written_keeps_no_other_from_it() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let server = Mute::start();
+    let load = "--check dns --timeout 50ms --warm-up 0s --duration 100ms --repetitions 1 --window 1 -o json";
+    let load: Vec<&str> = load.split_whitespace().collect();
+    let (page, log) = (path("page"), path("log"));
+    for full in ["--html", "--hdr", "--out"] {
+        let [html, hdr] = [("--html", &page), ("--hdr", &log)]
+            .map(|(flag, path)| if flag == full { "/dev/full" } else { path.as_str() });
+        let mut flags = vec!["--html", html, "--hdr", hdr];
+        if full == "--out" {
+            flags.extend(["--out", "/dev/full"]);
+        }
+        for path in [&page, &log] {
+            let _ = fs::remove_file(path);
+        }
+        let output = output(&[&load[..], &flags, &[&server.address]].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{full}: {errors}");
+        assert!(errors.contains("cannot write to /dev/full: No space left"), "{full}: {errors}");
+        if full != "--out" {
+            serde_json::from_slice::<Value>(&output.stdout).expect("a document");
+        }
+        for (flag, path, begin) in [("--html", &page, "<!DOCTYPE html>"), ("--hdr", &log, "#[Hist")]
+        {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            assert!(flag == full || text.starts_with(begin), "{path} with {full}");
+        }
+    }
+}
+
 /// What is refused is measured; nobody takes it for what the servers can do.
 #[test]
 fn where_nothing_passed_the_verdict_says_so() {

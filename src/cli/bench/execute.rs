@@ -140,30 +140,36 @@ impl Outputs {
         })
     }
 
+    /// Writes all of them, the result first: one that cannot be written keeps none of the others from it.
+    ///
+    /// # Errors
+    /// The first output that did not take it; the others are named on standard error.
     fn write(
         self,
         args: &BenchArgs,
         result: &BenchResult,
         terminal: Terminal,
     ) -> Result<(), SinkError> {
-        let text = match args.output {
-            Form::Text => {
-                report::text(result, args.outputs.out.is_none() && terminal.colours_stdout())
-            }
-            Form::Json => report::json(result),
-        };
-        if let Some(html) = self.html {
-            let mut html = html.emptied()?;
-            html.append(report::html(result).as_bytes())?;
-            html.end()?;
-        }
-        if let Some(hdr) = self.hdr {
-            report::write_hdr(result, hdr.emptied()?)?;
-        }
         // Standard output may be a file that others write to as well.
         let is_ours = args.outputs.out.is_some();
-        let mut output = if is_ours { self.result.emptied()? } else { self.result };
-        output.append(text.as_bytes())?;
-        output.end()
+        let text = match args.output {
+            Form::Text => report::text(result, !is_ours && terminal.colours_stdout()),
+            Form::Json => report::json(result),
+        };
+        let output = if is_ours { self.result.emptied() } else { Ok(self.result) };
+        let written = [
+            output.and_then(|output| write_all(output, &text)),
+            self.html.map_or(Ok(()), |html| write_all(html.emptied()?, &report::html(result))),
+            self.hdr.map_or(Ok(()), |hdr| report::write_hdr(result, hdr.emptied()?)),
+        ];
+        let mut errors = written.into_iter().filter_map(Result::err);
+        let first = errors.next();
+        errors.for_each(|error| say(format_args!("ringprobe: {error}")));
+        first.map_or(Ok(()), Err)
     }
+}
+
+fn write_all(mut output: Output, text: &str) -> Result<(), SinkError> {
+    output.append(text.as_bytes())?;
+    output.end()
 }
