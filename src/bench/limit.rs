@@ -39,8 +39,8 @@ pub(super) struct Evidence<'a> {
     pub(super) rate: Option<f64>,
     /// How long the probes of `probes` were due, in seconds.
     pub(super) duration_s: f64,
-    /// Timeout of a probe, in seconds; the longest where there are several.
-    pub(super) timeout_s: f64,
+    /// Timeout of a probe, in seconds; `None` where there are several.
+    pub(super) timeout_s: Option<f64>,
     pub(super) cores: Cores,
     /// Half the probes took at most this long, from their beginning; ours to wait before it is not in it.
     pub(super) service_us: Option<f64>,
@@ -231,15 +231,17 @@ fn lost(evidence: &Evidence<'_>) -> Option<String> {
 
 /// How much of the window was held by probes that were not answered.
 fn timeouts_in_the_window(evidence: &Evidence<'_>) -> String {
-    let Evidence { probes, window, .. } = *evidence;
-    // What one held behind the end of the measurement, others before it held at its beginning.
-    let held_s = probes.timeouts as f64 * evidence.timeout_s;
-    let share = held_s / (f64::from(window) * evidence.duration_s).max(f64::EPSILON);
-    let mut text = format!(
-        "timeouts of {} held {:.0} % of the window",
-        counted(probes.timeouts, "probe"),
-        100.0 * share.min(1.0)
-    );
+    let Evidence { probes, window, timeout_s, duration_s, .. } = *evidence;
+    let timeouts = counted(probes.timeouts, "probe");
+    let mut text = match timeout_s {
+        Some(timeout_s) => {
+            // What one held behind the end of the measurement, others before it held at its beginning.
+            let held_s = probes.timeouts as f64 * timeout_s;
+            let share = held_s / (f64::from(window) * duration_s).max(f64::EPSILON);
+            format!("timeouts of {timeouts} held {:.0} % of the window", 100.0 * share.min(1.0))
+        }
+        None => format!("timeouts of {timeouts} held a part of the window"),
+    };
     if let Some(halves) = halves(evidence) {
         text += &format!("; of the others {halves}");
     }
@@ -331,7 +333,7 @@ mod tests {
             trouble: Trouble::default(),
             rate: None,
             duration_s: 10.0,
-            timeout_s: 2.0,
+            timeout_s: Some(2.0),
             cores: Cores { process: 0.5, by_role: None, of_shards: 2, available: 4 },
             service_us: Some(60.0),
             from_due_us: Some(65.0),
@@ -579,6 +581,8 @@ mod tests {
             "timeouts of 80 probes held 25 % of the window; of the others half took 60 µs",
         );
         assert_limit(&with(1000), "target", "held 100 % of the window");
+        let several = Evidence { timeout_s: None, ..with(80) };
+        assert_limit(&several, "target", "timeouts of 80 probes held a part of the window; of");
         assert_limit(
             &with(10),
             "window",

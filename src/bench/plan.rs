@@ -46,8 +46,8 @@ pub struct Subject {
     pub name: String,
     /// Keyword of the checker, or `several`.
     pub check: &'static str,
-    /// Timeout of one probe; the longest where there are several.
-    pub timeout: Duration,
+    /// Timeout of one probe: the shortest and the longest of them.
+    pub timeout: (Duration, Duration),
     /// The targets.
     pub targets: Targets,
 }

@@ -102,8 +102,10 @@ pub struct LoadInfo {
     pub window: u32,
     /// Shards that probe; 0 where all checkers are scripts, which need none.
     pub shards: usize,
-    /// Timeout of a probe, in seconds.
+    /// Timeout of a probe, in seconds; the longest where a configuration has several.
     pub timeout_s: f64,
+    /// The shortest of them.
+    pub timeout_min_s: f64,
     /// Before each run is measured, in seconds.
     pub warm_up_s: f64,
     /// How long each run is measured, in seconds.

@@ -147,7 +147,8 @@ fn load_info(plan: &Plan, runs: usize) -> LoadInfo {
         },
         window: plan.window,
         shards: if are_scripts(plan) { 0 } else { plan.shards },
-        timeout_s: plan.subject.timeout.as_secs_f64(),
+        timeout_min_s: plan.subject.timeout.0.as_secs_f64(),
+        timeout_s: plan.subject.timeout.1.as_secs_f64(),
         warm_up_s: plan.warm_up.as_secs_f64(),
         duration_s: plan.duration.as_secs_f64(),
         runs,
@@ -274,13 +275,14 @@ fn run(
         stalled_ms: summary.stalled_ms,
         window_min: summary.window_min,
     };
+    let (shortest, longest) = plan.subject.timeout;
     let limited_by = limited_by(&Evidence {
         summary: &summary,
         probes: counts(&total),
         trouble,
         rate,
         duration_s: plan.duration.as_secs_f64(),
-        timeout_s: plan.subject.timeout.as_secs_f64(),
+        timeout_s: (shortest == longest).then_some(longest.as_secs_f64()),
         cores: Cores {
             process: cpu.cores,
             by_role: by_role_us.map(|role| role.map(|us| us / 1e6 / seconds)),

@@ -47,6 +47,7 @@ fn keys_are_the_same_in_every_version() {
             "shards",
             "target_count",
             "targets",
+            "timeout_min_s",
             "timeout_s",
             "warm_up_s",
             "window"

@@ -111,6 +111,7 @@ fn result(mode: &'static str, rate: Option<f64>, runs: usize) -> BenchResult {
             window: 4096,
             shards: 2,
             timeout_s: 1.0,
+            timeout_min_s: 1.0,
             warm_up_s: 1.0,
             duration_s: f64::from(INTERVALS),
             runs,

@@ -97,13 +97,18 @@ pub(super) fn load(load: &LoadInfo) -> String {
         0.0 => "without warm-up".to_owned(),
         warm_up_s => format!("after {} of warm-up", seconds(warm_up_s)),
     };
+    let timeout = match seconds(load.timeout_s) {
+        longest if load.timeout_min_s < load.timeout_s => {
+            format!("timeouts from {} to {longest}", seconds(load.timeout_min_s))
+        }
+        timeout => format!("timeout {timeout}"),
+    };
     format!(
-        "{} of {} ({}), {how}, {} in flight at most{shards}, timeout {}, {} of {} each {warm_up}",
+        "{} of {} ({}), {how}, {} in flight at most{shards}, {timeout}, {} of {} each {warm_up}",
         load.check,
         load.targets,
         counted(load.target_count as u64, "target"),
         grouped(u64::from(load.window)),
-        seconds(load.timeout_s),
         counted(load.runs as u64, if load.mode == "ramp" { "step" } else { "run" }),
         seconds(load.duration_s),
     )
@@ -147,7 +152,7 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
     if total.due > 0 {
         facts.push(fact("probes", probes(total)));
     }
-    let how_lost = how_the_lost_count(total, result.load.timeout_s);
+    let how_lost = how_the_lost_count(total, result.load.timeout_min_s);
     if !how_lost.is_empty() {
         facts.push(Fact { word: "latencies", text: how_lost, tone: Tone::Caution });
     }
@@ -333,13 +338,13 @@ fn probes(total: ProbeCounts) -> String {
     )
 }
 
-/// What those who got no answer are in the distribution.
-fn how_the_lost_count(total: ProbeCounts, timeout_s: f64) -> String {
+/// What those who got no answer are in the distribution, of timeouts of `timeout_min_s` seconds at least.
+fn how_the_lost_count(total: ProbeCounts, timeout_min_s: f64) -> String {
     let mut words = Vec::new();
     if total.timeouts > 0 {
         words.push(format!(
             "a timeout counts with the time it took to find out, {} at least",
-            seconds(timeout_s)
+            seconds(timeout_min_s)
         ));
     }
     if total.unsent > 0 {
@@ -493,6 +498,7 @@ mod tests {
             window: 4,
             shards: 0,
             timeout_s: 10.0,
+            timeout_min_s: 10.0,
             warm_up_s: 0.0,
             duration_s: 2.0,
             runs: 1,
@@ -502,6 +508,8 @@ mod tests {
             "MISC_CHECK of /bin/true (1 target), closed loop, 4 in flight at most, timeout 10.0 s, 1 run of \
              2.0 s each without warm-up"
         );
+        let several = load(&LoadInfo { timeout_min_s: 1.0, ..load_info });
+        assert!(several.contains(", timeouts from 1.0 s to 10.0 s, "), "{several}");
     }
 
     #[test]
