@@ -15,7 +15,7 @@ const PROBES_MIN: u64 = 100;
 const STALLED_SHARE: f64 = 0.02;
 /// What was due meanwhile waits, and as much again until that is caught up with: this many times the share of
 /// the time may be lost by it.
-const STALL_SPOILS: f64 = 2.0;
+pub(super) const STALL_SPOILS: f64 = 2.0;
 /// Shares of failed probes differ by chance; more than so many standard deviations is no chance.
 const CHANCE: f64 = 3.0;
 

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::idle::Idle;
-use super::knee::Lost;
+use super::knee::{Lost, STALL_SPOILS};
 use super::result::{CpuByRole, ProbeCounts, Trouble};
 use crate::aggregate::Summary;
-use crate::sink::{counted, grouped};
+use crate::sink::{counted, grouped, seconds};
 use crate::sweep::group_wait_max;
 
 /// Cores that are this busy are full.
@@ -17,6 +17,8 @@ const QUEUED: f64 = 2.0;
 /// said, nothing can be said of what limited the rest.
 const MISSED_SHARE: f64 = 0.01;
 const US_PER_SECOND: f64 = 1e6;
+/// What helps a process that does not run when it should.
+const OF_ITS_OWN: &str = "give it cores of its own";
 /// Where nobody knows how long one takes alone.
 const UNLESS_THEY_WAIT: &str =
     ", unless they wait in the target: how long one takes alone is not known";
@@ -117,7 +119,11 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     let waited = |names: &[&str]| names.iter().map(|name| ms(name)).sum::<u64>();
     let all =
         waited(&["input", "window", "cpu", "sockets", "receive_buffer", "send_queue", "output"]);
-    let is_most = |names: &[&str]| all > 0 && 2 * waited(names) > all;
+    // What held for less time than the missing probes were due in is not why they are missing.
+    let missing_ms =
+        share(probes.unsent) * 1e3 * evidence.duration_s * evidence.cores.of_shards as f64;
+    let explains_missing = all as f64 >= missing_ms;
+    let is_most = |names: &[&str]| explains_missing && 2 * waited(names) > all;
     if is_most(&["receive_buffer", "send_queue"]) {
         return by(
             "socket_buffer",
@@ -151,6 +157,9 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     }
     if is_most(&["sockets"]) {
         return by("sockets", "no more descriptors or ports; raise `ulimit -n`".to_owned());
+    }
+    if !explains_missing && let Some(why) = stood_still(evidence) {
+        return by("own_trouble", why);
     }
     if share(probes.timeouts) > MISSED_SHARE {
         return by("target", timeouts_in_the_window(evidence));
@@ -294,6 +303,21 @@ fn begun(evidence: &Evidence<'_>) -> String {
     text
 }
 
+/// For how long this process did not run, where that is enough for what was never begun.
+fn stood_still(evidence: &Evidence<'_>) -> Option<String> {
+    let Evidence { rate, trouble, probes, .. } = evidence;
+    let due = (*rate)? * trouble.stalled_ms / 1e3;
+    (probes.unsent as f64 <= STALL_SPOILS * due).then(|| {
+        format!(
+            "{} of {} were never begun, and {:.0} were due while this process did not run, for {}: {OF_ITS_OWN}",
+            grouped(probes.unsent),
+            counted(probes.due, "probe"),
+            due,
+            seconds(trouble.stalled_ms / 1e3),
+        )
+    })
+}
+
 /// What kept us from knowing, and what to do about the most frequent of it.
 fn own_trouble(evidence: &Evidence<'_>) -> String {
     let Evidence { summary, probes, bind_port, .. } = evidence;
@@ -301,7 +325,7 @@ fn own_trouble(evidence: &Evidence<'_>) -> String {
     let reason =
         unknown.max_by_key(|reason| reason.count).map_or("unknown", |reason| reason.reason);
     let remedy = match reason {
-        "late" => "this process was not running in time; give it cores of its own",
+        "late" => &format!("this process was not running in time; {OF_ITS_OWN}"),
         "local_drop" => "its buffers overflowed; raise --receive-buffer or net.core.rmem_max",
         "local_socket" => "no socket could be had or used; look at `ulimit -n` and --bindto",
         "local_port" if let Some(port) = bind_port => &format!(
@@ -417,6 +441,32 @@ mod tests {
         assert_limit(&open(ProbeCounts::default()), "rate", "no probe was due; raise --rate");
         let missed = ProbeCounts { passed: 980, unsent: 20, ..all };
         assert_limit(&open(missed), "window", "in flight");
+    }
+
+    /// A machine that stands still from 100 ms before the end of 5 s to 100 ms behind it.
+    #[test]
+    fn what_was_due_while_this_process_stood_still_is_missing_for_no_other_reason() {
+        // Of before the span began.
+        let residue = waited(&[("input", 3), ("window", 1), ("rate", 9_700)]);
+        let open = |summary, unsent, stalled_ms| Evidence {
+            probes: ProbeCounts {
+                due: 5000,
+                passed: 5000 - unsent,
+                unsent,
+                ..ProbeCounts::default()
+            },
+            rate: Some(1000.0),
+            duration_s: 5.0,
+            trouble: Trouble { stalled_ms, ..Trouble::default() },
+            ..quiet(summary)
+        };
+        let why =
+            "100 of 5,000 probes were never begun, and 200 were due while this process did not run";
+        assert_limit(&open(&residue, 100, 200.0), "own_trouble", why);
+        assert_limit(&open(&residue, 401, 200.0), "window", "in flight"); // too short for that
+        // 2 % of 5 s of two shards.
+        let waited_too = waited(&[("input", 200), ("rate", 9_700)]);
+        assert_limit(&open(&waited_too, 100, 200.0), "input", "waited for targets");
     }
 
     #[test]
