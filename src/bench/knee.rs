@@ -9,8 +9,6 @@ use super::result::{ProbeCounts, RunResult};
 const LOST_SHARE: f64 = 0.001;
 /// And 90 of 100 may take at most so many times as long as at the best step.
 const SLOWER: f64 = 5.0;
-/// Fewer probes than this say nothing: a p90 of ten is one probe.
-const PROBES_MIN: u64 = 100;
 /// Where this process did not run for more than this share of a step, that may be what was wrong with it.
 const STALLED_SHARE: f64 = 0.02;
 /// What was due meanwhile waits, and as much again until that is caught up with: this many times the share of
@@ -28,12 +26,19 @@ pub struct Knee {
     pub broken_per_second: Option<f64>,
     /// What was wrong there; where neither is known, why not.
     pub why: Option<String>,
+    /// The rates below the highest that was kept that were not, in ascending order.
+    pub not_kept_per_second: Vec<f64>,
     /// Numbers of the steps that are left out, because this process did not run for so much of them that it may
     /// be what was wrong.
     pub stalled: Vec<usize>,
+    /// Numbers of the steps that are left out, because they had fewer than [`Knee::PROBES_MIN`] probes.
+    pub too_few: Vec<usize>,
 }
 
 impl Knee {
+    /// Fewer probes than this say nothing: a p90 of ten is one probe.
+    pub const PROBES_MIN: u64 = 100;
+
     /// Of the steps of a ramp, in any order, each of `whole_s` seconds with its warm-up; `None` of none. They are held
     /// against each other, and against what became of probes one at a time, where that is known. Steps of
     /// too few probes are left out, and those that our own stalls may have spoiled.
@@ -42,8 +47,8 @@ impl Knee {
         whole_s: f64,
         alone: Option<ProbeCounts>,
     ) -> Option<Knee> {
-        let enough: Vec<&RunResult> =
-            steps.iter().filter(|step| step.probes.due >= PROBES_MIN).collect();
+        let (enough, few): (Vec<&RunResult>, Vec<&RunResult>) =
+            steps.iter().partition(|step| step.probes.due >= Knee::PROBES_MIN);
         let best = Best::of(&enough, alone);
         let mut judged: Vec<(f64, Option<String>)> = Vec::new();
         let mut stalled = Vec::new();
@@ -56,49 +61,44 @@ impl Knee {
                 wrong => judged.push((rate, wrong.map(|wrong| wrong.words))),
             }
         }
+        let unknown = Knee {
+            per_second: None,
+            broken_per_second: None,
+            why: None,
+            not_kept_per_second: Vec::new(),
+            stalled,
+            too_few: few.iter().map(|step| step.number).collect(),
+        };
         judged.sort_by(|left, right| left.0.total_cmp(&right.0));
         if judged.is_empty() {
             let most = steps.iter().map(|step| step.probes.due).max()?;
-            let why = if stalled.is_empty() {
+            let why = if unknown.stalled.is_empty() {
                 format!(
-                    "no step had more than {most} probes, and fewer than {PROBES_MIN} say nothing; \
-                     raise --duration"
+                    "no step had more than {most} probes, and fewer than {} say nothing; raise --duration",
+                    Knee::PROBES_MIN
                 )
             } else {
                 "this process did not run for a part of every step that may be what was wrong"
                     .to_owned()
             };
-            return Some(Knee {
-                per_second: None,
-                broken_per_second: None,
-                why: Some(why),
-                stalled,
-            });
+            return Some(Knee { why: Some(why), ..unknown });
         }
         if steps.iter().all(|step| step.probes.passed == 0) {
-            return Some(Knee {
-                per_second: None,
-                broken_per_second: None,
-                why: Some("nothing passed".to_owned()),
-                stalled,
-            });
+            return Some(Knee { why: Some("nothing passed".to_owned()), ..unknown });
         }
         // A step that a noisy moment spoiled does not hide the better ones above it.
         let kept = judged.iter().rposition(|(_, wrong)| wrong.is_none());
         let broken = judged.get(kept.map_or(0, |kept| kept + 1));
-        let mut why = broken.and_then(|(_, wrong)| wrong.clone());
-        let left_out = steps.len() - enough.len();
-        if kept.is_none()
-            && let Some(why) = &mut why
-            && left_out > 0
-        {
-            *why += &format!(" (steps with fewer than {PROBES_MIN} probes left out: {left_out})");
-        }
+        let below = judged[..kept.unwrap_or(0)].iter();
         Some(Knee {
             per_second: kept.map(|kept| judged[kept].0),
             broken_per_second: broken.map(|(rate, _)| *rate),
-            why,
-            stalled,
+            why: broken.and_then(|(_, wrong)| wrong.clone()),
+            not_kept_per_second: below
+                .filter(|(_, wrong)| wrong.is_some())
+                .map(|(rate, _)| *rate)
+                .collect(),
+            ..unknown
         })
     }
 }
@@ -374,6 +374,7 @@ mod tests {
         let quick = |rate| (rate, good(1000), 50.0);
         let steps = [quick(100.0), slow(200.0), quick(300.0), slow(400.0)];
         assert_eq!(rates(&knee(&steps)), (Some(300.0), Some(400.0)));
+        assert_eq!(knee(&steps).not_kept_per_second, [200.0], "and not 400, which is above");
         assert_eq!(rates(&knee(&[(100.0, timeouts(1000, 999), 50.0)])), (None, Some(100.0)));
         assert_eq!(Knee::of(&[], WHOLE_S, None), None);
     }
@@ -420,8 +421,6 @@ mod tests {
 
         let slow = knee(&[few(1.0), (100.0, good(300), 900.0)]);
         assert_eq!(rates(&slow), (Some(100.0), None), "three quick ones are no best step");
-        let lost = knee(&[few(1.0), (100.0, timeouts(300, 300), 50.0)]);
-        let why = lost.why.expect("it broke");
-        assert!(why.ends_with("(steps with fewer than 100 probes left out: 1)"), "{why}");
+        assert_eq!(slow.too_few, [1]);
     }
 }

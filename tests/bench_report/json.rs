@@ -127,6 +127,9 @@ fn keys_are_the_same_in_every_version() {
     assert_eq!(run["probes"]["timeouts"], 37);
 
     let ramp: Value = serde_json::from_str(&json(&made::ramp())).expect("JSON");
-    assert_eq!(keys(&ramp["knee"]), ["broken_per_second", "per_second", "stalled", "why"]);
+    assert_eq!(
+        keys(&ramp["knee"]),
+        ["broken_per_second", "not_kept_per_second", "per_second", "stalled", "too_few", "why"]
+    );
     assert!(ramp["spread"].is_null());
 }

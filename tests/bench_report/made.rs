@@ -78,7 +78,9 @@ fn ramp_of(steps: usize, by: u64) -> BenchResult {
         per_second: Some(kept),
         broken_per_second: Some(kept + by as f64),
         why: Some("90.4 % of the probes were never begun".to_owned()),
+        not_kept_per_second: Vec::new(),
         stalled: Vec::new(),
+        too_few: Vec::new(),
     };
     BenchResult { runs, knee: Some(knee), ..result("ramp", None, steps) }
 }

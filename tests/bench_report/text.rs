@@ -236,8 +236,11 @@ fn a_step_that_is_not_judged_is_named() {
     let mut ramp = made::ramp();
     ramp.runs[2].trouble.stalled_ms = 5_000.0;
     assert!(!ramp.is_doubtful() && !text(&ramp, false).contains("not judged"), "it was kept");
-    ramp.knee.as_mut().expect("a ramp").stalled = vec![3];
+    let knee = ramp.knee.as_mut().expect("a ramp");
+    (knee.stalled, knee.too_few) = (vec![3], vec![1, 2]);
     let text = text(&ramp, false);
+    let few = " not judged      steps 1-2: fewer than 100 probes say nothing\n";
+    assert!(text.contains(few), "{text}");
     let wanted =
         "not judged      step 3: this process did not run for up to 5.0 s, and that may be what";
     assert!(text.contains(wanted), "{text}");

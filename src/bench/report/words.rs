@@ -249,31 +249,73 @@ fn stalls(result: &BenchResult) -> impl Iterator<Item = String> {
     })
 }
 
-/// The steps of which the knee says nothing, because what was wrong with them may be ours.
-fn left_out(result: &BenchResult, knee: &Knee) -> Option<Fact> {
-    let numbers = || knee.stalled.iter().copied();
+/// The steps of which the knee says nothing: because what was wrong with them may be ours, or they had too few probes.
+fn left_out(result: &BenchResult, knee: &Knee) -> Vec<Fact> {
+    let not_judged = |numbers: &[usize], why: String| Fact {
+        word: "not judged",
+        text: format!(
+            "step{} {}: {why}",
+            if numbers.len() == 1 { "" } else { "s" },
+            ranges(numbers.iter().copied())
+        ),
+        tone: Tone::Caution,
+    };
+    let mut facts = Vec::new();
     let runs = result.runs.iter().filter(|run| knee.stalled.contains(&run.number));
-    let stalled_ms = runs.map(|run| run.trouble.stalled_ms).max_by(f64::total_cmp)?;
-    let plural = if knee.stalled.len() == 1 { "" } else { "s" };
-    let text = format!(
-        "step{plural} {}: this process did not run for up to {}, and that may be what was wrong",
-        ranges(numbers()),
-        seconds(stalled_ms / 1e3),
-    );
-    Some(Fact { word: "not judged", text, tone: Tone::Caution })
+    if let Some(stalled_ms) = runs.map(|run| run.trouble.stalled_ms).max_by(f64::total_cmp) {
+        let why = format!(
+            "this process did not run for up to {}, and that may be what was wrong",
+            seconds(stalled_ms / 1e3),
+        );
+        facts.push(not_judged(&knee.stalled, why));
+    }
+    if !knee.too_few.is_empty() {
+        let why = format!("fewer than {} probes say nothing", Knee::PROBES_MIN);
+        facts.push(not_judged(&knee.too_few, why));
+    }
+    facts
 }
 
 fn knee_in_words(knee: &Knee) -> String {
     let why = knee.why.as_deref().unwrap_or("it was not kept");
-    match (knee.per_second, knee.broken_per_second) {
+    let has_gaps = !knee.not_kept_per_second.is_empty();
+    let is_of_all = !has_gaps && knee.stalled.is_empty() && knee.too_few.is_empty();
+    let mut text = match (knee.per_second, knee.broken_per_second) {
+        (Some(kept), None) if is_of_all => {
+            format!("every rate up to {} probes/s was kept", rate(kept))
+        }
+        (Some(kept), None) => format!("the highest rate kept was {} probes/s", rate(kept)),
+        (Some(kept), Some(broken)) if has_gaps => {
+            format!(
+                "the highest rate kept was {} probes/s; at {}/s {why}",
+                rate(kept),
+                rate(broken)
+            )
+        }
         (Some(kept), Some(broken)) => {
             format!("{} probes/s were kept; at {}/s {why}", rate(kept), rate(broken))
         }
-        (Some(kept), None) => format!("every rate up to {} probes/s was kept", rate(kept)),
         (None, Some(broken)) => format!("not even {} probes/s were kept: {why}", rate(broken)),
         (None, None) => format!("no knee: {why}"),
+    };
+    if has_gaps {
+        text += &format!("; below it not kept: {}", some_rates(&knee.not_kept_per_second));
     }
+    text
 }
+
+/// A few rates, and how many more.
+fn some_rates(rates: &[f64]) -> String {
+    let (shown, more) = rates.split_at(rates.len().min(RATES_SHOWN));
+    let mut words: Vec<String> = shown.iter().map(|each| format!("{}/s", rate(*each))).collect();
+    if !more.is_empty() {
+        words.push(format!("and {} more", more.len()));
+    }
+    words.join(", ")
+}
+
+/// Rates that a sentence can hold.
+const RATES_SHOWN: usize = 5;
 
 /// A line for each thing that limited some runs: which, how often, and how that is known of the first.
 fn limits(result: &BenchResult) -> Vec<String> {
@@ -518,7 +560,9 @@ mod tests {
             per_second: kept,
             broken_per_second: broken,
             why: broken.map(|_| "97.0 % of the probes were never begun".to_owned()),
+            not_kept_per_second: Vec::new(),
             stalled: Vec::new(),
+            too_few: Vec::new(),
         };
         assert_eq!(
             knee_in_words(&knee(Some(1000.0), Some(2000.0))),
@@ -532,6 +576,21 @@ mod tests {
             knee_in_words(&knee(None, Some(1000.0))),
             "not even 1,000 probes/s were kept: 97.0 % of the probes were never begun"
         );
+        let left_out = Knee { too_few: vec![1], ..knee(Some(1000.0), None) };
+        assert_eq!(knee_in_words(&left_out), "the highest rate kept was 1,000 probes/s");
+        let gap =
+            |broken| Knee { not_kept_per_second: vec![200.0, 400.0], ..knee(Some(1000.0), broken) };
+        assert_eq!(
+            knee_in_words(&gap(None)),
+            "the highest rate kept was 1,000 probes/s; below it not kept: 200/s, 400/s"
+        );
+        assert_eq!(
+            knee_in_words(&gap(Some(2000.0))),
+            "the highest rate kept was 1,000 probes/s; at 2,000/s 97.0 % of the probes were never begun; below it \
+             not kept: 200/s, 400/s"
+        );
+        let many = (1..=7).map(|number| 100.0 * f64::from(number)).collect::<Vec<f64>>();
+        assert!(some_rates(&many).ends_with(", 500/s, and 2 more"));
         let nothing = Knee { why: Some("too few".to_owned()), ..knee(None, None) };
         assert_eq!(knee_in_words(&nothing), "no knee: too few");
     }
