@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::asked::Asked;
 use super::knee::Knee;
 use super::limit::LimitedBy;
 use crate::aggregate::{latency_us_at, tenths_of_us};
@@ -46,7 +47,44 @@ const STALLED_NOTED: f64 = 0.01;
 /// From this share on, so are too many of them.
 const STALLED_DOUBTFUL: f64 = 0.1;
 
+/// What to think of a measurement; in JSON `measured`, `interrupted` and so on.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Measured,
+    /// Somebody ended it early; the runs before that are whole.
+    Interrupted,
+    /// It was measured how servers refuse.
+    NothingPassed,
+    /// The figures are not what they seem: see [`BenchResult::is_doubtful`].
+    Doubtful,
+    /// No run was whole, or no probe was due.
+    NothingMeasured,
+    /// An error ended it; the runs before that are whole.
+    Incomplete,
+}
+
 impl BenchResult {
+    /// What to think of it.
+    pub fn verdict(&self) -> Verdict {
+        if self.runs.is_empty() {
+            Verdict::NothingMeasured
+        } else if self.error.is_some() {
+            Verdict::Incomplete
+        } else if self.is_of_no_probe() {
+            Verdict::NothingMeasured
+        } else if self.is_doubtful() {
+            Verdict::Doubtful
+        } else if self.runs.iter().all(|run| run.probes.passed == 0) {
+            Verdict::NothingPassed
+        } else if self.interrupted {
+            Verdict::Interrupted
+        } else {
+            Verdict::Measured
+        }
+    }
+
     /// Whether the figures are not what they seem: there are none, our own trouble kept something from being known
     /// of some probes, this process did not run for much of a run, or the kernel did not send all that we counted,
     /// or all that ended. The verdict says so, and so does the exit code.
@@ -94,6 +132,8 @@ pub struct LoadInfo {
     pub targets: String,
     /// How many.
     pub target_count: usize,
+    /// What each of them was asked.
+    pub asked: Asked,
     /// `closed`, `open` or `ramp`.
     pub mode: &'static str,
     /// Probes a second of an open loop.
@@ -112,6 +152,12 @@ pub struct LoadInfo {
     pub duration_s: f64,
     /// Runs asked for.
     pub runs: usize,
+    /// UDP sockets per lane.
+    pub sockets_per_lane: u32,
+    /// SO_RCVBUF of UDP sockets that was asked for, in bytes.
+    pub receive_buffer: Option<usize>,
+    /// Seed of transaction ids; `None` where none was given.
+    pub seed: Option<u64>,
 }
 
 /// One run, behind its warm-up.
@@ -393,14 +439,26 @@ pub struct Trouble {
 pub struct SpreadOfRuns {
     /// Probes a second.
     pub per_second: Spread,
+    /// Share of those due that the server or the network refused.
+    pub failed_share: Spread,
+    /// Share of those due that got no word of the server.
+    pub lost_share: Spread,
     /// Microseconds of processor time per probe.
     pub cpu_us_per_probe: Spread,
     /// Latency, microseconds.
     pub p50_us: Spread,
     /// Latency, microseconds.
+    pub p90_us: Spread,
+    /// Latency, microseconds.
     pub p99_us: Spread,
     /// Latency, microseconds.
+    pub p99_9_us: Spread,
+    /// Latency, microseconds.
     pub p99_99_us: Spread,
+    /// The slowest, microseconds.
+    pub max_us: Spread,
+    /// Cores that were busy.
+    pub cores: Spread,
 }
 
 /// Of one figure.
@@ -438,10 +496,16 @@ impl SpreadOfRuns {
         };
         Some(SpreadOfRuns {
             per_second: Spread::of(runs.iter().map(|run| run.per_second))?,
+            failed_share: Spread::of(runs.iter().map(|run| run.probes.failed_share()))?,
+            lost_share: Spread::of(runs.iter().map(|run| run.probes.lost_share()))?,
             cpu_us_per_probe: Spread::of(runs.iter().map(|run| run.cpu.us_per_probe()))?,
             p50_us: latency(|latency| latency.p50)?,
+            p90_us: latency(|latency| latency.p90)?,
             p99_us: latency(|latency| latency.p99)?,
+            p99_9_us: latency(|latency| latency.p99_9)?,
             p99_99_us: latency(|latency| latency.p99_99)?,
+            max_us: latency(|latency| latency.max)?,
+            cores: Spread::of(runs.iter().map(|run| run.cpu.cores))?,
         })
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::utsname::uname;
 
+use super::asked::Asked;
 use super::idle::Idle;
 use super::knee::Knee;
 use super::limit::{Cores, Evidence, limited_by};
@@ -136,6 +137,7 @@ fn load_info(plan: &Plan, runs: usize) -> LoadInfo {
         check: plan.subject.check,
         targets: plan.subject.name.clone(),
         target_count: plan.subject.targets.len(),
+        asked: Asked::of(&plan.subject.targets),
         mode: match plan.load {
             Load::Closed => "closed",
             Load::Open(_) => "open",
@@ -152,6 +154,9 @@ fn load_info(plan: &Plan, runs: usize) -> LoadInfo {
         warm_up_s: plan.warm_up.as_secs_f64(),
         duration_s: plan.duration.as_secs_f64(),
         runs,
+        sockets_per_lane: plan.sockets_per_lane,
+        receive_buffer: plan.receive_buffer,
+        seed: plan.seed,
     }
 }
 

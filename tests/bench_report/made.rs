@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use ringprobe::bench::{
-    BenchResult, Cpu, CpuByRole, Interval, KernelCounters, Knee, LatencyUs, LimitedBy, LoadInfo,
-    Machine, ProbeCounts, RunResult, SpreadOfRuns, Trouble,
+    Asked, BenchResult, Cpu, CpuByRole, Interval, KernelCounters, Knee, LatencyUs, LimitedBy,
+    LoadInfo, Machine, ProbeCounts, RunResult, SpreadOfRuns, Trouble,
 };
 
 /// Intervals of a run, a second each.
@@ -108,6 +108,11 @@ fn result(mode: &'static str, rate: Option<f64>, runs: usize) -> BenchResult {
             check: "DNS_CHECK",
             targets: "the embedded fleet".to_owned(),
             target_count: 1000,
+            asked: Asked {
+                dns_question: Some("A www.example.test.".to_owned()),
+                dns_require: Some("answer"),
+                ..Asked::default()
+            },
             mode,
             rate,
             window: 4096,
@@ -117,6 +122,9 @@ fn result(mode: &'static str, rate: Option<f64>, runs: usize) -> BenchResult {
             warm_up_s: 1.0,
             duration_s: f64::from(INTERVALS),
             runs,
+            sockets_per_lane: 8,
+            receive_buffer: None,
+            seed: Some(7),
         },
         idle_us: Some(31.2),
         runs: Vec::new(),

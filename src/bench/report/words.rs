@@ -2,7 +2,8 @@
 
 use super::figures::{latency, rate, share};
 use crate::bench::{
-    BenchResult, Cpu, CpuByRole, KernelCounters, Knee, LoadInfo, ProbeCounts, RunResult, Spread,
+    Asked, BenchResult, Cpu, CpuByRole, KernelCounters, Knee, LoadInfo, ProbeCounts, RunResult,
+    Spread, Verdict,
 };
 use crate::sink::{Trouble, counted, grouped, seconds};
 
@@ -32,20 +33,13 @@ fn fact(word: &'static str, text: String) -> Fact {
 
 /// What to think of the whole.
 pub(super) fn verdict(result: &BenchResult) -> (Tone, &'static str) {
-    if result.runs.is_empty() {
-        (Tone::Warning, "NOTHING MEASURED")
-    } else if result.error.is_some() {
-        (Tone::Warning, "INCOMPLETE")
-    } else if result.is_of_no_probe() {
-        (Tone::Warning, "NOTHING MEASURED")
-    } else if result.is_doubtful() {
-        (Tone::Warning, "DOUBTFUL")
-    } else if total(result).passed == 0 {
-        (Tone::Caution, "NOTHING PASSED")
-    } else if result.interrupted {
-        (Tone::Caution, "INTERRUPTED")
-    } else {
-        (Tone::Good, "MEASURED")
+    match result.verdict() {
+        Verdict::Measured => (Tone::Good, "MEASURED"),
+        Verdict::Interrupted => (Tone::Caution, "INTERRUPTED"),
+        Verdict::NothingPassed => (Tone::Caution, "NOTHING PASSED"),
+        Verdict::Doubtful => (Tone::Warning, "DOUBTFUL"),
+        Verdict::NothingMeasured => (Tone::Warning, "NOTHING MEASURED"),
+        Verdict::Incomplete => (Tone::Warning, "INCOMPLETE"),
     }
 }
 
@@ -104,14 +98,30 @@ pub(super) fn load(load: &LoadInfo) -> String {
         timeout => format!("timeout {timeout}"),
     };
     format!(
-        "{} of {} ({}), {how}, {} in flight at most{shards}, {timeout}, {} of {} each {warm_up}",
+        "{}{} of {} ({}), {how}, {} in flight at most{shards}, {timeout}, {} of {} each {warm_up}",
         load.check,
+        asked(&load.asked),
         load.targets,
         counted(load.target_count as u64, "target"),
         grouped(u64::from(load.window)),
         counted(load.runs as u64, if load.mode == "ramp" { "step" } else { "run" }),
         seconds(load.duration_s),
     )
+}
+
+/// What each target was asked, in brackets behind the checker; nothing where there is nothing to say.
+fn asked(asked: &Asked) -> String {
+    let mut words: Vec<String> = asked.dns_question.iter().cloned().collect();
+    words.extend(asked.dns_require.map(|what| match what {
+        "rcode" => "RCODE 0 required".to_owned(),
+        _ => format!("{what} required"),
+    }));
+    words.extend(asked.tcp_handshake.map(|how| format!("{how} handshake")));
+    words.extend(asked.bindto.iter().map(|address| format!("from {address}")));
+    words.extend(asked.bind_port.map(|port| format!("from port {port}")));
+    words.extend(asked.bind_if.iter().map(|name| format!("through {name}")));
+    words.extend(asked.fwmark.map(|mark| format!("mark {mark}")));
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
 /// Everything else, in the order it matters.
@@ -535,6 +545,7 @@ mod tests {
             check: "MISC_CHECK",
             targets: "/bin/true".to_owned(),
             target_count: 1,
+            asked: Asked::default(),
             mode: "closed",
             rate: None,
             window: 4,
@@ -544,6 +555,9 @@ mod tests {
             warm_up_s: 0.0,
             duration_s: 2.0,
             runs: 1,
+            sockets_per_lane: 8,
+            receive_buffer: None,
+            seed: None,
         };
         assert_eq!(
             load(&load_info),
@@ -552,6 +566,29 @@ mod tests {
         );
         let several = load(&LoadInfo { timeout_min_s: 1.0, ..load_info });
         assert!(several.contains(", timeouts from 1.0 s to 10.0 s, "), "{several}");
+    }
+
+    #[test]
+    fn what_was_asked_stands_behind_the_checker() {
+        let dns = Asked {
+            dns_question: Some("A www.example.test.".to_owned()),
+            dns_require: Some("rcode"),
+            ..Asked::default()
+        };
+        assert_eq!(asked(&dns), " (A www.example.test., RCODE 0 required)");
+        let tcp = Asked {
+            tcp_handshake: Some("orderly"),
+            bindto: vec![std::net::Ipv4Addr::LOCALHOST.into()],
+            bind_port: Some(4000),
+            bind_if: Some("lo".to_owned()),
+            fwmark: Some(7),
+            ..Asked::default()
+        };
+        assert_eq!(
+            asked(&tcp),
+            " (orderly handshake, from 127.0.0.1, from port 4000, through lo, mark 7)"
+        );
+        assert_eq!(asked(&Asked::default()), "");
     }
 
     #[test]

@@ -52,10 +52,10 @@ fn of_list(
         (Some(fleet), _) => {
             let text = addresses(args.servers());
             let list = TargetList::new("embedded", Cursor::new(text), Some(fleet.port));
-            (
-                all_of(list)?,
-                format!("{} of the embedded fleet", counted(u64::from(args.servers()), "server")),
-            )
+            let servers = counted(u64::from(args.servers()), "server");
+            let faults = args.faults.as_ref();
+            let faults = faults.map_or_else(String::new, |faults| format!(" with {faults}"));
+            (all_of(list)?, format!("{servers} of the embedded fleet{faults}"))
         }
         (None, Some(path)) => {
             let list = input::targets(path, args.how.default_port(Some(check)), &specs)?;
