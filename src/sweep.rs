@@ -24,7 +24,7 @@ use std::thread::Builder;
 
 use crossbeam_channel::bounded;
 
-pub use self::backend::{Backend, IoUring, available_cpus};
+pub use self::backend::{Backend, IoUring, available_cpus, cpus_of};
 use self::collector::{Collector, Returns};
 pub use self::feeder::Part;
 use self::feeder::{BATCHES_IN_FLIGHT, BATCHES_OF_A_SHARD};

@@ -119,8 +119,10 @@ pub struct Machine {
     pub cpu: String,
     /// Cores this process may run on.
     pub cpus: Vec<usize>,
-    /// Cores of the embedded fleet; empty without one.
+    /// Cores the embedded fleet may run on; empty without one.
     pub responder_cpus: Vec<usize>,
+    /// Cores that prober and embedded fleet may both run on, and so measure each other; mostly none.
+    pub shared_cpus: Vec<usize>,
 }
 
 /// What was asked for.

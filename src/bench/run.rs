@@ -164,12 +164,15 @@ fn machine(responder_cpus: Vec<usize>) -> Machine {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.and_then(|rest| rest.split_once(':')).map(|(_, name)| name.trim());
+    let cpus = available_cpus();
+    let shared_cpus = cpus.iter().copied().filter(|cpu| responder_cpus.contains(cpu)).collect();
     Machine {
         kernel: uname()
             .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into_owned()),
         cpu: model.unwrap_or(std::env::consts::ARCH).to_owned(),
-        cpus: available_cpus(),
+        cpus,
         responder_cpus,
+        shared_cpus,
     }
 }
 
@@ -405,6 +408,13 @@ mod tests {
 
     use super::*;
     use crate::aggregate::{Counts, ReasonCount};
+
+    #[test]
+    fn cores_that_prober_and_fleet_share_are_told() {
+        let own = available_cpus();
+        assert_eq!(machine(own.clone()).shared_cpus, own);
+        assert!(machine(vec![usize::MAX]).shared_cpus.is_empty());
+    }
 
     #[test]
     fn runs_before_an_error_are_not_lost() {

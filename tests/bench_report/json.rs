@@ -37,7 +37,7 @@ fn keys_are_the_same_in_every_version() {
             "version"
         ]
     );
-    assert_eq!(keys(&value["machine"]), ["cpu", "cpus", "kernel", "responder_cpus"]);
+    assert_eq!(keys(&value["machine"]), ["cpu", "cpus", "kernel", "responder_cpus", "shared_cpus"]);
     assert_eq!(value["verdict"], "measured");
     assert_eq!(
         keys(&value["load"]),

@@ -100,8 +100,9 @@ fn result(mode: &'static str, rate: Option<f64>, runs: usize) -> BenchResult {
         machine: Machine {
             kernel: "6.1.0-30-amd64".to_owned(),
             cpu: "Made-up CPU @ 2.50GHz".to_owned(),
-            cpus: vec![0, 1, 2, 3],
+            cpus: vec![0, 1, 2],
             responder_cpus: vec![3],
+            shared_cpus: Vec::new(),
         },
         memory_peak_bytes: Some(40 << 20),
         load: LoadInfo {

@@ -167,6 +167,20 @@ fn answers_that_may_come_from_elsewhere_are_said_and_nothing_is_doubted() {
 }
 
 #[test]
+fn cores_that_prober_and_fleet_share_are_a_warning() {
+    let mut result = made::runs();
+    assert!(!text(&result, false).contains("take it from each other"));
+    result.machine.shared_cpus = vec![1, 2];
+    let text = text(&result, false);
+    let words = on_one_line(&text);
+    assert!(
+        words.contains("WARNING prober and embedded fleet may both run on core 1-2: "),
+        "{text}"
+    );
+    assert_lines(&text);
+}
+
+#[test]
 fn what_failed_is_in_the_headline_the_table_and_the_verdict() {
     let mut result = made::runs();
     for run in &mut result.runs {

@@ -153,6 +153,14 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
         )));
     }
     facts.extend(stalls(result).map(warning));
+    let shared = &result.machine.shared_cpus;
+    if !shared.is_empty() {
+        facts.push(warning(format!(
+            "prober and embedded fleet may both run on core {}: they take it from each other, and the figures are \
+             of both",
+            ranges(shared.iter().copied()),
+        )));
+    }
     if let Some(knee) = &result.knee {
         facts.push(fact("knee", knee_in_words(knee)));
         facts.extend(left_out(result, knee));
