@@ -16,6 +16,8 @@ const QUEUED: f64 = 2.0;
 /// A rate is kept when at most this share of it is missing; and where of more than this share nothing can be
 /// said, nothing can be said of what limited the rest.
 const MISSED_SHARE: f64 = 0.01;
+/// Timeouts that held more of the window than this limit, however few they are.
+const MOST: f64 = 0.5;
 const US_PER_SECOND: f64 = 1e6;
 /// What helps a process that does not run when it should.
 const OF_ITS_OWN: &str = "give it cores of its own";
@@ -161,8 +163,9 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     if !explains_missing && let Some(why) = stood_still(evidence) {
         return by("own_trouble", why);
     }
-    if share(probes.timeouts) > MISSED_SHARE {
-        return by("target", timeouts_in_the_window(evidence));
+    let held = held_by_timeouts(evidence);
+    if share(probes.timeouts) > MISSED_SHARE || held.is_some_and(|held| held > MOST) {
+        return by("target", timeouts_in_the_window(evidence, held));
     }
     let halves = halves(evidence).map_or_else(String::new, |halves| format!("{halves}; "));
     let unless = if evidence.idle.is_none() { UNLESS_THEY_WAIT } else { "" };
@@ -238,19 +241,18 @@ fn lost(evidence: &Evidence<'_>) -> Option<String> {
     Some(format!("{:.2} % {how}, one at a time {:.2} %", 100.0 * share, 100.0 * least_share))
 }
 
-/// How much of the window was held by probes that were not answered.
-fn timeouts_in_the_window(evidence: &Evidence<'_>) -> String {
+/// The share of the window that probes held which were not answered; `None` where their timeouts differ.
+fn held_by_timeouts(evidence: &Evidence<'_>) -> Option<f64> {
     let Evidence { probes, window, timeout_s, duration_s, .. } = *evidence;
-    let timeouts = counted(probes.timeouts, "probe");
-    let mut text = match timeout_s {
-        Some(timeout_s) => {
-            // What one held behind the end of the measurement, others before it held at its beginning.
-            let held_s = probes.timeouts as f64 * timeout_s;
-            let share = held_s / (f64::from(window) * duration_s).max(f64::EPSILON);
-            format!("timeouts of {timeouts} held {:.0} % of the window", 100.0 * share.min(1.0))
-        }
-        None => format!("timeouts of {timeouts} held a part of the window"),
-    };
+    // What one held behind the end of the measurement, others before it held at its beginning.
+    let held_s = probes.timeouts as f64 * timeout_s?;
+    Some((held_s / (f64::from(window) * duration_s).max(f64::EPSILON)).min(1.0))
+}
+
+fn timeouts_in_the_window(evidence: &Evidence<'_>, held: Option<f64>) -> String {
+    let timeouts = counted(evidence.probes.timeouts, "probe");
+    let part = held.map_or_else(|| "a part".to_owned(), |held| format!("{:.0} %", 100.0 * held));
+    let mut text = format!("timeouts of {timeouts} held {part} of the window");
     if let Some(halves) = halves(evidence) {
         text += &format!("; of the others {halves}");
     }
@@ -631,6 +633,11 @@ mod tests {
             "timeouts of 80 probes held 25 % of the window; of the others half took 60 µs",
         );
         assert_limit(&with(1000), "target", "held 100 % of the window");
+        // However few of all they are: 161 are more than half of it, and 0.16 %.
+        let few = ProbeCounts { due: 100_000, ..timeouts(161) };
+        assert_limit(&Evidence { probes: few, ..quiet(&summary) }, "target", "held 50 %");
+        let fewer = ProbeCounts { due: 100_000, ..timeouts(160) };
+        assert_limit(&Evidence { probes: fewer, ..quiet(&summary) }, "window", "in flight");
         let several = Evidence { timeout_s: None, ..with(80) };
         assert_limit(&several, "target", "timeouts of 80 probes held a part of the window; of");
         assert_limit(
