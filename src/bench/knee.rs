@@ -6,7 +6,7 @@ use super::result::{ProbeCounts, RunResult};
 
 /// At most this share of the probes may be lost; those that were never begun are. And at most this share more
 /// may be refused than at the step where that is least.
-const LOST_SHARE: f64 = 0.001;
+pub(super) const LOST_SHARE: f64 = 0.001;
 /// And 90 of 100 may take at most so many times as long as at the best step.
 const SLOWER: f64 = 5.0;
 /// Fewer probes than this say nothing: a p90 of ten is one probe.

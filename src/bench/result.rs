@@ -366,8 +366,6 @@ const NEVER_LEFT_SHARE: f64 = 0.001;
 pub struct Trouble {
     /// Datagrams our own receive buffers dropped.
     pub receive_drops: u64,
-    /// Attempts tried again because the trouble was ours.
-    pub free_retries: u64,
     /// Milliseconds that the shard which lost most of them was found not running.
     pub stalled_ms: f64,
     /// Smallest window of a shard, and what it had been given.

@@ -357,7 +357,10 @@ impl<'l> Reaper<'l> {
         let next = pending.attempts.after(outcome);
         let is_late = outcome == Outcome::Unknown(LocalFault::Late);
         pending.late += u16::from(is_late);
-        let is_last = next == Next::Report || is_late && pending.late == LATE_MAX;
+        // In a span another attempt would come after its moment, and say nothing of it.
+        let is_last = next == Next::Report
+            || self.span.is_some()
+            || is_late && pending.late == LATE_MAX;
         if is_last {
             let waited = pending.begun.since(pending.due).as_nanos() as u64;
             script.queued_ns = script.queued_ns.saturating_add(waited);

@@ -26,7 +26,7 @@ pub struct ShardConfig {
     /// How fast probes of this shard start.
     pub pace: Pace,
     /// When they do; `None` for as long as there is input. What is assigned and has not begun when it ends
-    /// is dropped, and latencies count from when a probe was due, timeouts included.
+    /// is dropped, and no probe is tried again, whoever's the trouble was.
     pub span: Option<Span>,
     /// UDP sockets per lane, 1 to 64; 1 where the source port is fixed.
     pub sockets_per_lane: u32,

@@ -112,7 +112,12 @@ impl Core {
         {
             latency_ns = Some(self.now.since(due).as_nanos() as u64);
         }
-        match pending.attempts.after(outcome) {
+        let next = match pending.attempts.after(outcome) {
+            // There another attempt would come after its moment, and say nothing of it.
+            _ if self.config.span.is_some() => Next::Report,
+            next => next,
+        };
+        match next {
             Next::Report => self.outbox.push(Record {
                 seq: pending.assignment.seq,
                 target: pending.assignment.target,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ringprobe::fleet::Handshake;
-use ringprobe::outcome::{Failure, Outcome};
+use ringprobe::outcome::{Failure, LocalFault, Outcome, Record};
 use ringprobe::schedule::pace::{Pace, Span};
 use ringprobe::sim::Peer;
 
@@ -144,6 +144,28 @@ fn a_timeout_counts_with_the_time_it_took() {
             let latency = Duration::from_nanos(record.latency_ns.expect("a timeout has one"));
             assert!((200 * MS..250 * MS).contains(&latency), "{latency:?}");
         }
+    }
+}
+
+#[test]
+fn what_our_own_buffer_dropped_is_said_in_its_time_and_not_tried_again() {
+    let run = run(256, due(10_000.0), 900 * MS, &healthy(MS), |scenario| {
+        scenario.config.receive_buffer = Some(4096);
+        scenario.faults.stalls_at = vec![(start() + 100 * MS, 20 * MS)];
+    });
+    assert_eq!(run.records.len(), 9000);
+    let dropped = Outcome::Unknown(LocalFault::Drop);
+    let spoiled: Vec<&Record> =
+        run.records.iter().filter(|record| record.outcome == dropped).collect();
+    assert!(!spoiled.is_empty() && run.stats.receive_drops > 0, "{:?}", run.stats);
+    for record in &run.records {
+        assert_eq!(record.attempts, 1, "{record:?}");
+        let is_passed = record.outcome == Outcome::Pass;
+        assert!(is_passed || spoiled.contains(&record), "{record:?}");
+    }
+    for record in spoiled {
+        let after = record.at.since(start());
+        assert!((200 * MS..400 * MS).contains(&after), "at its deadline: {after:?}");
     }
 }
 

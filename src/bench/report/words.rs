@@ -437,7 +437,6 @@ fn trouble(result: &BenchResult, total: ProbeCounts) -> String {
     let mut trouble = Trouble { unknown: total.unknown, ..Trouble::default() };
     for run in &result.runs {
         trouble.receive_drops += run.trouble.receive_drops;
-        trouble.free_retries += run.trouble.free_retries;
         trouble.stalled_ms += run.trouble.stalled_ms;
         trouble.window_min =
             [trouble.window_min, run.trouble.window_min].into_iter().flatten().min();
