@@ -269,19 +269,39 @@ fn a_script_whose_moment_has_not_come_keeps_no_retry_waiting() {
     scripts.add(&["/bin/true"], 60_000);
     scripts.retries = 2;
     scripts.config.jobs = 1;
-    // The first is due at once, the second in hours.
-    scripts.config.pace = Pace::Due { per_second: 1e-4, phase: 0.0 };
-    let span = Span::new(Duration::from_secs(60));
-    span.begin(monotonic_now());
-    scripts.config.span = Some(span.clone());
+    // The first may start at once, the second in hours.
+    scripts.config.pace = Pace::AtMost(1e-4);
     scripts.stop_after = Some(1);
     let ended = scripts.run();
     ended.result.as_ref().expect("the reaper ran");
     let records: Vec<_> = ended.runs.iter().map(|(record, _)| record).collect();
     assert_eq!(ended.outcomes(), [TIMEOUT], "the first has ended, the second has not begun");
     assert_eq!((records[0].seq, records[0].attempts), (0, 3));
-    // Where the second is waited for, that is until the span is over.
-    assert!(span.end().is_some_and(|end| records[0].at < end), "{:?}", records[0]);
+}
+
+#[test]
+fn in_a_span_no_script_is_tried_again_and_each_was_due_at_its_moment() {
+    let mut scripts = Scripts::new("span");
+    scripts.add(&["/bin/sleep", "3600"], 200);
+    scripts.add(&["/bin/true"], 60_000);
+    scripts.retries = 2;
+    scripts.config.jobs = 1;
+    scripts.config.pace = Pace::Due { per_second: 20.0, phase: 0.0 };
+    let span = Span::new(Duration::from_secs(60));
+    let start = monotonic_now();
+    span.begin(start);
+    scripts.config.span = Some(span);
+    let ended = scripts.run();
+    ended.result.as_ref().expect("the reaper ran");
+    assert_eq!(ended.outcomes(), [TIMEOUT, Outcome::Pass]);
+    for (record, due_ms) in ended.runs.iter().map(|(record, _)| record).zip([0, 50]) {
+        assert_eq!((record.attempts, record.due.since(start).as_millis()), (1, due_ms));
+    }
+    // The second waited for the first; that is no time of its own.
+    let (second, script) = &ended.runs[1];
+    assert!(second.at.since(second.due) >= Duration::from_millis(150), "{second:?}");
+    let own = script.startup_ns.zip(script.run_ns).map(|(startup, run)| startup + run);
+    assert_eq!((ended.runs[0].0.latency_ns, second.latency_ns), (None, own));
 }
 
 #[test]

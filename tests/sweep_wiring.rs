@@ -89,6 +89,7 @@ impl Backend for Table {
 }
 
 fn answer(assignment: &Assignment) -> Record {
+    let at = monotonic_now();
     Record {
         seq: assignment.seq,
         target: assignment.target,
@@ -96,7 +97,8 @@ fn answer(assignment: &Assignment) -> Record {
         outcome: truth(assignment.target),
         attempts: 1,
         latency_ns: Some(1_000),
-        at: monotonic_now(),
+        due: at - Duration::from_micros(1),
+        at,
         strange: None,
     }
 }

@@ -40,7 +40,8 @@ pub(super) struct Evidence<'a> {
     /// Timeout of a probe, in seconds; the longest where there are several.
     pub(super) timeout_s: f64,
     pub(super) cores: Cores,
-    /// Half the probes took at most this long, from their beginning; ours to wait before it is not in it.
+    /// Half the answered probes of `probes` took at most this long, from their beginning; ours to wait before it is
+    /// not in it.
     pub(super) service_us: Option<f64>,
     /// Half of them took at most this long from when they were due.
     pub(super) from_due_us: Option<f64>,

@@ -36,6 +36,12 @@ pub(super) struct Counted {
     pub(super) latency: Histogram<u64>,
 }
 
+/// An empty one, which grows as it needs to.
+fn histogram() -> Histogram<u64> {
+    // Cannot fail: 1 to 5 digits are allowed.
+    Histogram::new(DIGITS).expect("a number of digits that hdrhistogram accepts")
+}
+
 impl Counted {
     fn new(start: Duration, length: Duration) -> Counted {
         Counted {
@@ -47,8 +53,7 @@ impl Counted {
             unknown: 0,
             unsent: 0,
             ended: 0,
-            // Cannot fail: 1 to 5 digits are allowed. It grows as it needs to.
-            latency: Histogram::new(DIGITS).expect("a number of digits that hdrhistogram accepts"),
+            latency: histogram(),
         }
     }
 
@@ -82,8 +87,18 @@ pub(super) struct Measure {
     length: Duration,
     interval: Duration,
     intervals: Vec<Counted>,
+    service: Histogram<u64>,
     /// Of the whole run, warm-up and end included.
     pub(super) probed: u64,
+}
+
+/// What was counted of a run that has ended.
+pub(super) struct Measured {
+    /// One after the other, at least one.
+    pub(super) intervals: Vec<Counted>,
+    /// Nanoseconds that probes which were answered took from when they began; ours to wait before it is not in
+    /// it. Of scripts, from their start to their end by themselves.
+    pub(super) service: Histogram<u64>,
 }
 
 impl Measure {
@@ -101,7 +116,7 @@ impl Measure {
                 Counted::new(start, interval.min(length - start))
             })
             .collect();
-        Measure { span, warm_up, length, interval, intervals, probed: 0 }
+        Measure { span, warm_up, length, interval, intervals, service: histogram(), probed: 0 }
     }
 
     /// The interval a moment is in; `None` outside what is measured.
@@ -119,13 +134,7 @@ impl Measure {
         if is_known && let Some(place) = self.place(record.at) {
             self.intervals[place].ended += 1;
         }
-        let due = record.at - Duration::from_nanos(record.latency_ns.unwrap_or(0));
-        let place = match self.place(due) {
-            // It was due before, and nobody can say when.
-            None if !is_known && self.span.is_over(record.at) => self.intervals.len() - 1,
-            None => return,
-            Some(place) => place,
-        };
+        let Some(place) = self.place(record.due) else { return };
         let counted = &mut self.intervals[place];
         match record.outcome {
             Outcome::Pass => counted.passed += 1,
@@ -133,15 +142,25 @@ impl Measure {
             Outcome::Fail(_) => counted.failed += 1,
             Outcome::Unknown(_) => counted.unknown += 1,
         }
-        if let Some(latency_ns) = record.latency_ns {
-            counted.record(latency_ns, 1);
+        if is_known {
+            counted.record(record.at.since(record.due).as_nanos() as u64, 1);
+        }
+        if let Some(service_ns) = record.latency_ns {
+            // Cannot fail: it grows to whatever is recorded.
+            let _ = self.service.record(service_ns);
         }
     }
 
-    /// The intervals of a run that has ended. `per_second` is the rate of an open loop: whatever was
+    /// What there is of a run that has ended. `per_second` is the rate of an open loop: whatever was
     /// due and is missing was never begun, and has waited until the end at least.
-    pub(super) fn conclude(mut self, per_second: Option<f64>) -> Vec<Counted> {
-        let Some(per_second) = per_second else { return self.intervals };
+    pub(super) fn conclude(mut self, per_second: Option<f64>) -> Measured {
+        if let Some(per_second) = per_second {
+            self.add_unsent(per_second);
+        }
+        Measured { intervals: self.intervals, service: self.service }
+    }
+
+    fn add_unsent(&mut self, per_second: f64) {
         let due = (per_second * self.length.as_secs_f64()).floor() as u64;
         let seen: u64 = self.intervals.iter().map(Counted::due).sum();
         // A probe at either end may be in or out by a rounding.
@@ -162,7 +181,6 @@ impl Measure {
                 number += count;
             }
         }
-        self.intervals
     }
 }
 
@@ -193,14 +211,17 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    fn record(at_ms: u64, outcome: Outcome, latency_ms: Option<u64>) -> Record {
+    /// Ended at `at_ms`, `latency_ms` after it was due; answered within half of that.
+    fn record(at_ms: u64, outcome: Outcome, latency_ms: u64) -> Record {
+        let is_answered = outcome == Outcome::Pass;
         Record {
             seq: 0,
             target: "127.0.0.1:53".parse().expect("an address"),
             spec: SpecId(0),
             outcome,
             attempts: 1,
-            latency_ns: latency_ms.map(|ms| ms * 1_000_000),
+            latency_ns: is_answered.then_some(latency_ms * 1_000_000 / 2),
+            due: Tick::from_ns((at_ms - latency_ms) * 1_000_000),
             at: Tick::from_ns(at_ms * 1_000_000),
             strange: None,
         }
@@ -218,28 +239,34 @@ mod tests {
     #[test]
     fn a_probe_belongs_to_the_interval_in_which_it_was_due() {
         let timeout = Outcome::Fail(Failure::Timeout);
-        let intervals = measure(&[
-            record(1110, Outcome::Pass, Some(20)), // due in the warm-up
-            record(1120, Outcome::Pass, Some(20)), // due at the first moment
-            record(1250, timeout, Some(100)),      // due in the first, ended in the second
-            record(1310, Outcome::Pass, Some(20)), // due in the second, ended after all
-            record(1320, Outcome::Pass, Some(20)), // due after all
-            record(1310, Outcome::Unknown(LocalFault::Late), None),
+        let late = Outcome::Unknown(LocalFault::Late);
+        let Measured { intervals, service } = measure(&[
+            record(1110, Outcome::Pass, 20), // due in the warm-up
+            record(1120, Outcome::Pass, 20), // due at the first moment
+            record(1250, timeout, 100),      // due in the first, ended in the second
+            record(1310, Outcome::Pass, 30), // due in the second, ended after all
+            record(1320, Outcome::Pass, 20), // due after all
+            record(1150, late, 60),          // due in the warm-up, and nothing can be said of it
+            record(1290, late, 100),         // due in the first
+            record(1400, late, 120),         // due in the second
         ])
         .conclude(None);
         let [first, second] = &intervals[..] else { panic!("two intervals") };
-        assert_eq!((first.passed, first.timeouts, first.due(), first.ended), (1, 1, 2, 2));
-        assert_eq!((second.passed, second.unknown, second.due(), second.ended), (1, 1, 2, 1));
+        let counts = |of: &Counted| (of.passed, of.timeouts, of.unknown, of.due(), of.ended);
+        assert_eq!(counts(first), (1, 1, 1, 3, 2));
+        assert_eq!(counts(second), (1, 0, 1, 2, 1));
         assert_eq!(first.latency.max() / 1_000_000, 100, "a timeout is in the distribution");
-        assert_eq!(second.latency.len(), 1, "of what nothing can be said, nothing is");
+        assert_eq!((first.latency.len(), second.latency.len()), (2, 1), "of the known");
+        let took = [service.min(), service.max()].map(|ns| (ns as f64 / 1e6).round());
+        assert_eq!((service.len(), took), (2, [10.0, 15.0]), "of those due in the measurement");
     }
 
     #[test]
     fn what_was_due_and_never_begun_has_waited_until_the_end() {
         // 100 a second for 200 ms: 20 were due, 10 ended, one is forgiven.
         let records: Vec<Record> =
-            (0..10).map(|number| record(1101 + 10 * number, Outcome::Pass, Some(1))).collect();
-        let intervals = measure(&records).conclude(Some(100.0));
+            (0..10).map(|number| record(1101 + 10 * number, Outcome::Pass, 1)).collect();
+        let intervals = measure(&records).conclude(Some(100.0)).intervals;
         let unsent: Vec<u64> = intervals.iter().map(|interval| interval.unsent).collect();
         assert_eq!(unsent, [0, 9]);
         let longest = intervals[1].latency.max() / 1_000_000;
@@ -249,7 +276,7 @@ mod tests {
     #[test]
     fn a_rate_that_nobody_can_have_is_counted_all_the_same() {
         // A billion a second for 200 ms, none of them begun.
-        let intervals = measure(&[]).conclude(Some(1e9));
+        let intervals = measure(&[]).conclude(Some(1e9)).intervals;
         let unsent: Vec<u64> = intervals.iter().map(|interval| interval.unsent).collect();
         assert_eq!(unsent, [99_999_999, 100_000_000]);
         for (interval, from_ms) in intervals.iter().zip([100, 0]) {

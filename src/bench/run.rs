@@ -8,7 +8,7 @@ use nix::sys::utsname::uname;
 
 use super::knee::Knee;
 use super::limit::{Cores, Evidence, limited_by};
-use super::measure::{Counted, Measure};
+use super::measure::{Counted, Measure, Measured};
 use super::meter::{CpuTime, Meter, Snmp, memory_peak_bytes};
 use super::plan::{Load, Plan, Targets};
 use super::result::{
@@ -215,7 +215,7 @@ impl Idle {
         let mut measure = Measure::new(span.clone(), Duration::ZERO, IDLE_LENGTH, IDLE_LENGTH);
         let request = request(plan, &span, (1, 1), None);
         sweep::run(request, Arc::clone(stop), &mut (), &mut measure)?;
-        let counted = measure.conclude(None);
+        let counted = measure.conclude(None).intervals;
         let latency = &counted[0].latency;
         let answered = counted[0].passed + counted[0].failed;
         // The answered are the quicker ones, or the median is a timeout.
@@ -264,7 +264,7 @@ fn run(
         .zip(Snmp::read())
         .map(|(before, after)| kernel(&summary, after.since(before), is_local));
     let probed = measure.probed;
-    let counted = measure.conclude(rate);
+    let Measured { intervals: counted, service } = measure.conclude(rate);
     let mut total = counted[0].clone();
     counted[1..].iter().for_each(|interval| total.add(interval));
 
@@ -312,7 +312,7 @@ fn run(
             of_shards: if are_scripts { 0 } else { plan.shards },
             available: available_cpus().len().max(1),
         },
-        service_us: service_us(&summary),
+        service_us: (!service.is_empty()).then(|| latency_us_at(&service, 0.5)),
         from_due_us: latency.map(|latency| latency.p50),
         idle_us: idle.median_us,
         idle_probes: idle.probes,
@@ -338,15 +338,6 @@ fn run(
             .map(|counted| (counted.start, counted.length, counted.latency))
             .collect(),
     }))
-}
-
-/// Half the probes took at most this long from their beginning, in microseconds.
-fn service_us(summary: &Summary) -> Option<f64> {
-    let script = summary
-        .scripts
-        .as_ref()
-        .and_then(|scripts| Some(scripts.startup_us.as_ref()?.p50 + scripts.run_us.as_ref()?.p50));
-    summary.latency_us.map(|latency| latency.p50).or(script)
 }
 
 /// How long an interval is.

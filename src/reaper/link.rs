@@ -23,7 +23,7 @@ pub struct ReaperConfig {
     /// How fast scripts start.
     pub pace: Pace,
     /// When they do; `None` for as long as there is input. What has not begun when it ends is dropped, the feeder
-    /// is taken from only as scripts begin, and latencies count from when a script was due.
+    /// is taken from only as scripts begin, and no script is tried again.
     pub span: Option<Span>,
     /// From SIGTERM to SIGKILL.
     pub grace: Duration,

@@ -57,8 +57,8 @@ pub fn run(fleet: Arc<Fleet>, config: ReaperConfig, links: ReaperLinks) {
 struct Pending {
     assignment: Assignment,
     attempts: Attempts,
-    /// Since when its first attempt could have run; in a span, `None` before that began.
-    due_first: Option<Tick>,
+    /// Since when its first attempt could have run.
+    due_first: Tick,
     /// Since when this attempt could have run.
     due: Tick,
     /// When it was handed to the process.
@@ -239,7 +239,7 @@ impl<'l> Reaper<'l> {
         self.queue.extend(batch.iter().map(|assignment| Pending {
             assignment: *assignment,
             attempts: Attempts::new(assignment.retries),
-            due_first: self.span.is_none().then_some(due),
+            due_first: due,
             due,
             begun: due,
             late: 0,
@@ -301,7 +301,7 @@ impl<'l> Reaper<'l> {
         let start = self.span.as_ref().and_then(Span::start).unwrap_or(pending.due);
         let due = self.pacer.take(pending.begun, start)?;
         if self.span.is_some() {
-            pending.due_first = Some(due);
+            pending.due_first = due;
             pending.due = due;
         }
         Ok(())
@@ -383,9 +383,7 @@ impl<'l> Reaper<'l> {
             outcome,
             Outcome::Pass | Outcome::Fail(Failure::ExitStatus(_) | Failure::Signal(_))
         );
-        let since_due = pending.due_first.map(|due| at.since(due).as_nanos() as u64);
         let latency_ns = match (script.startup_ns, script.run_ns) {
-            _ if self.span.is_some() && !matches!(outcome, Outcome::Unknown(_)) => since_due,
             (Some(startup), Some(run)) if ended_by_itself => Some(startup.saturating_add(run)),
             _ => None,
         };
@@ -396,6 +394,7 @@ impl<'l> Reaper<'l> {
             outcome,
             attempts: pending.attempts.made,
             latency_ns,
+            due: pending.due_first,
             at,
             strange: None,
         };

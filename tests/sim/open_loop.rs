@@ -39,10 +39,7 @@ fn due(per_second: f64) -> Pace {
 /// When each probe was due, since the start, in the order of their due moments; each with its latency.
 fn dues(run: &Run) -> Vec<(Duration, Duration)> {
     let mut dues: Vec<(Duration, Duration)> = (run.records.iter())
-        .map(|record| {
-            let latency = Duration::from_nanos(record.latency_ns.expect("it has ended"));
-            ((record.at - latency).since(start()), latency)
-        })
+        .map(|record| (record.due.since(start()), record.at.since(record.due)))
         .collect();
     dues.sort();
     dues
@@ -104,9 +101,7 @@ fn what_was_due_before_the_end_begins_in_the_grace_behind_it_and_nothing_else_do
     let late = self::dues(&stalled(200 * MS)).len();
     assert!((379..=383).contains(&late), "what waited longer than the grace never began: {late}");
     let closed = run(8, Pace::Free, 100 * MS, &healthy(10 * MS), |_| {});
-    let begun = closed.records.iter().map(|record| {
-        (record.at - Duration::from_nanos(record.latency_ns.expect("it has ended"))).since(start())
-    });
+    let begun = closed.records.iter().map(|record| record.due.since(start()));
     assert!(begun.max().expect("some") < 100 * MS, "a closed loop has no grace");
 }
 
@@ -123,10 +118,10 @@ fn answers_are_not_gathered_where_their_moments_count() {
     (scenario.config.pace, scenario.config.span) = (due(2000.0), Some(span));
     let run = drive(&scenario).unwrap_or_else(|what| panic!("{what}"));
     let passed = run.records.iter().filter(|record| record.outcome == Outcome::Pass);
-    let mut latencies: Vec<u64> = passed.filter_map(|record| record.latency_ns).collect();
+    let mut latencies: Vec<Duration> = passed.map(|record| record.at.since(record.due)).collect();
     latencies.sort_unstable();
     assert!(latencies.len() >= 390, "{}", latencies.len());
-    let middle = Duration::from_nanos(latencies[latencies.len() / 2]);
+    let middle = latencies[latencies.len() / 2];
     assert!(
         middle < Duration::from_micros(200),
         "half of them took {middle:?} of a 100 µs round trip"
@@ -141,8 +136,9 @@ fn a_timeout_counts_with_the_time_it_took() {
         assert_eq!(run.records.len(), 30);
         for record in &run.records {
             assert_eq!(record.outcome, Outcome::Fail(Failure::Timeout));
-            let latency = Duration::from_nanos(record.latency_ns.expect("a timeout has one"));
+            let latency = record.at.since(record.due);
             assert!((200 * MS..250 * MS).contains(&latency), "{latency:?}");
+            assert_eq!(record.latency_ns, None, "nothing answered");
         }
     }
 }

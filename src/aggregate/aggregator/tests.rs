@@ -17,6 +17,7 @@ fn record(seq: u64, outcome: Outcome) -> Record {
         outcome,
         attempts: 2,
         latency_ns: None,
+        due: Tick::from_ns(1),
         at: Tick::from_ns(1),
         strange: None,
     }
