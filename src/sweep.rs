@@ -37,7 +37,6 @@ use self::scripts::Scripts;
 use crate::aggregate::{Catalog, Summary};
 use crate::fleet::ProbeSpec;
 use crate::id::ShardId;
-use crate::schedule::pace::Pace;
 use crate::shard;
 pub use crate::shard::group_wait_max;
 use crate::shard::link::{Links, REPORTS_IN_FLIGHT, ShardConfig};
@@ -191,18 +190,6 @@ pub fn run_with(
     collector.conclude(&tally, interrupted, bad_target, shards)
 }
 
-/// The pace of one shard, so that all together keep it: due moments lie evenly between each other's.
-fn part_of(pace: Pace, shard: usize, shards: usize) -> Pace {
-    let shards = shards as f64;
-    match pace {
-        Pace::Free => Pace::Free,
-        Pace::AtMost(per_second) => Pace::AtMost(per_second / shards),
-        Pace::Due { per_second, phase } => {
-            Pace::Due { per_second: per_second / shards, phase: (shard as f64 + phase) / shards }
-        }
-    }
-}
-
 /// One for each of `windows`.
 fn shard_configs(request: &SweepRequest, windows: &[u32]) -> Vec<ShardConfig> {
     let shards = windows.len();
@@ -215,7 +202,7 @@ fn shard_configs(request: &SweepRequest, windows: &[u32]) -> Vec<ShardConfig> {
             // Two shards pinned to one core would take turns; they had better float.
             cpu: if shards <= cpus.len() { cpus.get(shard).copied() } else { None },
             window: *window,
-            pace: part_of(request.pace, shard, shards),
+            pace: request.pace.of_shard(shard, shards),
             span: request.span.clone(),
             sockets_per_lane: request.sockets_per_lane,
             receive_buffer: request.receive_buffer,

@@ -57,6 +57,8 @@ impl Backend for Table {
             free_retries: 0,
             soft_send_errors: 0,
             stalled_ns: 0,
+            stalled_in_span_ns: 0,
+            moments_taken: 0,
             window_now: config.window,
             window_min: config.window,
             in_flight: 0,

@@ -34,9 +34,9 @@ pub struct Knee {
 }
 
 impl Knee {
-    /// Of the steps of a ramp, in any order, each of `whole_s` seconds with its warm-up; `None` of none. Steps of
+    /// Of the steps of a ramp, in any order, each of `duration_s` seconds; `None` of none. Steps of
     /// too few probes are left out, and those that our own stalls may have spoiled.
-    pub(super) fn of(steps: &[RunResult], whole_s: f64) -> Option<Knee> {
+    pub(super) fn of(steps: &[RunResult], duration_s: f64) -> Option<Knee> {
         let enough: Vec<&RunResult> =
             steps.iter().filter(|step| step.probes.due >= PROBES_MIN).collect();
         let best = Best::of(&enough);
@@ -45,7 +45,7 @@ impl Knee {
         for step in &enough {
             let Some(rate) = step.asked_per_second else { continue };
             match what_is_wrong(step, best) {
-                Some(wrong) if wrong.may_be_our_stall(step.stalled_share(whole_s)) => {
+                Some(wrong) if wrong.may_be_our_stall(step.stalled_share(duration_s)) => {
                     stalled.push(step.number);
                 }
                 wrong => judged.push((rate, wrong.map(|wrong| wrong.words))),
@@ -197,12 +197,12 @@ mod tests {
         RunResult { latency_us: Some(latency), ..RunResult::made(1, Some(rate), probes) }
     }
 
-    /// Seconds of a step with its warm-up.
-    const WHOLE_S: f64 = 4.0;
+    /// Seconds of a step.
+    const DURATION_S: f64 = 4.0;
 
     fn knee(steps: &[Step]) -> Knee {
         let steps: Vec<RunResult> = steps.iter().map(|made| step(*made)).collect();
-        Knee::of(&steps, WHOLE_S).expect("steps")
+        Knee::of(&steps, DURATION_S).expect("steps")
     }
 
     fn rates(knee: &Knee) -> (Option<f64>, Option<f64>) {
@@ -282,7 +282,7 @@ mod tests {
         let steps = [quick(100.0), slow(200.0), quick(300.0), slow(400.0)];
         assert_eq!(rates(&knee(&steps)), (Some(300.0), Some(400.0)));
         assert_eq!(rates(&knee(&[(100.0, timeouts(1000, 999), 50.0)])), (None, Some(100.0)));
-        assert_eq!(Knee::of(&[], WHOLE_S), None);
+        assert_eq!(Knee::of(&[], DURATION_S), None);
     }
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
             let mut steps = [step(quick), step(second)];
             (steps[0].number, steps[1].number) = (1, 2);
             steps[1].trouble.stalled_ms = stalled_ms;
-            let knee = Knee::of(&steps, WHOLE_S).expect("steps");
+            let knee = Knee::of(&steps, DURATION_S).expect("steps");
             assert_eq!(knee.stalled, if is_left_out { vec![2] } else { vec![] }, "{stalled_ms}");
             assert_eq!(knee.broken_per_second, broken, "{stalled_ms}");
             let kept = if is_left_out || broken.is_some() { 100.0 } else { 200.0 };
@@ -311,7 +311,7 @@ mod tests {
         }
         let mut only = step((100.0, timeouts(1000, 10), 50.0));
         only.trouble.stalled_ms = 500.0;
-        let nothing = Knee::of(&[only], WHOLE_S).expect("a step");
+        let nothing = Knee::of(&[only], DURATION_S).expect("a step");
         assert_eq!(rates(&nothing), (None, None));
         let why = nothing.why.expect("it is said");
         assert!(why.contains("did not run for a part of every step"), "{why}");

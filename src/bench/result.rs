@@ -63,10 +63,10 @@ impl BenchResult {
         self.runs.iter().all(|run| run.probes.due == 0)
     }
 
-    /// The share of a run, its warm-up included, in which this process did not run; `None` where that is no
+    /// The share of a run in which this process did not run; `None` where that is no
     /// more than what happens. Steps of a ramp are the knee's to judge.
     pub fn noted_stall(&self, run: &RunResult) -> Option<f64> {
-        let share = run.stalled_share(self.load.warm_up_s + self.load.duration_s);
+        let share = run.stalled_share(self.load.duration_s);
         (self.knee.is_none() && share > STALLED_NOTED).then_some(share)
     }
 }
@@ -149,9 +149,9 @@ impl RunResult {
         self.kernel.filter(|kernel| !kernel.agrees)
     }
 
-    /// The share in which this process did not run, of the `whole_s` seconds of a run with its warm-up.
-    pub(super) fn stalled_share(&self, whole_s: f64) -> f64 {
-        (self.trouble.stalled_ms / 1e3 / whole_s.max(f64::EPSILON)).min(1.0)
+    /// The share in which this process did not run, of the `duration_s` seconds of a run.
+    pub(super) fn stalled_share(&self, duration_s: f64) -> f64 {
+        (self.trouble.stalled_ms / 1e3 / duration_s.max(f64::EPSILON)).min(1.0)
     }
 
     /// One that nothing but its counts is known of.
@@ -366,7 +366,7 @@ const NEVER_LEFT_SHARE: f64 = 0.001;
 pub struct Trouble {
     /// Datagrams our own receive buffers dropped.
     pub receive_drops: u64,
-    /// Milliseconds that the shard which lost most of them was found not running.
+    /// Milliseconds that the shard which lost most of them was found not running, behind the warm-up.
     pub stalled_ms: f64,
     /// Smallest window of a shard, and what it had been given.
     pub window_min: Option<u32>,

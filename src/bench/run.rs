@@ -104,8 +104,7 @@ pub fn bench(
     result.memory_peak_bytes = memory_peak_bytes();
     match plan.load {
         Load::Ramp(_) => {
-            let whole = plan.warm_up + plan.duration;
-            result.knee = Knee::of(&result.runs, whole.as_secs_f64());
+            result.knee = Knee::of(&result.runs, plan.duration.as_secs_f64());
         }
         Load::Closed | Load::Open(_) => result.spread = SpreadOfRuns::of(&result.runs),
     }
@@ -212,10 +211,10 @@ struct Idle {
 impl Idle {
     fn measure(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Idle, BenchError> {
         let span = Span::new(IDLE_LENGTH);
-        let mut measure = Measure::new(span.clone(), Duration::ZERO, IDLE_LENGTH, IDLE_LENGTH);
+        let mut measure = Measure::new(span.clone(), IDLE_LENGTH);
         let request = request(plan, &span, (1, 1), None);
         sweep::run(request, Arc::clone(stop), &mut (), &mut measure)?;
-        let counted = measure.conclude(None).intervals;
+        let counted = measure.conclude(None, &[]).intervals;
         let latency = &counted[0].latency;
         let answered = counted[0].passed + counted[0].failed;
         // The answered are the quicker ones, or the median is a timeout.
@@ -241,9 +240,8 @@ fn run(
         return Ok(None);
     }
     let are_scripts = are_scripts(plan);
-    let span = Span::new(plan.warm_up + plan.duration);
-    let interval = interval_of(plan.duration);
-    let mut measure = Measure::new(span.clone(), plan.warm_up, plan.duration, interval);
+    let span = Span::with_warm_up(plan.warm_up, plan.duration);
+    let mut measure = Measure::new(span.clone(), interval_of(plan.duration));
     let mut meter = Meter::new(shown);
     let (snmp, children) = (Snmp::read(), CpuTime::of_children());
     let whole = CpuTime::of_process();
@@ -263,13 +261,15 @@ fn run(
     let kernel = snmp
         .zip(Snmp::read())
         .map(|(before, after)| kernel(&summary, after.since(before), is_local));
-    let probed = measure.probed;
-    let Measured { intervals: counted, service } = measure.conclude(rate);
+    let (probed, last_end) = (measure.probed, measure.last_end);
+    // Scripts have one timetable, and each of its moments that was taken has its record.
+    let taken = if are_scripts { &[probed][..] } else { &summary.moments_taken };
+    let Measured { intervals: counted, service } = measure.conclude(rate, taken);
     let mut total = counted[0].clone();
     counted[1..].iter().for_each(|interval| total.add(interval));
 
-    let begin = span.start().unwrap_or_default() + plan.warm_up;
-    let end = begin + plan.duration;
+    let begin = span.measured_from().unwrap_or_default();
+    let end = span.end().unwrap_or_default();
     let shares = meter.shares(begin, end);
     let (cpu_time, scripts, seconds, ended) = if are_scripts {
         // What scripts took is only known when the reaper process has ended.
@@ -296,7 +296,7 @@ fn run(
     let per_second = total.ended as f64 / plan.duration.as_secs_f64();
     let trouble = Trouble {
         receive_drops: summary.receive_drops,
-        stalled_ms: summary.stalled_ms,
+        stalled_ms: summary.stalled_in_span_ms,
         window_min: summary.window_min,
     };
     let limited_by = limited_by(&Evidence {

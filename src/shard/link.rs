@@ -90,6 +90,10 @@ pub struct ShardStats {
     pub soft_send_errors: u64,
     /// Nanoseconds this shard was found not running when it should have been.
     pub stalled_ns: u64,
+    /// Those of them in the measured part of the span; all where there is none.
+    pub stalled_in_span_ns: u64,
+    /// Moments of the timetable at which probes were due and begun; 0 without a timetable.
+    pub moments_taken: u64,
     /// Window now and at its smallest.
     pub window_now: u32,
     /// Smallest window so far.

@@ -179,14 +179,14 @@ fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// 500 ms of 11 s are 4.5 %.
+/// 500 ms of 10 s are 5 %.
 #[test]
 fn a_run_in_which_this_process_stood_still_says_whose_the_latencies_are() {
     for (stalled_ms, verdict, said) in [
-        (110.0, "MEASURED: ", None),
-        (500.0, "MEASURED: ", Some("latencies above p95.5 may be its own")),
-        (1_099.0, "MEASURED: ", Some("p90.0")),
-        (1_100.0, "DOUBTFUL: ", Some("10.0 %")),
+        (100.0, "MEASURED: ", None),
+        (500.0, "MEASURED: ", Some("5.0 % of the run: latencies above p95.0 may be its own")),
+        (999.0, "MEASURED: ", Some("p90.0")),
+        (1_000.0, "DOUBTFUL: ", Some("10.0 %")),
         (99_000.0, "DOUBTFUL: ", Some("100.0 %")),
     ] {
         let mut result = made::runs();

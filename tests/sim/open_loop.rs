@@ -54,7 +54,7 @@ fn every_probe_is_due_at_its_own_moment_and_none_begins_after_the_span() {
         assert_eq!(*due, number * MS, "moments do not drift");
         assert!((MS..20 * MS).contains(latency), "{latency:?}");
     }
-    assert_eq!(run.datagrams, 500);
+    assert_eq!((run.datagrams, run.stats.moments_taken), (500, 500));
 }
 
 #[test]
@@ -64,6 +64,7 @@ fn a_full_window_makes_probes_late_and_their_latency_says_so() {
     let dues = dues(&run);
     // The others were due and never sent: the span and its grace of 50 ms were over before it was their turn.
     assert!((30..=36).contains(&dues.len()), "{}", dues.len());
+    assert_eq!(run.stats.moments_taken, dues.len() as u64, "the others are not taken");
     for (number, (due, latency)) in (0..).zip(&dues) {
         assert_eq!(*due, number * MS, "the next in the row, however late");
         let waited = number * 9 * MS;
@@ -86,6 +87,20 @@ fn a_stall_of_ours_is_in_the_latency_of_all_it_kept_waiting() {
     let closed = run(2, Pace::Free, 400 * MS, &healthy(MS), stalls);
     let slow = self::dues(&closed).iter().filter(|(_, latency)| *latency >= 10 * MS).count();
     assert!(slow <= 2, "{slow}");
+}
+
+#[test]
+fn a_stall_is_the_measurement_s_as_far_as_it_reaches_into_it() {
+    let span = Span::with_warm_up(100 * MS, 300 * MS);
+    span.begin(start());
+    let run = run(256, due(1000.0), 400 * MS, &healthy(MS), |scenario| {
+        scenario.config.span = Some(span);
+        scenario.faults.stalls_at =
+            vec![(start() + 80 * MS, 60 * MS), (start() + 380 * MS, 60 * MS)];
+    });
+    let [all, measured] = [run.stats.stalled_ns, run.stats.stalled_in_span_ns];
+    assert!((110_000_000..=120_000_000).contains(&all), "{all}");
+    assert!((52_000_000..=60_000_000).contains(&measured), "40 ms and 20 ms: {measured}");
 }
 
 #[test]
@@ -145,7 +160,7 @@ fn a_timeout_counts_with_the_time_it_took() {
 
 #[test]
 fn what_our_own_buffer_dropped_is_said_in_its_time_and_not_tried_again() {
-    let run = run(256, due(10_000.0), 900 * MS, &healthy(MS), |scenario| {
+    let run = run(4096, due(10_000.0), 900 * MS, &healthy(MS), |scenario| {
         scenario.config.receive_buffer = Some(4096);
         scenario.faults.stalls_at = vec![(start() + 100 * MS, 20 * MS)];
     });

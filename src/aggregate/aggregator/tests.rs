@@ -37,6 +37,8 @@ fn stats(sent: u64, latencies_ns: &[u64]) -> Box<ShardStats> {
         free_retries: 4,
         soft_send_errors: 5,
         stalled_ns: 1_500_000,
+        stalled_in_span_ns: 500_000,
+        moments_taken: sent,
         window_now: 100,
         window_min: 50,
         in_flight: 0,

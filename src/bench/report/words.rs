@@ -237,7 +237,7 @@ fn stalls(result: &BenchResult) -> impl Iterator<Item = String> {
             }
         };
         Some(format!(
-            "{}: this process did not run for {}, {:.1} % of the run and its warm-up: {whose}",
+            "{}: this process did not run for {}, {:.1} % of the run: {whose}",
             run_name(result, run),
             seconds(run.trouble.stalled_ms / 1e3),
             100.0 * share,
