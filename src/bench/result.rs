@@ -268,13 +268,14 @@ pub struct Interval {
 #[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Cpu {
     /// Microseconds in user space per probe that ended, as the kernel splits it, by clock ticks: of a run that
-    /// used few ticks, the sum of both is known and the split is not.
-    pub user_us_per_probe: f64,
-    /// Microseconds in the kernel per probe that ended, as the kernel splits it, by clock ticks.
-    pub system_us_per_probe: f64,
-    /// Cores that were busy, of every thread; of scripts and the reaper too.
+    /// used few ticks, the sum of both is known and the split is not. `None` where none ended.
+    pub user_us_per_probe: Option<f64>,
+    /// Microseconds in the kernel per probe that ended, as the kernel splits it, by clock ticks. `None` where none
+    /// ended.
+    pub system_us_per_probe: Option<f64>,
+    /// Cores that were busy, of every thread; of scripts and the reaper too, until the last of them had ended.
     pub cores: f64,
-    /// The same microseconds per probe by who used them; `None` where the kernel does not tell.
+    /// The same microseconds per probe by who used them; `None` where none ended, or the kernel does not tell.
     pub by_role_us_per_probe: Option<CpuByRole>,
 }
 
@@ -312,9 +313,9 @@ impl CpuByRole {
 }
 
 impl Cpu {
-    /// Both together.
-    pub fn us_per_probe(&self) -> f64 {
-        self.user_us_per_probe + self.system_us_per_probe
+    /// Both together; `None` where no probe ended.
+    pub fn us_per_probe(&self) -> Option<f64> {
+        Some(self.user_us_per_probe? + self.system_us_per_probe?)
     }
 }
 
@@ -377,8 +378,8 @@ pub struct Trouble {
 pub struct SpreadOfRuns {
     /// Probes a second.
     pub per_second: Spread,
-    /// Microseconds of processor time per probe.
-    pub cpu_us_per_probe: Spread,
+    /// Microseconds of processor time per probe, of the runs in which some ended; `None` where there is none.
+    pub cpu_us_per_probe: Option<Spread>,
     /// Latency, microseconds.
     pub p50_us: Spread,
     /// Latency, microseconds.
@@ -422,7 +423,7 @@ impl SpreadOfRuns {
         };
         Some(SpreadOfRuns {
             per_second: Spread::of(runs.iter().map(|run| run.per_second))?,
-            cpu_us_per_probe: Spread::of(runs.iter().map(|run| run.cpu.us_per_probe()))?,
+            cpu_us_per_probe: Spread::of(runs.iter().filter_map(|run| run.cpu.us_per_probe())),
             p50_us: latency(|latency| latency.p50)?,
             p99_us: latency(|latency| latency.p99)?,
             p99_99_us: latency(|latency| latency.p99_99)?,

@@ -272,10 +272,12 @@ fn run(
     let end = span.end().unwrap_or_default();
     let shares = meter.shares(begin, end);
     let (cpu_time, scripts, seconds, ended) = if are_scripts {
-        // What scripts took is only known when the reaper process has ended.
+        // What scripts took is only known when the reaper process has ended, and is that of all of them: it was
+        // used until the last had ended, which may be long after the span.
         let all = CpuTime::of_process().since(whole);
         let scripts = CpuTime::of_children().since(children);
-        (all, scripts, (plan.warm_up + plan.duration).as_secs_f64(), probed)
+        let time = last_end.max(end).since(span.start().unwrap_or_default());
+        (all, scripts, time.as_secs_f64(), probed)
     } else {
         let used = meter.at(end).since(meter.at(begin));
         (used, CpuTime::default(), plan.duration.as_secs_f64(), total.ended)
@@ -285,12 +287,13 @@ fn run(
         CpuByRole { scripts: ours.scripts + scripts.total_us(), ..ours }
     });
     let cpu_time = cpu_time.plus(scripts);
-    let each = 1.0 / ended.max(1) as f64;
+    let each = |us: f64| us / ended as f64;
+    let has_ended = ended > 0;
     let cpu = Cpu {
-        user_us_per_probe: cpu_time.user_us * each,
-        system_us_per_probe: cpu_time.system_us * each,
+        user_us_per_probe: has_ended.then(|| each(cpu_time.user_us)),
+        system_us_per_probe: has_ended.then(|| each(cpu_time.system_us)),
         cores: cpu_time.total_us() / 1e6 / seconds,
-        by_role_us_per_probe: by_role_us.map(|role| role.map(|us| us * each)),
+        by_role_us_per_probe: by_role_us.filter(|_| has_ended).map(|role| role.map(each)),
     };
     let latency = LatencyUs::of(&total.latency);
     let per_second = total.ended as f64 / plan.duration.as_secs_f64();
