@@ -108,8 +108,11 @@ pub fn run_with(
 
     // Ours alone: it is also set by what goes wrong inside, and the caller's flag is the caller's.
     let halt = Arc::new(AtomicBool::new(false));
-    // Before the shards take descriptors: it needs a few of its own.
-    let (scripts, scripts_in) = match scripts::start(catalog.fleet(), &request.scripts, &halt) {
+    let (ready_in, ready) = bounded(0);
+    // Before the shards take descriptors: it needs a few of its own. Only a span waits until it has them.
+    let reaper_ready = request.span.is_some().then(|| ready_in.clone());
+    let scripts = scripts::start(catalog.fleet(), &request.scripts, reaper_ready, &halt);
+    let (scripts, scripts_in) = match scripts {
         Ok(started) => started.unzip(),
         Err(error) => return Err(SweepError::Thread(error)),
     };
@@ -118,7 +121,6 @@ pub fn run_with(
     let mut assignments = Vec::with_capacity(shards);
     let mut returns = Vec::with_capacity(shards);
     let (spent_in, spent) = bounded(shards * (BATCHES_OF_A_SHARD + 1) + 1);
-    let (ready_in, ready) = bounded(0);
     for config in shard_configs(&request, &windows) {
         let (assignments_in, assignments_out) = bounded(BATCHES_IN_FLIGHT);
         let (empties_in, empties_out) = bounded(REPORTS_IN_FLIGHT + 1);
@@ -148,7 +150,7 @@ pub fn run_with(
     }
     // The reports end when the last shard drops its sender.
     drop(reports_in);
-    // Nobody sends: it ends when every shard has its ring, or has failed to get one.
+    // Nobody sends: it ends when every shard has its ring and the reaper its process, or has failed to get one.
     drop(ready_in);
     let _ = ready.recv();
     if let Some(span) = &request.span {

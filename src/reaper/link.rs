@@ -76,6 +76,8 @@ pub struct ReaperLinks {
     pub assignments: Receiver<Vec<Assignment>>,
     /// To the aggregator.
     pub reports: Sender<ReaperReport>,
+    /// Dropped when a script could be started, or there will be none, for whoever waits for that.
+    pub ready: Option<Sender<()>>,
     /// Set by Ctrl-C or a broken sink: start nothing more, end what runs, report nothing of it.
     pub stop: Arc<AtomicBool>,
 }
