@@ -183,6 +183,31 @@ fn what_was_due_and_never_begun_is_counted_and_has_waited() {
 }
 
 #[test]
+fn scripts_that_end_behind_the_run_do_not_keep_more_cores_busy_than_there_are() {
+    // All of them begin in the 100 ms, and compute for far longer.
+    let busy = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
+    let result = measured(&[
+        "--check",
+        "script",
+        "--window",
+        "16",
+        "--warm-up",
+        "0s",
+        "--duration",
+        "100ms",
+        "--repetitions",
+        "1",
+        "--",
+        "/bin/sh",
+        "-c",
+        busy,
+    ]);
+    let cores = number(&runs(&result)[0]["cpu"], "cores");
+    let available = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    assert!(cores > 0.0 && cores <= 1.1 * available, "{cores}");
+}
+
+#[test]
 fn a_ramp_has_a_run_per_step_and_a_knee() {
     let result = measured(&[
         "--embedded",

@@ -41,6 +41,12 @@ pub enum BenchError {
     /// Every shard or the reaper ended early.
     #[error("the engine could not run: {0}")]
     Engine(String),
+    /// Some shards would have nothing to do, and the load of the others would be a part of it: where a port is
+    /// asked for, in words.
+    #[error(
+        "{0} gives one shard all its probes, which gets a part of the load only; give --shards 1"
+    )]
+    FixedPort(String),
     /// What was to answer has ended: why, in words.
     #[error("{0}")]
     Responder(String),
@@ -70,6 +76,11 @@ pub fn bench(
     stop: &Arc<AtomicBool>,
     watcher: &mut dyn Watcher,
 ) -> Result<BenchResult, BenchError> {
+    if plan.shards > 1
+        && let Some(place) = plan.subject.targets.fixed_port()
+    {
+        return Err(BenchError::FixedPort(place));
+    }
     let started_at = rfc3339(WallClock::read().unix_ns(monotonic_now()));
     let rates: Vec<Option<f64>> = match plan.load {
         Load::Closed => vec![None; plan.repetitions as usize],
