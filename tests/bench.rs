@@ -228,7 +228,8 @@ fn a_ramp_has_a_run_per_step_and_a_knee() {
 
 #[test]
 fn the_knee_of_servers_that_take_their_time_is_where_one_at_a_time_can_be_no_quicker() {
-    // 5 ms each, one at a time: 200 a second and no more.
+    // 5 ms each, one at a time, but for the fifth of the fleet that is for TCP and is never slow: 250 a second
+    // and no more.
     let ramp = || {
         measured(&[
             "--embedded",
@@ -241,7 +242,7 @@ fn the_knee_of_servers_that_take_their_time_is_where_one_at_a_time_can_be_no_qui
             "--shards",
             "1",
             "--ramp",
-            "100:400:150",
+            "100:700:300",
             "--warm-up",
             "100ms",
             "--duration",
@@ -254,8 +255,8 @@ fn the_knee_of_servers_that_take_their_time_is_where_one_at_a_time_can_be_no_qui
         let result = ramp();
         let knee = &result["knee"];
         let kept = knee["per_second"].as_f64();
-        assert!(kept.is_none_or(|kept| kept == 100.0), "nothing above 200 can be kept: {knee}");
-        if kept.is_some() && knee["broken_per_second"] == 250.0 {
+        assert!(kept.is_none_or(|kept| kept == 100.0), "nothing above 250 can be kept: {knee}");
+        if kept.is_some() && knee["broken_per_second"] == 400.0 {
             return;
         }
         seen.push(knee.to_string());
