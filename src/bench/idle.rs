@@ -39,11 +39,11 @@ impl Idle {
         let mut all = Counted::new(Duration::ZERO, LENGTH);
         for _ in 0..TRIES {
             let span = Span::new(LENGTH);
-            let mut measure = Measure::new(span.clone(), Duration::ZERO, LENGTH, LENGTH);
+            let mut measure = Measure::new(span.clone(), LENGTH);
             let input = plan.subject.targets.spread_input(all.due(), &span);
             let request = request(plan, input, &span, (1, 1), None);
             sweep::run(request, Arc::clone(stop), &mut (), &mut measure)?;
-            measure.conclude(None).iter().for_each(|counted| all.add(counted));
+            measure.conclude(None, &[]).intervals.iter().for_each(|counted| all.add(counted));
             if is_sample(&all, targets) || stop.load(Ordering::Relaxed) {
                 break;
             }

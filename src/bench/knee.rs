@@ -6,7 +6,7 @@ use super::result::{ProbeCounts, RunResult};
 
 /// At most this share of the probes may have never begun, and of at most this share may nothing be known. And at most
 /// this share more may time out, or fail, than at the best step.
-const LOST_SHARE: f64 = 0.001;
+pub(super) const LOST_SHARE: f64 = 0.001;
 /// And 90 of 100 may take at most so many times as long as at the best step.
 const SLOWER: f64 = 5.0;
 /// Where this process did not run for more than this share of a step, that may be what was wrong with it.
@@ -39,12 +39,12 @@ impl Knee {
     /// Fewer probes than this say nothing: a p90 of ten is one probe.
     pub const PROBES_MIN: u64 = 100;
 
-    /// Of the steps of a ramp, in any order, each of `whole_s` seconds with its warm-up; `None` of none. They are held
-    /// against each other, and against what became of probes one at a time, where that is known. Steps of
+    /// Of the steps of a ramp, in any order, each of `duration_s` seconds; `None` of none. They are held against
+    /// each other, and against what became of probes one at a time, where that is known. Steps of
     /// too few probes are left out, and those that our own stalls may have spoiled.
     pub(super) fn of(
         steps: &[RunResult],
-        whole_s: f64,
+        duration_s: f64,
         alone: Option<ProbeCounts>,
     ) -> Option<Knee> {
         let (enough, few): (Vec<&RunResult>, Vec<&RunResult>) =
@@ -55,7 +55,7 @@ impl Knee {
         for step in &enough {
             let Some(rate) = step.asked_per_second else { continue };
             match what_is_wrong(step, &best) {
-                Some(wrong) if wrong.may_be_our_stall(step.stalled_share(whole_s)) => {
+                Some(wrong) if wrong.may_be_our_stall(step.stalled_share(duration_s)) => {
                     stalled.push(step.number);
                 }
                 wrong => judged.push((rate, wrong.map(|wrong| wrong.words))),
@@ -249,18 +249,18 @@ mod tests {
         RunResult { latency_us: Some(latency), ..RunResult::made(1, Some(rate), probes) }
     }
 
-    /// Seconds of a step with its warm-up.
-    const WHOLE_S: f64 = 4.0;
+    /// Seconds of a step.
+    const DURATION_S: f64 = 4.0;
 
     fn knee(steps: &[Step]) -> Knee {
         let steps: Vec<RunResult> = steps.iter().map(|made| step(*made)).collect();
-        Knee::of(&steps, WHOLE_S, None).expect("steps")
+        Knee::of(&steps, DURATION_S, None).expect("steps")
     }
 
     /// The same where one at a time so many of 3,000 timed out or failed.
     fn knee_beside(alone: ProbeCounts, steps: &[Step]) -> Knee {
         let steps: Vec<RunResult> = steps.iter().map(|made| step(*made)).collect();
-        Knee::of(&steps, WHOLE_S, Some(alone)).expect("steps")
+        Knee::of(&steps, DURATION_S, Some(alone)).expect("steps")
     }
 
     fn rates(knee: &Knee) -> (Option<f64>, Option<f64>) {
@@ -376,7 +376,7 @@ mod tests {
         assert_eq!(rates(&knee(&steps)), (Some(300.0), Some(400.0)));
         assert_eq!(knee(&steps).not_kept_per_second, [200.0], "and not 400, which is above");
         assert_eq!(rates(&knee(&[(100.0, timeouts(1000, 999), 50.0)])), (None, Some(100.0)));
-        assert_eq!(Knee::of(&[], WHOLE_S, None), None);
+        assert_eq!(Knee::of(&[], DURATION_S, None), None);
     }
 
     #[test]
@@ -397,7 +397,7 @@ mod tests {
             let mut steps = [step(quick), step(second)];
             (steps[0].number, steps[1].number) = (1, 2);
             steps[1].trouble.stalled_ms = stalled_ms;
-            let knee = Knee::of(&steps, WHOLE_S, None).expect("steps");
+            let knee = Knee::of(&steps, DURATION_S, None).expect("steps");
             assert_eq!(knee.stalled, if is_left_out { vec![2] } else { vec![] }, "{stalled_ms}");
             assert_eq!(knee.broken_per_second, broken, "{stalled_ms}");
             let kept = if is_left_out || broken.is_some() { 100.0 } else { 200.0 };
@@ -405,7 +405,7 @@ mod tests {
         }
         let mut only = step((100.0, timeouts(1000, 20), 50.0));
         only.trouble.stalled_ms = 500.0;
-        let nothing = Knee::of(&[only], WHOLE_S, None).expect("a step");
+        let nothing = Knee::of(&[only], DURATION_S, None).expect("a step");
         assert_eq!(rates(&nothing), (None, None));
         let why = nothing.why.expect("it is said");
         assert!(why.contains("did not run for a part of every step"), "{why}");

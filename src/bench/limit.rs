@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::idle::Idle;
-use super::knee::{Lost, STALL_SPOILS};
+use super::knee::{LOST_SHARE, Lost, STALL_SPOILS};
 use super::result::{CpuByRole, ProbeCounts, Trouble};
 use crate::aggregate::Summary;
 use crate::sink::{counted, grouped, seconds};
@@ -18,6 +18,8 @@ const QUEUED: f64 = 2.0;
 const MISSED_SHARE: f64 = 0.01;
 /// Timeouts that held more of the window than this limit, however few they are.
 const MOST: f64 = 0.5;
+/// The reason of a probe whose answer our own receive buffer may have dropped.
+const DROP: &str = "local_drop";
 const US_PER_SECOND: f64 = 1e6;
 /// What helps a process that does not run when it should.
 const OF_ITS_OWN: &str = "give it cores of its own";
@@ -46,7 +48,8 @@ pub(super) struct Evidence<'a> {
     /// Timeout of a probe, in seconds; `None` where there are several.
     pub(super) timeout_s: Option<f64>,
     pub(super) cores: Cores,
-    /// Half the probes took at most this long, from their beginning; ours to wait before it is not in it.
+    /// Half the answered probes of `probes` took at most this long, from their beginning; ours to wait before it is
+    /// not in it.
     pub(super) service_us: Option<f64>,
     /// Half of them took at most this long from when they were due.
     pub(super) from_due_us: Option<f64>,
@@ -110,7 +113,7 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     let by = |what, why: String| LimitedBy { what, why };
     let share = |count: u64| count as f64 / probes.due.max(1) as f64;
     if share(probes.unknown) > MISSED_SHARE {
-        return by("own_trouble", own_trouble(evidence));
+        return own_trouble(evidence);
     }
     if let Some(rate) = evidence.rate
         && share(probes.unsent + probes.unknown) <= MISSED_SHARE
@@ -204,6 +207,10 @@ fn at_a_kept_rate(evidence: &Evidence<'_>, rate: f64) -> LimitedBy {
     let probes = evidence.probes;
     if probes.due == 0 {
         return by("rate", "no probe was due; raise --rate or --duration".to_owned());
+    }
+    // The knee does not call such a rate kept.
+    if probes.share(probes.unknown) > LOST_SHARE && unknown_reason(evidence.summary) == DROP {
+        return own_trouble(evidence);
     }
     let begun = begun(evidence);
     if let Some(lost) = lost(evidence) {
@@ -320,15 +327,19 @@ fn stood_still(evidence: &Evidence<'_>) -> Option<String> {
     })
 }
 
-/// What kept us from knowing, and what to do about the most frequent of it.
-fn own_trouble(evidence: &Evidence<'_>) -> String {
-    let Evidence { summary, probes, bind_port, .. } = evidence;
+/// The most frequent reason for which nothing can be said of a probe.
+fn unknown_reason(summary: &Summary) -> &'static str {
     let unknown = summary.reasons.iter().filter(|reason| reason.outcome == "unknown");
-    let reason =
-        unknown.max_by_key(|reason| reason.count).map_or("unknown", |reason| reason.reason);
+    unknown.max_by_key(|reason| reason.count).map_or("unknown", |reason| reason.reason)
+}
+
+/// What kept us from knowing, and what to do about the most frequent of it.
+fn own_trouble(evidence: &Evidence<'_>) -> LimitedBy {
+    let Evidence { summary, probes, bind_port, .. } = evidence;
+    let reason = unknown_reason(summary);
     let remedy = match reason {
         "late" => &format!("this process was not running in time; {OF_ITS_OWN}"),
-        "local_drop" => "its buffers overflowed; raise --receive-buffer or net.core.rmem_max",
+        DROP => "its buffers overflowed; raise --receive-buffer or net.core.rmem_max",
         "local_socket" => "no socket could be had or used; look at `ulimit -n` and --bindto",
         "local_port" if let Some(port) = bind_port => &format!(
             "port {port} of --bind-port is taken, by something else or by another probe of the same target"
@@ -337,11 +348,14 @@ fn own_trouble(evidence: &Evidence<'_>) -> String {
         "local_memory" => "the kernel had no buffers left; lower --window",
         _ => "`ringprobe sweep` of the same names each of them",
     };
-    format!(
-        "of {} of {} nothing can be said, most often {reason}: {remedy}",
-        grouped(probes.unknown),
-        counted(probes.due, "probe"),
-    )
+    LimitedBy {
+        what: if reason == DROP { "socket_buffer" } else { "own_trouble" },
+        why: format!(
+            "of {} of {} nothing can be said, most often {reason}: {remedy}",
+            grouped(probes.unknown),
+            counted(probes.due, "probe"),
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -473,12 +487,12 @@ mod tests {
 
     #[test]
     fn where_nothing_can_be_said_our_trouble_is_named_before_all_else() {
-        for (reason, remedy) in [
-            ("late", "cores of its own"),
-            ("local_drop", "--receive-buffer"),
-            ("local_socket", "ulimit -n"),
-            ("local_port", "ip_local_port_range"),
-            ("local_memory", "--window"),
+        for (reason, what, remedy) in [
+            ("late", "own_trouble", "cores of its own"),
+            ("local_drop", "socket_buffer", "--receive-buffer"),
+            ("local_socket", "own_trouble", "ulimit -n"),
+            ("local_port", "own_trouble", "ip_local_port_range"),
+            ("local_memory", "own_trouble", "--window"),
         ] {
             let reasons = [("pass", "answered", 980), ("unknown", reason, 15), ("unknown", "x", 5)];
             let reasons =
@@ -490,10 +504,24 @@ mod tests {
             let cores = Cores { process: 4.0, ..quiet(&summary).cores };
             for rate in [Some(100.0), None] {
                 let evidence = Evidence { probes, cores, rate, ..quiet(&summary) };
-                assert_limit(&evidence, "own_trouble", remedy);
-                assert_limit(&evidence, "own_trouble", "of 20 of 1,000 probes");
+                assert_limit(&evidence, what, remedy);
+                assert_limit(&evidence, what, "of 20 of 1,000 probes");
             }
         }
+    }
+
+    #[test]
+    fn a_rate_at_which_our_buffers_drop_was_not_kept() {
+        let with = |unknown, reason| {
+            let reasons = vec![ReasonCount { outcome: "unknown", reason, count: unknown }];
+            let summary = Summary { reasons, ..waited(&[("rate", 900)]) };
+            let passed = 10_000 - unknown;
+            let probes = ProbeCounts { due: 10_000, passed, unknown, ..ProbeCounts::default() };
+            limited_by(&Evidence { probes, rate: Some(1000.0), ..quiet(&summary) }).what
+        };
+        assert_eq!(with(50, "local_drop"), "socket_buffer");
+        assert_eq!(with(10, "local_drop"), "rate", "one in a thousand");
+        assert_eq!(with(50, "late"), "rate");
     }
 
     #[test]

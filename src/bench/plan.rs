@@ -131,6 +131,19 @@ impl Targets {
         specs.filter_map(ProbeSpec::connection).find_map(|connection| connection.bind_port)
     }
 
+    /// Where a local port is asked for, in words: its probes share one socket, and so one shard, which would have
+    /// no more than its part of the load.
+    pub fn fixed_port(&self) -> Option<String> {
+        match self {
+            Targets::List(..) => Some(format!("--bind-port {}", self.bind_port()?)),
+            Targets::Fleet(fleet, path) => fleet.checkers.iter().find_map(|checker| {
+                let connection = fleet.specs.get(checker.spec.index())?.connection()?;
+                let port = connection.bind_port?;
+                Some(format!("{}:{}: bind_port {port}", path.display(), checker.line))
+            }),
+        }
+    }
+
     /// The input of a sweep that lasts as long as `span`.
     pub(super) fn input(&self, span: &Span) -> Input {
         match self {

@@ -102,10 +102,10 @@ impl BenchResult {
         self.runs.iter().all(|run| run.probes.due == 0)
     }
 
-    /// The share of a run, its warm-up included, in which this process did not run; `None` where that is no
+    /// The share of a run in which this process did not run; `None` where that is no
     /// more than what happens. Steps of a ramp are the knee's to judge.
     pub fn noted_stall(&self, run: &RunResult) -> Option<f64> {
-        let share = run.stalled_share(self.load.warm_up_s + self.load.duration_s);
+        let share = run.stalled_share(self.load.duration_s);
         (self.knee.is_none() && share > STALLED_NOTED).then_some(share)
     }
 }
@@ -200,9 +200,9 @@ impl RunResult {
         self.kernel.filter(|kernel| !kernel.agrees)
     }
 
-    /// The share in which this process did not run, of the `whole_s` seconds of a run with its warm-up.
-    pub(super) fn stalled_share(&self, whole_s: f64) -> f64 {
-        (self.trouble.stalled_ms / 1e3 / whole_s.max(f64::EPSILON)).min(1.0)
+    /// The share in which this process did not run, of the `duration_s` seconds of a run.
+    pub(super) fn stalled_share(&self, duration_s: f64) -> f64 {
+        (self.trouble.stalled_ms / 1e3 / duration_s.max(f64::EPSILON)).min(1.0)
     }
 
     /// One that nothing but its counts is known of.
@@ -329,13 +329,14 @@ pub struct Interval {
 #[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Cpu {
     /// Microseconds in user space per probe that ended, as the kernel splits it, by clock ticks: of a run that
-    /// used few ticks, the sum of both is known and the split is not.
-    pub user_us_per_probe: f64,
-    /// Microseconds in the kernel per probe that ended, as the kernel splits it, by clock ticks.
-    pub system_us_per_probe: f64,
-    /// Cores that were busy, of every thread; of scripts and the reaper too.
+    /// used few ticks, the sum of both is known and the split is not. `None` where none ended.
+    pub user_us_per_probe: Option<f64>,
+    /// Microseconds in the kernel per probe that ended, as the kernel splits it, by clock ticks. `None` where none
+    /// ended.
+    pub system_us_per_probe: Option<f64>,
+    /// Cores that were busy, of every thread; of scripts and the reaper too, until the last of them had ended.
     pub cores: f64,
-    /// The same microseconds per probe by who used them; `None` where the kernel does not tell.
+    /// The same microseconds per probe by who used them; `None` where none ended, or the kernel does not tell.
     pub by_role_us_per_probe: Option<CpuByRole>,
 }
 
@@ -373,9 +374,9 @@ impl CpuByRole {
 }
 
 impl Cpu {
-    /// Both together.
-    pub fn us_per_probe(&self) -> f64 {
-        self.user_us_per_probe + self.system_us_per_probe
+    /// Both together; `None` where no probe ended.
+    pub fn us_per_probe(&self) -> Option<f64> {
+        Some(self.user_us_per_probe? + self.system_us_per_probe?)
     }
 }
 
@@ -428,9 +429,7 @@ const NEVER_LEFT_SHARE: f64 = 0.001;
 pub struct Trouble {
     /// Datagrams our own receive buffers dropped.
     pub receive_drops: u64,
-    /// Attempts tried again because the trouble was ours.
-    pub free_retries: u64,
-    /// Milliseconds that the shard which lost most of them was found not running.
+    /// Milliseconds that the shard which lost most of them was found not running, behind the warm-up.
     pub stalled_ms: f64,
     /// Smallest window of a shard, and what it had been given.
     pub window_min: Option<u32>,
@@ -445,8 +444,8 @@ pub struct SpreadOfRuns {
     pub failed_share: Spread,
     /// Share of those due that got no word of the server.
     pub lost_share: Spread,
-    /// Microseconds of processor time per probe.
-    pub cpu_us_per_probe: Spread,
+    /// Microseconds of processor time per probe, of the runs in which some ended; `None` where there is none.
+    pub cpu_us_per_probe: Option<Spread>,
     /// Latency, microseconds.
     pub p50_us: Spread,
     /// Latency, microseconds.
@@ -500,7 +499,7 @@ impl SpreadOfRuns {
             per_second: Spread::of(runs.iter().map(|run| run.per_second))?,
             failed_share: Spread::of(runs.iter().map(|run| run.probes.failed_share()))?,
             lost_share: Spread::of(runs.iter().map(|run| run.probes.lost_share()))?,
-            cpu_us_per_probe: Spread::of(runs.iter().map(|run| run.cpu.us_per_probe()))?,
+            cpu_us_per_probe: Spread::of(runs.iter().filter_map(|run| run.cpu.us_per_probe())),
             p50_us: latency(|latency| latency.p50)?,
             p90_us: latency(|latency| latency.p90)?,
             p99_us: latency(|latency| latency.p99)?,

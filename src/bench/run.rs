@@ -10,14 +10,14 @@ use super::asked::Asked;
 use super::idle::Idle;
 use super::knee::Knee;
 use super::limit::{Cores, Evidence, limited_by};
-use super::measure::{Counted, Measure};
+use super::measure::{Counted, Measure, Measured};
 use super::meter::{CpuTime, Meter, Snmp, memory_peak_bytes};
 use super::plan::{Load, Plan, Targets};
 use super::result::{
     BenchResult, Cpu, CpuByRole, Interval, KernelCounters, LatencyUs, LoadInfo, Machine,
     ProbeCounts, RunResult, SpreadOfRuns, Trouble,
 };
-use crate::aggregate::{Summary, tenths_of_us};
+use crate::aggregate::{Summary, latency_us_at, tenths_of_us};
 use crate::fleet::ProbeSpec;
 use crate::schedule::pace::{Pace, Span};
 use crate::sink::rfc3339;
@@ -41,6 +41,12 @@ pub enum BenchError {
     /// Every shard or the reaper ended early.
     #[error("the engine could not run: {0}")]
     Engine(String),
+    /// Some shards would have nothing to do, and the load of the others would be a part of it: where a port is
+    /// asked for, in words.
+    #[error(
+        "{0} gives one shard all its probes, which gets a part of the load only; give --shards 1"
+    )]
+    FixedPort(String),
     /// What was to answer has ended: why, in words.
     #[error("{0}")]
     Responder(String),
@@ -70,6 +76,11 @@ pub fn bench(
     stop: &Arc<AtomicBool>,
     watcher: &mut dyn Watcher,
 ) -> Result<BenchResult, BenchError> {
+    if plan.shards > 1
+        && let Some(place) = plan.subject.targets.fixed_port()
+    {
+        return Err(BenchError::FixedPort(place));
+    }
     let started_at = rfc3339(WallClock::read().unix_ns(monotonic_now()));
     let rates: Vec<Option<f64>> = match plan.load {
         Load::Closed => vec![None; plan.repetitions as usize],
@@ -104,8 +115,8 @@ pub fn bench(
     result.memory_peak_bytes = memory_peak_bytes();
     match plan.load {
         Load::Ramp(_) => {
-            let whole = plan.warm_up + plan.duration;
-            result.knee = Knee::of(&result.runs, whole.as_secs_f64(), idle.map(|idle| idle.probes));
+            let duration_s = plan.duration.as_secs_f64();
+            result.knee = Knee::of(&result.runs, duration_s, idle.map(|idle| idle.probes));
         }
         Load::Closed | Load::Open(_) => result.spread = SpreadOfRuns::of(&result.runs),
     }
@@ -223,9 +234,8 @@ fn run(
         return Ok(None);
     }
     let are_scripts = are_scripts(plan);
-    let span = Span::new(plan.warm_up + plan.duration);
-    let interval = interval_of(plan.duration);
-    let mut measure = Measure::new(span.clone(), plan.warm_up, plan.duration, interval);
+    let span = Span::with_warm_up(plan.warm_up, plan.duration);
+    let mut measure = Measure::new(span.clone(), interval_of(plan.duration));
     let mut meter = Meter::new(shown);
     let (snmp, children) = (Snmp::read(), CpuTime::of_children());
     let whole = CpuTime::of_process();
@@ -246,19 +256,23 @@ fn run(
     let kernel = snmp
         .zip(Snmp::read())
         .map(|(before, after)| kernel(&summary, after.since(before), is_local));
-    let probed = measure.probed;
-    let counted = measure.conclude(rate);
+    let (probed, last_end) = (measure.probed, measure.last_end);
+    // Scripts have one timetable, and each of its moments that was taken has its record.
+    let taken = if are_scripts { &[probed][..] } else { &summary.moments_taken };
+    let Measured { intervals: counted, service } = measure.conclude(rate, taken);
     let mut total = counted[0].clone();
     counted[1..].iter().for_each(|interval| total.add(interval));
 
-    let begin = span.start().unwrap_or_default() + plan.warm_up;
-    let end = begin + plan.duration;
+    let begin = span.measured_from().unwrap_or_default();
+    let end = span.end().unwrap_or_default();
     let shares = meter.shares(begin, end);
     let (cpu_time, scripts, seconds, ended) = if are_scripts {
-        // What scripts took is only known when the reaper process has ended.
+        // What scripts took is only known when the reaper process has ended, and is that of all of them: it was
+        // used until the last had ended, which may be long after the span.
         let all = CpuTime::of_process().since(whole);
         let scripts = CpuTime::of_children().since(children);
-        (all, scripts, (plan.warm_up + plan.duration).as_secs_f64(), probed)
+        let time = last_end.max(end).since(span.start().unwrap_or_default());
+        (all, scripts, time.as_secs_f64(), probed)
     } else {
         let used = meter.at(end).since(meter.at(begin));
         (used, CpuTime::default(), plan.duration.as_secs_f64(), total.ended)
@@ -268,19 +282,19 @@ fn run(
         CpuByRole { scripts: ours.scripts + scripts.total_us(), ..ours }
     });
     let cpu_time = cpu_time.plus(scripts);
-    let each = 1.0 / ended.max(1) as f64;
+    let each = |us: f64| us / ended as f64;
+    let has_ended = ended > 0;
     let cpu = Cpu {
-        user_us_per_probe: cpu_time.user_us * each,
-        system_us_per_probe: cpu_time.system_us * each,
+        user_us_per_probe: has_ended.then(|| each(cpu_time.user_us)),
+        system_us_per_probe: has_ended.then(|| each(cpu_time.system_us)),
         cores: cpu_time.total_us() / 1e6 / seconds,
-        by_role_us_per_probe: by_role_us.map(|role| role.map(|us| us * each)),
+        by_role_us_per_probe: by_role_us.filter(|_| has_ended).map(|role| role.map(each)),
     };
     let latency = LatencyUs::of(&total.latency);
     let per_second = total.ended as f64 / plan.duration.as_secs_f64();
     let trouble = Trouble {
         receive_drops: summary.receive_drops,
-        free_retries: summary.free_retries,
-        stalled_ms: summary.stalled_ms,
+        stalled_ms: summary.stalled_in_span_ms,
         window_min: summary.window_min,
     };
     let (shortest, longest) = plan.subject.timeout;
@@ -297,7 +311,7 @@ fn run(
             of_shards: if are_scripts { 0 } else { plan.shards },
             available: available_cpus().len().max(1),
         },
-        service_us: service_us(&summary),
+        service_us: (!service.is_empty()).then(|| latency_us_at(&service, 0.5)),
         from_due_us: latency.map(|latency| latency.p50),
         idle,
         window: plan.window,
@@ -322,15 +336,6 @@ fn run(
             .map(|counted| (counted.start, counted.length, counted.latency))
             .collect(),
     }))
-}
-
-/// Half the probes took at most this long from their beginning, in microseconds.
-fn service_us(summary: &Summary) -> Option<f64> {
-    let script = summary
-        .scripts
-        .as_ref()
-        .and_then(|scripts| Some(scripts.startup_us.as_ref()?.p50 + scripts.run_us.as_ref()?.p50));
-    summary.latency_us.map(|latency| latency.p50).or(script)
 }
 
 /// How long an interval is.
@@ -466,7 +471,7 @@ mod tests {
         for (sent, connects, never_left, agrees) in [
             (2000, 0, 0, true),
             (1000, 1000, 0, true),
-            (2100, 0, 0, true), // attempts of ours that were tried again
+            (2100, 0, 0, true), // of some nothing is known
             (1998, 0, 2, true),
             (1997, 0, 3, false),
             (0, 0, 2000, false),

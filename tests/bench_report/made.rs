@@ -185,8 +185,8 @@ fn run(number: usize, asked: Option<f64>, due: u64, seconds: Vec<Second>) -> Run
         percentiles: percentiles(&all),
         intervals,
         cpu: Cpu {
-            user_us_per_probe: 0.9,
-            system_us_per_probe: 2.6,
+            user_us_per_probe: Some(0.9),
+            system_us_per_probe: Some(2.6),
             cores: 3.5e-6 * per_second,
             by_role_us_per_probe: Some(CpuByRole {
                 shards: 2.8,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ringprobe::bench::report::text;
-use ringprobe::bench::{BenchResult, KernelCounters, ProbeCounts};
+use ringprobe::bench::{BenchResult, Cpu, KernelCounters, ProbeCounts};
 
 use crate::made;
 
@@ -50,7 +50,7 @@ fn a_million_a_second_fits_on_a_line() {
     for run in &mut result.runs {
         run.asked_per_second = run.asked_per_second.map(|asked| 100.0 * asked);
         run.per_second *= 100.0;
-        run.cpu.user_us_per_probe = 99.9;
+        run.cpu.user_us_per_probe = Some(99.9);
         run.cpu.cores = 63.99;
         run.probes.unknown = 1;
     }
@@ -213,18 +213,37 @@ fn the_split_of_processor_time_is_told_of_runs_that_used_enough_of_it() {
     );
 }
 
+#[test]
+fn processor_time_per_probe_is_of_probes_that_ended() {
+    let mut result = made::runs();
+    let cpu = Cpu { cores: 0.5, ..Cpu::default() };
+    result.runs[0].cpu = cpu;
+    let some = text(&result, false);
+    let row = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.trim_start().starts_with(name)).expect("its row");
+        line.split_whitespace().rev().take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row(&some, "1 "), ["0.50", "-"], "{some}");
+    assert!(some.contains("per probe 3.5 µs (medians)"), "{some}");
+    assert_lines(&some);
+    result.runs.iter_mut().for_each(|run| run.cpu = cpu);
+    let none = text(&result, false);
+    assert_eq!(row(&none, "median"), ["0.50", "-"], "{none}");
+    assert!(!none.contains("\n CPU "), "{none}");
+}
+
 fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// 500 ms of 11 s are 4.5 %.
+/// 500 ms of 10 s are 5 %.
 #[test]
 fn a_run_in_which_this_process_stood_still_says_whose_the_latencies_are() {
     for (stalled_ms, verdict, said) in [
-        (110.0, "MEASURED: ", None),
-        (500.0, "MEASURED: ", Some("latencies above p95.5 may be its own")),
-        (1_099.0, "MEASURED: ", Some("p90.0")),
-        (1_100.0, "DOUBTFUL: ", Some("10.0 %")),
+        (100.0, "MEASURED: ", None),
+        (500.0, "MEASURED: ", Some("5.0 % of the run: latencies above p95.0 may be its own")),
+        (999.0, "MEASURED: ", Some("p90.0")),
+        (1_000.0, "DOUBTFUL: ", Some("10.0 %")),
         (99_000.0, "DOUBTFUL: ", Some("100.0 %")),
     ] {
         let mut result = made::runs();

@@ -259,7 +259,7 @@ fn stalls(result: &BenchResult) -> impl Iterator<Item = String> {
             }
         };
         Some(format!(
-            "{}: this process did not run for {}, {:.1} % of the run and its warm-up: {whose}",
+            "{}: this process did not run for {}, {:.1} % of the run: {whose}",
             run_name(result, run),
             seconds(run.trouble.stalled_ms / 1e3),
             100.0 * share,
@@ -419,10 +419,10 @@ fn how_the_lost_count(total: ProbeCounts, timeout_min_s: f64) -> String {
 
 /// The kernel splits the sum by clock ticks: the split of a few ticks is left out.
 fn cpu(result: &BenchResult) -> Option<Fact> {
-    let (each, note) = cpu_figure(result, |cpu| Some(cpu.us_per_probe()))?;
+    let (each, note) = cpu_figure(result, Cpu::us_per_probe)?;
     let in_kernel = cpu_figure(result, |cpu| {
         let used_s = cpu.cores * result.load.duration_s;
-        let share = cpu.system_us_per_probe / cpu.us_per_probe();
+        let share = cpu.system_us_per_probe? / cpu.us_per_probe()?;
         (used_s >= SPLIT_MIN_S).then_some(100.0 * share)
     });
     let split = in_kernel.map_or_else(String::new, |(percent, _)| {
@@ -459,8 +459,7 @@ fn cpu_figure(
     result: &BenchResult,
     figure: impl Fn(&Cpu) -> Option<f64>,
 ) -> Option<(f64, &'static str)> {
-    let ended = result.runs.iter().filter(|run| run.latency_us.is_some());
-    let figures: Vec<f64> = ended.filter_map(|run| figure(&run.cpu)).collect();
+    let figures: Vec<f64> = result.runs.iter().filter_map(|run| figure(&run.cpu)).collect();
     let note = if figures.len() > 1 { " (medians)" } else { "" };
     Some((Spread::median(figures)?, note))
 }
@@ -515,7 +514,6 @@ fn trouble(result: &BenchResult, total: ProbeCounts) -> String {
     let mut trouble = Trouble { unknown: total.unknown, ..Trouble::default() };
     for run in &result.runs {
         trouble.receive_drops += run.trouble.receive_drops;
-        trouble.free_retries += run.trouble.free_retries;
         trouble.stalled_ms += run.trouble.stalled_ms;
         trouble.window_min =
             [trouble.window_min, run.trouble.window_min].into_iter().flatten().min();

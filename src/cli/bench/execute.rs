@@ -38,15 +38,18 @@ fn try_bench(
     let embedded = args.embedded.then(|| Embedded::start(args, &stop)).transpose()?;
     let cores = available_cpus().len().max(1);
     let window = args.window(cores);
+    let subject = subject(args, embedded.as_ref(), terminal)?;
+    let shards_default = if subject.targets.fixed_port().is_some() { 1 } else { cores };
+    let shards = args.engine.shards.map_or(shards_default, |shards| shards as usize);
     let plan = Plan {
-        subject: subject(args, embedded.as_ref(), terminal)?,
+        subject,
         load: args.load(),
         window,
         warm_up: args.warm_up,
         duration: args.duration(),
         repetitions: args.repetitions.unwrap_or(3),
         // A shard without a place in the window would do nothing.
-        shards: args.engine.shards.map_or(cores, |shards| shards as usize).min(window as usize),
+        shards: shards.min(window as usize),
         sockets_per_lane: args.engine.sockets_per_lane,
         receive_buffer: args.engine.receive_buffer(),
         seed: args.engine.seed,
@@ -97,7 +100,8 @@ fn code_of(error: &BenchError) -> u8 {
             SweepError::NothingToProbe { .. }
             | SweepError::ScriptsAmongOthers
             | SweepError::Question(_),
-        ) => exit::USAGE,
+        )
+        | BenchError::FixedPort(_) => exit::USAGE,
         BenchError::Sweep(_) | BenchError::Engine(_) | BenchError::Responder(_) => exit::ENGINE,
     }
 }
