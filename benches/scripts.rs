@@ -73,8 +73,12 @@ fn measure(plan: &Plan) -> (u64, String) {
     assignments_in.send(vec![assignment; plan.runs as usize]).expect("the other end is ours");
     drop(assignments_in);
     let config = ReaperConfig { jobs: plan.jobs, ..ReaperConfig::default() };
-    let links =
-        ReaperLinks { assignments, reports: reports_in, stop: Arc::new(AtomicBool::new(false)) };
+    let links = ReaperLinks {
+        assignments,
+        reports: reports_in,
+        ready: None,
+        stop: Arc::new(AtomicBool::new(false)),
+    };
     let (cpu_before, start) = (cpu_us(), monotonic_now());
     let reaper = thread::spawn(move || reaper::run(fleet, config, links));
     let mut times_us: Vec<f64> = Vec::with_capacity(plan.runs as usize);

@@ -303,6 +303,8 @@ pub struct Record {
     /// From the send of the deciding attempt to its answer, for a script from its start to its end by
     /// itself; `None` where nothing answered.
     pub latency_ns: Option<u64>,
+    /// Since when the probe could have begun.
+    pub due: Tick,
     /// When it was decided.
     pub at: Tick,
     /// The last kind of packet from this server that did not count, if any came.

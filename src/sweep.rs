@@ -24,7 +24,7 @@ use std::thread::Builder;
 
 use crossbeam_channel::bounded;
 
-pub use self::backend::{Backend, IoUring, available_cpus};
+pub use self::backend::{Backend, IoUring, available_cpus, cpus_of};
 use self::collector::{Collector, Returns};
 pub use self::feeder::Part;
 use self::feeder::{BATCHES_IN_FLIGHT, BATCHES_OF_A_SHARD};
@@ -37,7 +37,6 @@ use self::scripts::Scripts;
 use crate::aggregate::{Catalog, Summary};
 use crate::fleet::ProbeSpec;
 use crate::id::ShardId;
-use crate::schedule::pace::Pace;
 use crate::shard;
 pub use crate::shard::group_wait_max;
 use crate::shard::link::{Links, REPORTS_IN_FLIGHT, ShardConfig};
@@ -109,8 +108,11 @@ pub fn run_with(
 
     // Ours alone: it is also set by what goes wrong inside, and the caller's flag is the caller's.
     let halt = Arc::new(AtomicBool::new(false));
-    // Before the shards take descriptors: it needs a few of its own.
-    let (scripts, scripts_in) = match scripts::start(catalog.fleet(), &request.scripts, &halt) {
+    let (ready_in, ready) = bounded(0);
+    // Before the shards take descriptors: it needs a few of its own. Only a span waits until it has them.
+    let reaper_ready = request.span.is_some().then(|| ready_in.clone());
+    let scripts = scripts::start(catalog.fleet(), &request.scripts, reaper_ready, &halt);
+    let (scripts, scripts_in) = match scripts {
         Ok(started) => started.unzip(),
         Err(error) => return Err(SweepError::Thread(error)),
     };
@@ -119,7 +121,6 @@ pub fn run_with(
     let mut assignments = Vec::with_capacity(shards);
     let mut returns = Vec::with_capacity(shards);
     let (spent_in, spent) = bounded(shards * (BATCHES_OF_A_SHARD + 1) + 1);
-    let (ready_in, ready) = bounded(0);
     for config in shard_configs(&request, &windows) {
         let (assignments_in, assignments_out) = bounded(BATCHES_IN_FLIGHT);
         let (empties_in, empties_out) = bounded(REPORTS_IN_FLIGHT + 1);
@@ -149,7 +150,7 @@ pub fn run_with(
     }
     // The reports end when the last shard drops its sender.
     drop(reports_in);
-    // Nobody sends: it ends when every shard has its ring, or has failed to get one.
+    // Nobody sends: it ends when every shard has its ring and the reaper its process, or has failed to get one.
     drop(ready_in);
     let _ = ready.recv();
     if let Some(span) = &request.span {
@@ -191,18 +192,6 @@ pub fn run_with(
     collector.conclude(&tally, interrupted, bad_target, shards)
 }
 
-/// The pace of one shard, so that all together keep it: due moments lie evenly between each other's.
-fn part_of(pace: Pace, shard: usize, shards: usize) -> Pace {
-    let shards = shards as f64;
-    match pace {
-        Pace::Free => Pace::Free,
-        Pace::AtMost(per_second) => Pace::AtMost(per_second / shards),
-        Pace::Due { per_second, phase } => {
-            Pace::Due { per_second: per_second / shards, phase: (shard as f64 + phase) / shards }
-        }
-    }
-}
-
 /// One for each of `windows`.
 fn shard_configs(request: &SweepRequest, windows: &[u32]) -> Vec<ShardConfig> {
     let shards = windows.len();
@@ -215,7 +204,7 @@ fn shard_configs(request: &SweepRequest, windows: &[u32]) -> Vec<ShardConfig> {
             // Two shards pinned to one core would take turns; they had better float.
             cpu: if shards <= cpus.len() { cpus.get(shard).copied() } else { None },
             window: *window,
-            pace: part_of(request.pace, shard, shards),
+            pace: request.pace.of_shard(shard, shards),
             span: request.span.clone(),
             sockets_per_lane: request.sockets_per_lane,
             receive_buffer: request.receive_buffer,

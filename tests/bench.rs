@@ -183,6 +183,31 @@ fn what_was_due_and_never_begun_is_counted_and_has_waited() {
 }
 
 #[test]
+fn scripts_that_end_behind_the_run_do_not_keep_more_cores_busy_than_there_are() {
+    // All of them begin in the 100 ms, and compute for far longer.
+    let busy = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
+    let result = measured(&[
+        "--check",
+        "script",
+        "--window",
+        "16",
+        "--warm-up",
+        "0s",
+        "--duration",
+        "100ms",
+        "--repetitions",
+        "1",
+        "--",
+        "/bin/sh",
+        "-c",
+        busy,
+    ]);
+    let cores = number(&runs(&result)[0]["cpu"], "cores");
+    let available = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    assert!(cores > 0.0 && cores <= 1.1 * available, "{cores}");
+}
+
+#[test]
 fn a_ramp_has_a_run_per_step_and_a_knee() {
     let result = measured(&[
         "--embedded",
@@ -203,7 +228,8 @@ fn a_ramp_has_a_run_per_step_and_a_knee() {
 
 #[test]
 fn the_knee_of_servers_that_take_their_time_is_where_one_at_a_time_can_be_no_quicker() {
-    // 5 ms each, one at a time: 200 a second and no more.
+    // 5 ms each, one at a time, but for the fifth of the fleet that is for TCP and is never slow: 250 a second
+    // and no more.
     let ramp = || {
         measured(&[
             "--embedded",
@@ -216,7 +242,7 @@ fn the_knee_of_servers_that_take_their_time_is_where_one_at_a_time_can_be_no_qui
             "--shards",
             "1",
             "--ramp",
-            "100:400:150",
+            "100:700:300",
             "--warm-up",
             "100ms",
             "--duration",
@@ -229,8 +255,8 @@ fn the_knee_of_servers_that_take_their_time_is_where_one_at_a_time_can_be_no_qui
         let result = ramp();
         let knee = &result["knee"];
         let kept = knee["per_second"].as_f64();
-        assert!(kept.is_none_or(|kept| kept == 100.0), "nothing above 200 can be kept: {knee}");
-        if kept.is_some() && knee["broken_per_second"] == 250.0 {
+        assert!(kept.is_none_or(|kept| kept == 100.0), "nothing above 250 can be kept: {knee}");
+        if kept.is_some() && knee["broken_per_second"] == 400.0 {
             return;
         }
         seen.push(knee.to_string());

@@ -194,10 +194,9 @@ fn no_more_than_the_window_are_in_flight_however_many_shards_there_are() {
                     let run = &result["runs"][0];
                     let due = run["probes"]["due"].as_u64().expect("a number");
                     assert!(due <= most, "{run}");
-                    // One more found out how long a single probe takes; what was our fault is sent again.
-                    let again = run["trouble"]["free_retries"].as_u64().expect("a number");
+                    // One more found out how long a single probe takes.
                     let received = server.received();
-                    assert!((due..=due + again + 1).contains(&received), "{received} of {due}");
+                    assert!((due..=due + 1).contains(&received), "{received} of {due}");
                     due == most
                 });
                 assert!(is_full, "{window} were never in flight");
@@ -223,6 +222,34 @@ fn flags_that_would_say_nothing_are_refused_by_name() {
         assert!(errors.contains(wanted), "{wanted}: {errors}");
         assert!(output.stdout.is_empty(), "{flags:?}");
     }
+}
+
+#[test]
+fn probes_from_one_port_have_one_shard_and_more_are_refused() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let conf = folder.path().join("x.conf");
+    let text = "virtual_server 127.0.0.1 80 {\n lvs_sched rr\n lvs_method NAT\n protocol TCP\n \
+                real_server 127.0.0.1 9 {\n TCP_CHECK {\n connect_timeout 1\n }\n }\n \
+                real_server 127.0.0.2 9 {\n TCP_CHECK {\n connect_timeout 1\n bindto 127.0.0.3\n \
+                bind_port 4055\n }\n }\n}\n";
+    fs::write(&conf, text).expect("room");
+    let conf = conf.display().to_string();
+    let server = Mute::start();
+    let list = ["--check", "dns", "--bindto", "127.0.0.7", "--bind-port", "4056", &server.address];
+    for (input, wanted) in [
+        (&["-f", &conf, "--quiet"][..], format!("{conf}:11: bind_port 4055 gives")),
+        (&list, "--bind-port 4056 gives".to_owned()),
+    ] {
+        let refused = output(&[input, &["--shards", "2"]].concat());
+        let errors = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(&wanted) && errors.contains("give --shards 1"), "{errors}");
+    }
+    assert_eq!(server.received(), 0, "nothing was measured");
+    let load = ["--window", "8", "--warm-up", "0s", "--duration", "100ms", "--repetitions", "1"];
+    let measured = output(&[&list[..], &load, &["--timeout", "1s", "-o", "json"]].concat());
+    let result: Value = serde_json::from_slice(&measured.stdout).expect("a document");
+    assert_eq!(result["load"]["shards"], 1);
 }
 
 #[test]
@@ -340,6 +367,39 @@ fn a_bench_that_fails_leaves_the_files_of_the_last_one() {
     assert_eq!(code, Some(4), "{errors}");
     for file in &files {
         assert_eq!(fs::read_to_string(file).expect("there"), "yesterday", "{file}");
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_keeps_no_other_from_it() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let server = Mute::start();
+    let load = "--check dns --timeout 50ms --warm-up 0s --duration 100ms --repetitions 1 --window 1 -o json";
+    let load: Vec<&str> = load.split_whitespace().collect();
+    let (page, log) = (path("page"), path("log"));
+    for full in ["--html", "--hdr", "--out"] {
+        let [html, hdr] = [("--html", &page), ("--hdr", &log)]
+            .map(|(flag, path)| if flag == full { "/dev/full" } else { path.as_str() });
+        let mut flags = vec!["--html", html, "--hdr", hdr];
+        if full == "--out" {
+            flags.extend(["--out", "/dev/full"]);
+        }
+        for path in [&page, &log] {
+            let _ = fs::remove_file(path);
+        }
+        let output = output(&[&load[..], &flags, &[&server.address]].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{full}: {errors}");
+        assert!(errors.contains("cannot write to /dev/full: No space left"), "{full}: {errors}");
+        if full != "--out" {
+            serde_json::from_slice::<Value>(&output.stdout).expect("a document");
+        }
+        for (flag, path, begin) in [("--html", &page, "<!DOCTYPE html>"), ("--hdr", &log, "#[Hist")]
+        {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            assert!(flag == full || text.starts_with(begin), "{path} with {full}");
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The reaper as a library sees it: a fleet of scripts in, one report of each out, nothing left behind.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{bounded, unbounded};
 use nix::unistd::{getegid, geteuid};
 use ringprobe::fleet::{
     Checker, Fleet, MiscSpec, ProbeSpec, Protocol, RealServer, ScriptCommand, ScriptUser, Service,
@@ -140,7 +141,8 @@ impl Scripts {
             .collect();
         assignments_in.send(batch).expect("the other end is here");
         drop(assignments_in);
-        let links = ReaperLinks { assignments, reports: reports_in, stop: Arc::clone(&stop) };
+        let links =
+            ReaperLinks { assignments, reports: reports_in, ready: None, stop: Arc::clone(&stop) };
         let (fleet, config) = (Arc::new(self.fleet), self.config);
         let mut ended = Ended { runs: Vec::new(), unowned: 0, result: Ok(()) };
         thread::scope(|scope| {
@@ -269,19 +271,95 @@ fn a_script_whose_moment_has_not_come_keeps_no_retry_waiting() {
     scripts.add(&["/bin/true"], 60_000);
     scripts.retries = 2;
     scripts.config.jobs = 1;
-    // The first is due at once, the second in hours.
-    scripts.config.pace = Pace::Due { per_second: 1e-4, phase: 0.0 };
-    let span = Span::new(Duration::from_secs(60));
-    span.begin(monotonic_now());
-    scripts.config.span = Some(span.clone());
+    // The first may start at once, the second in hours.
+    scripts.config.pace = Pace::AtMost(1e-4);
     scripts.stop_after = Some(1);
     let ended = scripts.run();
     ended.result.as_ref().expect("the reaper ran");
     let records: Vec<_> = ended.runs.iter().map(|(record, _)| record).collect();
     assert_eq!(ended.outcomes(), [TIMEOUT], "the first has ended, the second has not begun");
     assert_eq!((records[0].seq, records[0].attempts), (0, 3));
-    // Where the second is waited for, that is until the span is over.
-    assert!(span.end().is_some_and(|end| records[0].at < end), "{:?}", records[0]);
+}
+
+#[test]
+fn in_a_span_no_script_is_tried_again_and_each_was_due_at_its_moment() {
+    let mut scripts = Scripts::new("span");
+    scripts.add(&["/bin/sleep", "3600"], 200);
+    scripts.add(&["/bin/true"], 60_000);
+    scripts.retries = 2;
+    scripts.config.jobs = 1;
+    scripts.config.pace = Pace::Due { per_second: 20.0, phase: 0.0 };
+    let span = Span::new(Duration::from_secs(60));
+    let start = monotonic_now();
+    span.begin(start);
+    scripts.config.span = Some(span);
+    let ended = scripts.run();
+    ended.result.as_ref().expect("the reaper ran");
+    assert_eq!(ended.outcomes(), [TIMEOUT, Outcome::Pass]);
+    for (record, due_ms) in ended.runs.iter().map(|(record, _)| record).zip([0, 50]) {
+        assert_eq!((record.attempts, record.due.since(start).as_millis()), (1, due_ms));
+    }
+    // The second waited for the first; that is no time of its own.
+    let (second, script) = &ended.runs[1];
+    assert!(second.at.since(second.due) >= Duration::from_millis(150), "{second:?}");
+    let own = script.startup_ns.zip(script.run_ns).map(|(startup, run)| startup + run);
+    assert_eq!((ended.runs[0].0.latency_ns, second.latency_ns), (None, own));
+}
+
+#[test]
+fn what_was_due_before_the_end_of_a_span_begins_in_the_grace_behind_it() {
+    // The first is running when the span ends, and for 20 ms longer.
+    let run = || {
+        let mut scripts = Scripts::new("grace");
+        scripts.add(&["/bin/sleep", "0.31"], 60_000);
+        scripts.add(&["/bin/true"], 60_000);
+        scripts.add(&["/bin/true"], 60_000);
+        scripts.config.jobs = 1;
+        scripts.config.pace = Pace::Due { per_second: 5.0, phase: 0.0 };
+        let span = Span::new(Duration::from_millis(300));
+        span.begin(monotonic_now());
+        scripts.config.span = Some(span);
+        scripts.run().runs.len()
+    };
+    // A machine that stands still misses the grace; it does not each time.
+    let begun: Vec<usize> = (0..5).map(|_| run()).collect();
+    assert!(begun.contains(&2), "due at 0 and 200 ms, and behind the end: {begun:?}");
+    assert!(begun.iter().all(|count| *count <= 2), "{begun:?}");
+}
+
+#[test]
+fn a_reaper_is_ready_when_its_process_is() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let slow = folder.path().join("slow");
+    let text = format!("#!/bin/sh\nsleep 0.5\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_ringprobe"));
+    fs::write(&slow, text).expect("room");
+    fs::set_permissions(&slow, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    for (program, is_reaper) in [(slow, true), ("/bin/false".into(), false)] {
+        let mut scripts = Scripts::new("ready");
+        scripts.config.program = Some(program);
+        let (assignments_in, assignments) = bounded(1);
+        let (reports_in, reports) = unbounded();
+        let (ready_in, ready) = bounded(0);
+        let links = ReaperLinks {
+            assignments,
+            reports: reports_in,
+            ready: Some(ready_in),
+            stop: Arc::default(),
+        };
+        let start = monotonic_now();
+        thread::scope(|scope| {
+            scope.spawn(|| reaper::run(Arc::new(scripts.fleet), scripts.config, links));
+            ready.recv().expect_err("nobody sends");
+            let took = monotonic_now().since(start);
+            assert!(!is_reaper || took >= Duration::from_millis(500), "{took:?}");
+            drop(assignments_in);
+        });
+        let last = reports.iter().last().expect("its end");
+        assert!(
+            matches!(&last, ReaperReport::Ended(result) if result.is_ok() == is_reaper),
+            "{last:?}"
+        );
+    }
 }
 
 #[test]

@@ -57,6 +57,8 @@ impl Backend for Table {
             free_retries: 0,
             soft_send_errors: 0,
             stalled_ns: 0,
+            stalled_in_span_ns: 0,
+            moments_taken: 0,
             window_now: config.window,
             window_min: config.window,
             in_flight: 0,
@@ -89,6 +91,7 @@ impl Backend for Table {
 }
 
 fn answer(assignment: &Assignment) -> Record {
+    let at = monotonic_now();
     Record {
         seq: assignment.seq,
         target: assignment.target,
@@ -96,7 +99,8 @@ fn answer(assignment: &Assignment) -> Record {
         outcome: truth(assignment.target),
         attempts: 1,
         latency_ns: Some(1_000),
-        at: monotonic_now(),
+        due: at - Duration::from_micros(1),
+        at,
         strange: None,
     }
 }

@@ -94,6 +94,7 @@ fn ndjson() -> Part {
             outcome: Outcome::Pass,
             attempts: 1,
             latency_ns: Some(u64::from(50_000 + number * 777)),
+            due: Tick::from_ns(u64::from(number) * 900),
             at: Tick::from_ns(u64::from(number) * 1_000),
             strange: None,
         })

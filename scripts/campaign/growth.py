@@ -60,6 +60,9 @@ def judged(found, said):
     (run,) = said["runs"]
     passed, cpu = run["probes"]["passed"], run["cpu"]
     found["checks"] = passed
+    if cpu["user_us_per_probe"] is None:
+        found["fault"] = "no check ended"
+        return found
     found["user_us"], found["sys_us"] = cpu["user_us_per_probe"] * passed, cpu["system_us_per_probe"] * passed
     found["cpu_us_per_check"] = cpu["user_us_per_probe"] + cpu["system_us_per_probe"]
     found["cpu_by_role"] = cpu["by_role_us_per_probe"]

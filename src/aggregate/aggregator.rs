@@ -195,6 +195,10 @@ impl Aggregator {
         let sum = |count: fn(&ShardStats) -> u64| -> u64 {
             self.stats.iter().flatten().map(|stats| count(stats)).sum()
         };
+        let most_ms = |ns: fn(&ShardStats) -> u64| {
+            let most_ns = self.stats.iter().flatten().map(|stats| ns(stats)).max().unwrap_or(0);
+            rounded(most_ns as f64 / 1e6, 1e3)
+        };
         let mut limited = [0_u64; Limit::ALL.len()];
         let mut strange = [0_u64; Strange::ALL.len()];
         for stats in self.stats.iter().flatten() {
@@ -244,11 +248,11 @@ impl Aggregator {
             free_retries: sum(|stats| stats.free_retries) + self.scripts.free_retries,
             soft_send_errors: sum(|stats| stats.soft_send_errors),
             // One halt of the process is seen by every shard.
-            stalled_ms: rounded(
-                self.stats.iter().flatten().map(|stats| stats.stalled_ns).max().unwrap_or(0) as f64
-                    / 1e6,
-                1e3,
-            ),
+            stalled_ms: most_ms(|stats| stats.stalled_ns),
+            stalled_in_span_ms: most_ms(|stats| stats.stalled_in_span_ns),
+            moments_taken: (self.stats.iter())
+                .map(|stats| stats.as_ref().map_or(0, |stats| stats.moments_taken))
+                .collect(),
             feed,
             unfinished: feed.dealt.saturating_sub(self.counts.probed),
             not_probed: self

@@ -58,6 +58,12 @@ pub struct Summary {
     pub soft_send_errors: u64,
     /// Milliseconds that the shard which lost most of them was found not running.
     pub stalled_ms: f64,
+    /// The same of the measured part of the span; of all where there is none.
+    #[serde(skip)]
+    pub stalled_in_span_ms: f64,
+    /// Of each shard, how many moments of its timetable it took: probes that were due and begun.
+    #[serde(skip)]
+    pub moments_taken: Vec<u64>,
     /// What the feeder did with the input.
     #[serde(flatten)]
     pub feed: FeedCounts,

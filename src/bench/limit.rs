@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::knee::is_failing_more;
+use super::idle::Idle;
+use super::knee::{LOST_SHARE, Lost, STALL_SPOILS};
 use super::result::{CpuByRole, ProbeCounts, Trouble};
 use crate::aggregate::Summary;
-use crate::sink::{counted, grouped};
+use crate::sink::{counted, grouped, seconds};
 use crate::sweep::group_wait_max;
 
 /// Cores that are this busy are full.
@@ -15,7 +16,16 @@ const QUEUED: f64 = 2.0;
 /// A rate is kept when at most this share of it is missing; and where of more than this share nothing can be
 /// said, nothing can be said of what limited the rest.
 const MISSED_SHARE: f64 = 0.01;
+/// Timeouts that held more of the window than this limit, however few they are.
+const MOST: f64 = 0.5;
+/// The reason of a probe whose answer our own receive buffer may have dropped.
+const DROP: &str = "local_drop";
 const US_PER_SECOND: f64 = 1e6;
+/// What helps a process that does not run when it should.
+const OF_ITS_OWN: &str = "give it cores of its own";
+/// Where nobody knows how long one takes alone.
+const UNLESS_THEY_WAIT: &str =
+    ", unless they wait in the target: how long one takes alone is not known";
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,17 +45,16 @@ pub(super) struct Evidence<'a> {
     pub(super) rate: Option<f64>,
     /// How long the probes of `probes` were due, in seconds.
     pub(super) duration_s: f64,
-    /// Timeout of a probe, in seconds; the longest where there are several.
-    pub(super) timeout_s: f64,
+    /// Timeout of a probe, in seconds; `None` where there are several.
+    pub(super) timeout_s: Option<f64>,
     pub(super) cores: Cores,
-    /// Half the probes took at most this long, from their beginning; ours to wait before it is not in it.
+    /// Half the answered probes of `probes` took at most this long, from their beginning; ours to wait before it is
+    /// not in it.
     pub(super) service_us: Option<f64>,
     /// Half of them took at most this long from when they were due.
     pub(super) from_due_us: Option<f64>,
-    /// The same with one probe at a time.
-    pub(super) idle_us: Option<f64>,
-    /// What became of those; `None` where they were too few to go through all targets once.
-    pub(super) idle_probes: Option<ProbeCounts>,
+    /// One probe at a time; `None` where that is not known.
+    pub(super) idle: Option<Idle>,
     pub(super) window: u32,
     /// `--bind-port`.
     pub(super) bind_port: Option<u16>,
@@ -104,7 +113,7 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     let by = |what, why: String| LimitedBy { what, why };
     let share = |count: u64| count as f64 / probes.due.max(1) as f64;
     if share(probes.unknown) > MISSED_SHARE {
-        return by("own_trouble", own_trouble(evidence));
+        return own_trouble(evidence);
     }
     if let Some(rate) = evidence.rate
         && share(probes.unsent + probes.unknown) <= MISSED_SHARE
@@ -115,7 +124,11 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     let waited = |names: &[&str]| names.iter().map(|name| ms(name)).sum::<u64>();
     let all =
         waited(&["input", "window", "cpu", "sockets", "receive_buffer", "send_queue", "output"]);
-    let is_most = |names: &[&str]| all > 0 && 2 * waited(names) > all;
+    // What held for less time than the missing probes were due in is not why they are missing.
+    let missing_ms =
+        share(probes.unsent) * 1e3 * evidence.duration_s * evidence.cores.of_shards as f64;
+    let explains_missing = all as f64 >= missing_ms;
+    let is_most = |names: &[&str]| explains_missing && 2 * waited(names) > all;
     if is_most(&["receive_buffer", "send_queue"]) {
         return by(
             "socket_buffer",
@@ -150,31 +163,40 @@ pub(super) fn limited_by(evidence: &Evidence<'_>) -> LimitedBy {
     if is_most(&["sockets"]) {
         return by("sockets", "no more descriptors or ports; raise `ulimit -n`".to_owned());
     }
-    if share(probes.timeouts) > MISSED_SHARE {
-        return by("target", timeouts_in_the_window(evidence));
+    if !explains_missing && let Some(why) = stood_still(evidence) {
+        return by("own_trouble", why);
+    }
+    let held = held_by_timeouts(evidence);
+    if share(probes.timeouts) > MISSED_SHARE || held.is_some_and(|held| held > MOST) {
+        return by("target", timeouts_in_the_window(evidence, held));
     }
     let halves = halves(evidence).map_or_else(String::new, |halves| format!("{halves}; "));
-    match (evidence.service_us, evidence.idle_us) {
-        (_, None) => {
-            by("target", "one at a time, at most half were answered in their time".to_owned())
+    let unless = if evidence.idle.is_none() { UNLESS_THEY_WAIT } else { "" };
+    match (evidence.service_us, evidence.idle) {
+        (Some(service), Some(idle))
+            if service > QUEUED * idle.median_us + group_wait_us(evidence) =>
+        {
+            by(
+                "target",
+                format!(
+                    "{halves}with up to {} in flight they wait in the target or on the way",
+                    evidence.window
+                ),
+            )
         }
-        (Some(service), Some(idle)) if service > QUEUED * idle + group_wait_us(evidence) => by(
-            "target",
-            format!(
-                "{halves}with up to {} in flight they wait in the target or on the way",
-                evidence.window
-            ),
-        ),
         _ if evidence.are_scripts => by(
             "jobs",
             format!(
-                "{halves}{:.2} of {} were busy: more than {} in flight may give more",
+                "{halves}{:.2} of {} were busy: more than {} in flight may give more{unless}",
                 evidence.cores.process,
                 counted(evidence.cores.available as u64, "core"),
                 evidence.window
             ),
         ),
-        _ => by("window", format!("{halves}more than {} in flight may give more", evidence.window)),
+        _ => by(
+            "window",
+            format!("{halves}more than {} in flight may give more{unless}", evidence.window),
+        ),
     }
 }
 
@@ -186,50 +208,58 @@ fn at_a_kept_rate(evidence: &Evidence<'_>, rate: f64) -> LimitedBy {
     if probes.due == 0 {
         return by("rate", "no probe was due; raise --rate or --duration".to_owned());
     }
-    let begun = begun(evidence);
-    let idle = match evidence.idle_us {
-        Some(idle) => format!("one at a time {idle:.0} µs"),
-        None => "one at a time, at most half were answered in their time".to_owned(),
-    };
-    let timeouts = probes.timeouts as f64 / probes.due as f64;
-    if timeouts > MISSED_SHARE {
-        let percent = 100.0 * timeouts;
-        return by(
-            "target",
-            format!("{begun}; {idle}: {percent:.1} % timed out, in the target or on the way"),
-        );
+    // The knee does not call such a rate kept.
+    if probes.share(probes.unknown) > LOST_SHARE && unknown_reason(evidence.summary) == DROP {
+        return own_trouble(evidence);
     }
-    if let Some(least) = evidence.idle_probes
-        && is_failing_more(probes, least)
-    {
-        let [failed, alone] = [probes, least].map(|probes| 100.0 * probes.failed_share());
-        return by("target", format!("{begun}; {failed:.2} % failed, one at a time {alone:.2} %"));
+    let begun = begun(evidence);
+    if let Some(lost) = lost(evidence) {
+        return by("target", format!("{begun}; {lost}"));
     }
     // Probes that are hardly ever two in flight cannot wait for each other: what they take longer than one right
     // after the other is the way out of sleep, of this machine or of theirs.
-    if let (Some(service), Some(alone)) = (evidence.service_us, evidence.idle_us)
+    if let (Some(service), Some(idle)) = (evidence.service_us, evidence.idle)
         && rate * service / US_PER_SECOND > 1.0
-        && service > QUEUED * alone
+        && service > QUEUED * idle.median_us
     {
         return match evidence.cores.full() {
             Some(why) => by("cpu", why),
-            None => by("target", format!("{begun}, {idle}: they wait in the target or on the way")),
+            None => by(
+                "target",
+                format!(
+                    "{begun}, one at a time {:.0} µs: they wait in the target or on the way",
+                    idle.median_us
+                ),
+            ),
         };
     }
     by("rate", begun + "; ask for more with --rate")
 }
 
-/// How much of the window was held by probes that were not answered.
-fn timeouts_in_the_window(evidence: &Evidence<'_>) -> String {
-    let Evidence { probes, window, .. } = *evidence;
+/// What more of the probes came to than one at a time; where that is not known, whether many timed out.
+fn lost(evidence: &Evidence<'_>) -> Option<String> {
+    let probes = evidence.probes;
+    let Some(Idle { probes: alone, .. }) = evidence.idle else {
+        let share = probes.share(probes.timeouts);
+        return (share > MISSED_SHARE)
+            .then(|| format!("{:.2} % timed out, in the target or on the way", 100.0 * share));
+    };
+    let Lost { how, share, least_share } = Lost::more_than(alone, probes)?;
+    Some(format!("{:.2} % {how}, one at a time {:.2} %", 100.0 * share, 100.0 * least_share))
+}
+
+/// The share of the window that probes held which were not answered; `None` where their timeouts differ.
+fn held_by_timeouts(evidence: &Evidence<'_>) -> Option<f64> {
+    let Evidence { probes, window, timeout_s, duration_s, .. } = *evidence;
     // What one held behind the end of the measurement, others before it held at its beginning.
-    let held_s = probes.timeouts as f64 * evidence.timeout_s;
-    let share = held_s / (f64::from(window) * evidence.duration_s).max(f64::EPSILON);
-    let mut text = format!(
-        "timeouts of {} held {:.0} % of the window",
-        counted(probes.timeouts, "probe"),
-        100.0 * share.min(1.0)
-    );
+    let held_s = probes.timeouts as f64 * timeout_s?;
+    Some((held_s / (f64::from(window) * duration_s).max(f64::EPSILON)).min(1.0))
+}
+
+fn timeouts_in_the_window(evidence: &Evidence<'_>, held: Option<f64>) -> String {
+    let timeouts = counted(evidence.probes.timeouts, "probe");
+    let part = held.map_or_else(|| "a part".to_owned(), |held| format!("{:.0} %", 100.0 * held));
+    let mut text = format!("timeouts of {timeouts} held {part} of the window");
     if let Some(halves) = halves(evidence) {
         text += &format!("; of the others {halves}");
     }
@@ -238,8 +268,8 @@ fn timeouts_in_the_window(evidence: &Evidence<'_>) -> String {
 
 /// What half the probes took, and with one at a time; `None` where either is not known.
 fn halves(evidence: &Evidence<'_>) -> Option<String> {
-    let (service, idle) = evidence.service_us.zip(evidence.idle_us)?;
-    Some(format!("half took {service:.0} µs, one at a time {idle:.0} µs"))
+    let (service, idle) = evidence.service_us.zip(evidence.idle)?;
+    Some(format!("half took {service:.0} µs, one at a time {:.0} µs", idle.median_us))
 }
 
 /// What shards that take answers in groups may have added to each of them, in microseconds.
@@ -282,15 +312,34 @@ fn begun(evidence: &Evidence<'_>) -> String {
     text
 }
 
-/// What kept us from knowing, and what to do about the most frequent of it.
-fn own_trouble(evidence: &Evidence<'_>) -> String {
-    let Evidence { summary, probes, bind_port, .. } = evidence;
+/// For how long this process did not run, where that is enough for what was never begun.
+fn stood_still(evidence: &Evidence<'_>) -> Option<String> {
+    let Evidence { rate, trouble, probes, .. } = evidence;
+    let due = (*rate)? * trouble.stalled_ms / 1e3;
+    (probes.unsent as f64 <= STALL_SPOILS * due).then(|| {
+        format!(
+            "{} of {} were never begun, and {:.0} were due while this process did not run, for {}: {OF_ITS_OWN}",
+            grouped(probes.unsent),
+            counted(probes.due, "probe"),
+            due,
+            seconds(trouble.stalled_ms / 1e3),
+        )
+    })
+}
+
+/// The most frequent reason for which nothing can be said of a probe.
+fn unknown_reason(summary: &Summary) -> &'static str {
     let unknown = summary.reasons.iter().filter(|reason| reason.outcome == "unknown");
-    let reason =
-        unknown.max_by_key(|reason| reason.count).map_or("unknown", |reason| reason.reason);
+    unknown.max_by_key(|reason| reason.count).map_or("unknown", |reason| reason.reason)
+}
+
+/// What kept us from knowing, and what to do about the most frequent of it.
+fn own_trouble(evidence: &Evidence<'_>) -> LimitedBy {
+    let Evidence { summary, probes, bind_port, .. } = evidence;
+    let reason = unknown_reason(summary);
     let remedy = match reason {
-        "late" => "this process was not running in time; give it cores of its own",
-        "local_drop" => "its buffers overflowed; raise --receive-buffer or net.core.rmem_max",
+        "late" => &format!("this process was not running in time; {OF_ITS_OWN}"),
+        DROP => "its buffers overflowed; raise --receive-buffer or net.core.rmem_max",
         "local_socket" => "no socket could be had or used; look at `ulimit -n` and --bindto",
         "local_port" if let Some(port) = bind_port => &format!(
             "port {port} of --bind-port is taken, by something else or by another probe of the same target"
@@ -299,11 +348,14 @@ fn own_trouble(evidence: &Evidence<'_>) -> String {
         "local_memory" => "the kernel had no buffers left; lower --window",
         _ => "`ringprobe sweep` of the same names each of them",
     };
-    format!(
-        "of {} of {} nothing can be said, most often {reason}: {remedy}",
-        grouped(probes.unknown),
-        counted(probes.due, "probe"),
-    )
+    LimitedBy {
+        what: if reason == DROP { "socket_buffer" } else { "own_trouble" },
+        why: format!(
+            "of {} of {} nothing can be said, most often {reason}: {remedy}",
+            grouped(probes.unknown),
+            counted(probes.due, "probe"),
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -321,12 +373,14 @@ mod tests {
             trouble: Trouble::default(),
             rate: None,
             duration_s: 10.0,
-            timeout_s: 2.0,
+            timeout_s: Some(2.0),
             cores: Cores { process: 0.5, by_role: None, of_shards: 2, available: 4 },
             service_us: Some(60.0),
             from_due_us: Some(65.0),
-            idle_us: Some(50.0),
-            idle_probes: None,
+            idle: Some(Idle {
+                median_us: 50.0,
+                probes: ProbeCounts { due: 3000, passed: 3000, ..ProbeCounts::default() },
+            }),
             window: 64,
             bind_port: None,
             are_scripts: false,
@@ -405,14 +459,40 @@ mod tests {
         assert_limit(&open(missed), "window", "in flight");
     }
 
+    /// A machine that stands still from 100 ms before the end of 5 s to 100 ms behind it.
+    #[test]
+    fn what_was_due_while_this_process_stood_still_is_missing_for_no_other_reason() {
+        // Of before the span began.
+        let residue = waited(&[("input", 3), ("window", 1), ("rate", 9_700)]);
+        let open = |summary, unsent, stalled_ms| Evidence {
+            probes: ProbeCounts {
+                due: 5000,
+                passed: 5000 - unsent,
+                unsent,
+                ..ProbeCounts::default()
+            },
+            rate: Some(1000.0),
+            duration_s: 5.0,
+            trouble: Trouble { stalled_ms, ..Trouble::default() },
+            ..quiet(summary)
+        };
+        let why =
+            "100 of 5,000 probes were never begun, and 200 were due while this process did not run";
+        assert_limit(&open(&residue, 100, 200.0), "own_trouble", why);
+        assert_limit(&open(&residue, 401, 200.0), "window", "in flight"); // too short for that
+        // 2 % of 5 s of two shards.
+        let waited_too = waited(&[("input", 200), ("rate", 9_700)]);
+        assert_limit(&open(&waited_too, 100, 200.0), "input", "waited for targets");
+    }
+
     #[test]
     fn where_nothing_can_be_said_our_trouble_is_named_before_all_else() {
-        for (reason, remedy) in [
-            ("late", "cores of its own"),
-            ("local_drop", "--receive-buffer"),
-            ("local_socket", "ulimit -n"),
-            ("local_port", "ip_local_port_range"),
-            ("local_memory", "--window"),
+        for (reason, what, remedy) in [
+            ("late", "own_trouble", "cores of its own"),
+            ("local_drop", "socket_buffer", "--receive-buffer"),
+            ("local_socket", "own_trouble", "ulimit -n"),
+            ("local_port", "own_trouble", "ip_local_port_range"),
+            ("local_memory", "own_trouble", "--window"),
         ] {
             let reasons = [("pass", "answered", 980), ("unknown", reason, 15), ("unknown", "x", 5)];
             let reasons =
@@ -424,10 +504,24 @@ mod tests {
             let cores = Cores { process: 4.0, ..quiet(&summary).cores };
             for rate in [Some(100.0), None] {
                 let evidence = Evidence { probes, cores, rate, ..quiet(&summary) };
-                assert_limit(&evidence, "own_trouble", remedy);
-                assert_limit(&evidence, "own_trouble", "of 20 of 1,000 probes");
+                assert_limit(&evidence, what, remedy);
+                assert_limit(&evidence, what, "of 20 of 1,000 probes");
             }
         }
+    }
+
+    #[test]
+    fn a_rate_at_which_our_buffers_drop_was_not_kept() {
+        let with = |unknown, reason| {
+            let reasons = vec![ReasonCount { outcome: "unknown", reason, count: unknown }];
+            let summary = Summary { reasons, ..waited(&[("rate", 900)]) };
+            let passed = 10_000 - unknown;
+            let probes = ProbeCounts { due: 10_000, passed, unknown, ..ProbeCounts::default() };
+            limited_by(&Evidence { probes, rate: Some(1000.0), ..quiet(&summary) }).what
+        };
+        assert_eq!(with(50, "local_drop"), "socket_buffer");
+        assert_eq!(with(10, "local_drop"), "rate", "one in a thousand");
+        assert_eq!(with(50, "late"), "rate");
     }
 
     #[test]
@@ -449,8 +543,19 @@ mod tests {
             "target",
             "half took 101 µs, one at a time 50 µs; with up to 64 in flight",
         );
-        let silent = Evidence { idle_us: None, ..quiet(&summary) };
-        assert_limit(&silent, "target", "at most half were answered");
+    }
+
+    #[test]
+    fn where_one_at_a_time_is_not_known_that_is_said_and_nobody_is_blamed() {
+        let summary = waited(&[("window", 900)]);
+        let probes = ProbeCounts { due: 1000, passed: 999, timeouts: 1, ..ProbeCounts::default() };
+        let unknown = Evidence { idle: None, probes, ..quiet(&summary) };
+        let said = "more than 64 in flight may give more, unless they wait in the target: how long one takes alone is \
+                    not known";
+        assert_limit(&unknown, "window", said);
+        assert_limit(&Evidence { are_scripts: true, ..unknown }, "jobs", "alone is not known");
+        let open = Evidence { idle: None, probes, rate: Some(20_000.0), ..quiet(&summary) };
+        assert_limit(&open, "rate", "ask for more with --rate");
     }
 
     #[test]
@@ -463,14 +568,14 @@ mod tests {
             timeouts,
             ..ProbeCounts::default()
         };
-        assert_limit(&open(timeouts(10)), "rate", "ask for more with --rate");
+        assert_limit(&open(timeouts(4)), "rate", "ask for more with --rate");
         // Half of the answered took 60 µs; with the timeouts, half of all took longer: not the same half.
         let silent = Evidence { from_due_us: Some(500_000.0), ..open(timeouts(450)) };
         assert_limit(
             &silent,
             "target",
-            "begun; 450 had no answer, half of the others took 60 µs from when they began; one at a \
-             time 50 µs: 45.0 % timed out",
+            "begun; 450 had no answer, half of the others took 60 µs from when they began; 45.00 % \
+             timed out, one at a time 0.00 %",
         );
         let why = limited_by(&silent).why;
         assert!(!why.contains("500000") && !why.contains("--rate"), "{why}");
@@ -500,10 +605,10 @@ mod tests {
             passed: due - failed,
             ..ProbeCounts::default()
         };
-        let open = |failed, idle_probes| Evidence {
+        let open = |failed, idle_probes: Option<ProbeCounts>| Evidence {
             probes: failed,
             rate: Some(100.0),
-            idle_probes,
+            idle: idle_probes.map(|probes| Idle { median_us: 50.0, probes }),
             ..quiet(&summary)
         };
         let many = failed(1000, 200);
@@ -512,6 +617,31 @@ mod tests {
         assert_limit(&open(many, Some(failed(5, 0))), "rate", "ask for more"); // chance
         let alone = Some(failed(500, 5));
         assert_limit(&open(many, alone), "target", "20.00 % failed, one at a time 1.00 %");
+    }
+
+    #[test]
+    fn a_kept_rate_at_which_no_more_time_out_than_one_at_a_time_is_what_limits() {
+        let summary = waited(&[("rate", 900)]);
+        let timeouts = |due, timeouts| ProbeCounts {
+            due,
+            timeouts,
+            passed: due - timeouts,
+            ..ProbeCounts::default()
+        };
+        let open = |idle_probes: Option<ProbeCounts>| Evidence {
+            probes: timeouts(10_000, 200),
+            rate: Some(1000.0),
+            idle: idle_probes.map(|probes| Idle { median_us: 50.0, probes }),
+            ..quiet(&summary)
+        };
+        // One dead server of fifty.
+        assert_limit(&open(Some(timeouts(3_000, 60))), "rate", "ask for more");
+        assert_limit(
+            &open(Some(timeouts(3_000, 9))),
+            "target",
+            "2.00 % timed out, one at a time 0.30 %",
+        );
+        assert_limit(&open(None), "target", "2.00 % timed out, in the target or on the way");
     }
 
     #[test]
@@ -531,6 +661,13 @@ mod tests {
             "timeouts of 80 probes held 25 % of the window; of the others half took 60 µs",
         );
         assert_limit(&with(1000), "target", "held 100 % of the window");
+        // However few of all they are: 161 are more than half of it, and 0.16 %.
+        let few = ProbeCounts { due: 100_000, ..timeouts(161) };
+        assert_limit(&Evidence { probes: few, ..quiet(&summary) }, "target", "held 50 %");
+        let fewer = ProbeCounts { due: 100_000, ..timeouts(160) };
+        assert_limit(&Evidence { probes: fewer, ..quiet(&summary) }, "window", "in flight");
+        let several = Evidence { timeout_s: None, ..with(80) };
+        assert_limit(&several, "target", "timeouts of 80 probes held a part of the window; of");
         assert_limit(
             &with(10),
             "window",

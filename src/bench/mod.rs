@@ -15,6 +15,8 @@
 //! begin in a short grace behind it, so that only what is far behind counts as never sent. Only where nothing
 //! can be said, because the trouble was ours, there is no latency: such probes are counted apart.
 
+mod asked;
+mod idle;
 mod knee;
 mod limit;
 mod measure;
@@ -25,11 +27,12 @@ mod result;
 mod run;
 mod threads;
 
+pub use self::asked::Asked;
 pub use self::knee::Knee;
 pub use self::limit::LimitedBy;
 pub use self::plan::{Load, Plan, Ramp, Subject, Targets};
 pub use self::result::{
     BenchResult, Cpu, CpuByRole, Interval, KernelCounters, LatencyUs, LoadInfo, Machine,
-    ProbeCounts, RunResult, Spread, SpreadOfRuns, Trouble,
+    ProbeCounts, RunResult, Spread, SpreadOfRuns, Trouble, Verdict,
 };
 pub use self::run::{BenchError, Watcher, bench};

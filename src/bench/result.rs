@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::asked::Asked;
 use super::knee::Knee;
 use super::limit::LimitedBy;
 use crate::aggregate::{latency_us_at, tenths_of_us};
@@ -30,7 +31,8 @@ pub struct BenchResult {
     pub memory_peak_bytes: Option<u64>,
     /// Whom and how hard.
     pub load: LoadInfo,
-    /// Median latency with one probe at a time, in microseconds; `None` where at most half were answered.
+    /// Median latency with one probe at a time, in microseconds; `None` where too few were answered to speak for
+    /// all targets.
     pub idle_us: Option<f64>,
     /// In the order they ran.
     pub runs: Vec<RunResult>,
@@ -45,7 +47,44 @@ const STALLED_NOTED: f64 = 0.01;
 /// From this share on, so are too many of them.
 const STALLED_DOUBTFUL: f64 = 0.1;
 
+/// What to think of a measurement; in JSON `measured`, `interrupted` and so on.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Measured,
+    /// Somebody ended it early; the runs before that are whole.
+    Interrupted,
+    /// It was measured how servers refuse.
+    NothingPassed,
+    /// The figures are not what they seem: see [`BenchResult::is_doubtful`].
+    Doubtful,
+    /// No run was whole, or no probe was due.
+    NothingMeasured,
+    /// An error ended it; the runs before that are whole.
+    Incomplete,
+}
+
 impl BenchResult {
+    /// What to think of it.
+    pub fn verdict(&self) -> Verdict {
+        if self.runs.is_empty() {
+            Verdict::NothingMeasured
+        } else if self.error.is_some() {
+            Verdict::Incomplete
+        } else if self.is_of_no_probe() {
+            Verdict::NothingMeasured
+        } else if self.is_doubtful() {
+            Verdict::Doubtful
+        } else if self.runs.iter().all(|run| run.probes.passed == 0) {
+            Verdict::NothingPassed
+        } else if self.interrupted {
+            Verdict::Interrupted
+        } else {
+            Verdict::Measured
+        }
+    }
+
     /// Whether the figures are not what they seem: there are none, our own trouble kept something from being known
     /// of some probes, this process did not run for much of a run, or the kernel did not send all that we counted,
     /// or all that ended. The verdict says so, and so does the exit code.
@@ -63,10 +102,10 @@ impl BenchResult {
         self.runs.iter().all(|run| run.probes.due == 0)
     }
 
-    /// The share of a run, its warm-up included, in which this process did not run; `None` where that is no
+    /// The share of a run in which this process did not run; `None` where that is no
     /// more than what happens. Steps of a ramp are the knee's to judge.
     pub fn noted_stall(&self, run: &RunResult) -> Option<f64> {
-        let share = run.stalled_share(self.load.warm_up_s + self.load.duration_s);
+        let share = run.stalled_share(self.load.duration_s);
         (self.knee.is_none() && share > STALLED_NOTED).then_some(share)
     }
 }
@@ -80,8 +119,10 @@ pub struct Machine {
     pub cpu: String,
     /// Cores this process may run on.
     pub cpus: Vec<usize>,
-    /// Cores of the embedded fleet; empty without one.
+    /// Cores the embedded fleet may run on; empty without one.
     pub responder_cpus: Vec<usize>,
+    /// Cores that prober and embedded fleet may both run on, and so measure each other; mostly none.
+    pub shared_cpus: Vec<usize>,
 }
 
 /// What was asked for.
@@ -93,6 +134,8 @@ pub struct LoadInfo {
     pub targets: String,
     /// How many.
     pub target_count: usize,
+    /// What each of them was asked.
+    pub asked: Asked,
     /// `closed`, `open` or `ramp`.
     pub mode: &'static str,
     /// Probes a second of an open loop.
@@ -101,14 +144,22 @@ pub struct LoadInfo {
     pub window: u32,
     /// Shards that probe; 0 where all checkers are scripts, which need none.
     pub shards: usize,
-    /// Timeout of a probe, in seconds.
+    /// Timeout of a probe, in seconds; the longest where a configuration has several.
     pub timeout_s: f64,
+    /// The shortest of them.
+    pub timeout_min_s: f64,
     /// Before each run is measured, in seconds.
     pub warm_up_s: f64,
     /// How long each run is measured, in seconds.
     pub duration_s: f64,
     /// Runs asked for.
     pub runs: usize,
+    /// UDP sockets per lane.
+    pub sockets_per_lane: u32,
+    /// SO_RCVBUF of UDP sockets that was asked for, in bytes.
+    pub receive_buffer: Option<usize>,
+    /// Seed of transaction ids; `None` where none was given.
+    pub seed: Option<u64>,
 }
 
 /// One run, behind its warm-up.
@@ -149,9 +200,9 @@ impl RunResult {
         self.kernel.filter(|kernel| !kernel.agrees)
     }
 
-    /// The share in which this process did not run, of the `whole_s` seconds of a run with its warm-up.
-    pub(super) fn stalled_share(&self, whole_s: f64) -> f64 {
-        (self.trouble.stalled_ms / 1e3 / whole_s.max(f64::EPSILON)).min(1.0)
+    /// The share in which this process did not run, of the `duration_s` seconds of a run.
+    pub(super) fn stalled_share(&self, duration_s: f64) -> f64 {
+        (self.trouble.stalled_ms / 1e3 / duration_s.max(f64::EPSILON)).min(1.0)
     }
 
     /// One that nothing but its counts is known of.
@@ -193,14 +244,24 @@ pub struct ProbeCounts {
 }
 
 impl ProbeCounts {
+    /// So many of them as a share of those due.
+    pub(super) fn share(&self, count: u64) -> f64 {
+        count as f64 / self.due.max(1) as f64
+    }
+
+    /// Share of those due that passed.
+    pub(super) fn passed_share(&self) -> f64 {
+        self.share(self.passed)
+    }
+
     /// Share of those due that the server or the network refused.
     pub fn failed_share(&self) -> f64 {
-        self.failed as f64 / self.due.max(1) as f64
+        self.share(self.failed)
     }
 
     /// Share of those due that got no word of the server: timeouts, unsent, unknown.
     pub fn lost_share(&self) -> f64 {
-        (self.timeouts + self.unsent + self.unknown) as f64 / (self.due.max(1)) as f64
+        self.share(self.timeouts + self.unsent + self.unknown)
     }
 }
 
@@ -268,13 +329,14 @@ pub struct Interval {
 #[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Cpu {
     /// Microseconds in user space per probe that ended, as the kernel splits it, by clock ticks: of a run that
-    /// used few ticks, the sum of both is known and the split is not.
-    pub user_us_per_probe: f64,
-    /// Microseconds in the kernel per probe that ended, as the kernel splits it, by clock ticks.
-    pub system_us_per_probe: f64,
-    /// Cores that were busy, of every thread; of scripts and the reaper too.
+    /// used few ticks, the sum of both is known and the split is not. `None` where none ended.
+    pub user_us_per_probe: Option<f64>,
+    /// Microseconds in the kernel per probe that ended, as the kernel splits it, by clock ticks. `None` where none
+    /// ended.
+    pub system_us_per_probe: Option<f64>,
+    /// Cores that were busy, of every thread; of scripts and the reaper too, until the last of them had ended.
     pub cores: f64,
-    /// The same microseconds per probe by who used them; `None` where the kernel does not tell.
+    /// The same microseconds per probe by who used them; `None` where none ended, or the kernel does not tell.
     pub by_role_us_per_probe: Option<CpuByRole>,
 }
 
@@ -312,9 +374,9 @@ impl CpuByRole {
 }
 
 impl Cpu {
-    /// Both together.
-    pub fn us_per_probe(&self) -> f64 {
-        self.user_us_per_probe + self.system_us_per_probe
+    /// Both together; `None` where no probe ended.
+    pub fn us_per_probe(&self) -> Option<f64> {
+        Some(self.user_us_per_probe? + self.system_us_per_probe?)
     }
 }
 
@@ -326,9 +388,12 @@ pub struct KernelCounters {
     pub datagrams_sent: u64,
     /// `Udp: OutDatagrams`
     pub udp_out_datagrams: u64,
-    /// Datagrams that we received, or that our buffers dropped, where all targets are of this machine: they are
-    /// among those the kernel counted. 0 where targets are elsewhere.
+    /// Datagrams that we received, or that our buffers dropped, where all targets are addresses of this machine: if it
+    /// is this namespace that answers, they are among those the kernel counted. 0 where targets are elsewhere.
     pub local_answers: u64,
+    /// Whether the kernel counted enough for the local answers too. If not, they came from elsewhere, as those of
+    /// IPVS or of a published port do, or some of ours never left.
+    pub has_counted_answers: bool,
     /// Connects we began.
     pub connects: u64,
     /// `Tcp: ActiveOpens`
@@ -340,16 +405,14 @@ pub struct KernelCounters {
     pub never_left: u64,
     /// The most frequent reason of failures, where some never left.
     pub never_left_reason: Option<&'static str>,
-    /// Whether the kernel counted at least what we did, and the local answers; and at most one in a thousand
-    /// of `ended` never left.
+    /// Whether the kernel counted at least what we did, and at most one in a thousand of `ended` never left.
     pub agrees: bool,
 }
 
 impl KernelCounters {
     /// Whether the kernel counted less than we say was sent.
     pub fn has_counted_less(&self) -> bool {
-        self.udp_out_datagrams < self.datagrams_sent + self.local_answers
-            || self.tcp_active_opens < self.connects
+        self.udp_out_datagrams < self.datagrams_sent || self.tcp_active_opens < self.connects
     }
 
     /// Whether more ended without anything sent than can be overlooked.
@@ -366,9 +429,7 @@ const NEVER_LEFT_SHARE: f64 = 0.001;
 pub struct Trouble {
     /// Datagrams our own receive buffers dropped.
     pub receive_drops: u64,
-    /// Attempts tried again because the trouble was ours.
-    pub free_retries: u64,
-    /// Milliseconds that the shard which lost most of them was found not running.
+    /// Milliseconds that the shard which lost most of them was found not running, behind the warm-up.
     pub stalled_ms: f64,
     /// Smallest window of a shard, and what it had been given.
     pub window_min: Option<u32>,
@@ -379,14 +440,26 @@ pub struct Trouble {
 pub struct SpreadOfRuns {
     /// Probes a second.
     pub per_second: Spread,
-    /// Microseconds of processor time per probe.
-    pub cpu_us_per_probe: Spread,
+    /// Share of those due that the server or the network refused.
+    pub failed_share: Spread,
+    /// Share of those due that got no word of the server.
+    pub lost_share: Spread,
+    /// Microseconds of processor time per probe, of the runs in which some ended; `None` where there is none.
+    pub cpu_us_per_probe: Option<Spread>,
     /// Latency, microseconds.
     pub p50_us: Spread,
     /// Latency, microseconds.
+    pub p90_us: Spread,
+    /// Latency, microseconds.
     pub p99_us: Spread,
     /// Latency, microseconds.
+    pub p99_9_us: Spread,
+    /// Latency, microseconds.
     pub p99_99_us: Spread,
+    /// The slowest, microseconds.
+    pub max_us: Spread,
+    /// Cores that were busy.
+    pub cores: Spread,
 }
 
 /// Of one figure.
@@ -424,10 +497,16 @@ impl SpreadOfRuns {
         };
         Some(SpreadOfRuns {
             per_second: Spread::of(runs.iter().map(|run| run.per_second))?,
-            cpu_us_per_probe: Spread::of(runs.iter().map(|run| run.cpu.us_per_probe()))?,
+            failed_share: Spread::of(runs.iter().map(|run| run.probes.failed_share()))?,
+            lost_share: Spread::of(runs.iter().map(|run| run.probes.lost_share()))?,
+            cpu_us_per_probe: Spread::of(runs.iter().filter_map(|run| run.cpu.us_per_probe())),
             p50_us: latency(|latency| latency.p50)?,
+            p90_us: latency(|latency| latency.p90)?,
             p99_us: latency(|latency| latency.p99)?,
+            p99_9_us: latency(|latency| latency.p99_9)?,
             p99_99_us: latency(|latency| latency.p99_99)?,
+            max_us: latency(|latency| latency.max)?,
+            cores: Spread::of(runs.iter().map(|run| run.cpu.cores))?,
         })
     }
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use nix::sys::utsname::uname;
 
+use super::asked::Asked;
+use super::idle::Idle;
 use super::knee::Knee;
 use super::limit::{Cores, Evidence, limited_by};
-use super::measure::{Counted, Measure};
+use super::measure::{Counted, Measure, Measured};
 use super::meter::{CpuTime, Meter, Snmp, memory_peak_bytes};
 use super::plan::{Load, Plan, Targets};
 use super::result::{
@@ -19,11 +21,9 @@ use crate::aggregate::{Summary, latency_us_at, tenths_of_us};
 use crate::fleet::ProbeSpec;
 use crate::schedule::pace::{Pace, Span};
 use crate::sink::rfc3339;
-use crate::sweep::{self, Progress, SweepError, SweepRequest, Windows, available_cpus};
+use crate::sweep::{self, Input, Progress, SweepError, SweepRequest, Windows, available_cpus};
 use crate::tick::{WallClock, monotonic_now};
 
-/// How long one probe at a time is measured.
-const IDLE_LENGTH: Duration = Duration::from_millis(300);
 /// Checkers of this keyword send nothing.
 const SCRIPT_KEYWORD: &str = "MISC_CHECK";
 /// Intervals are a second long, unless that would be more than this many, or fewer than ten.
@@ -41,6 +41,12 @@ pub enum BenchError {
     /// Every shard or the reaper ended early.
     #[error("the engine could not run: {0}")]
     Engine(String),
+    /// Some shards would have nothing to do, and the load of the others would be a part of it: where a port is
+    /// asked for, in words.
+    #[error(
+        "{0} gives one shard all its probes, which gets a part of the load only; give --shards 1"
+    )]
+    FixedPort(String),
     /// What was to answer has ended: why, in words.
     #[error("{0}")]
     Responder(String),
@@ -70,6 +76,11 @@ pub fn bench(
     stop: &Arc<AtomicBool>,
     watcher: &mut dyn Watcher,
 ) -> Result<BenchResult, BenchError> {
+    if plan.shards > 1
+        && let Some(place) = plan.subject.targets.fixed_port()
+    {
+        return Err(BenchError::FixedPort(place));
+    }
     let started_at = rfc3339(WallClock::read().unix_ns(monotonic_now()));
     let rates: Vec<Option<f64>> = match plan.load {
         Load::Closed => vec![None; plan.repetitions as usize],
@@ -91,7 +102,7 @@ pub fn bench(
         knee: None,
     };
     let idle = Idle::measure(plan, stop)?;
-    result.idle_us = idle.median_us;
+    result.idle_us = idle.map(|idle| idle.median_us);
     let (runs, error) = runs(rates.len(), |number| {
         let rate = rates[number - 1];
         let mut progress = watcher.run_begins(number, rates.len(), rate);
@@ -104,8 +115,8 @@ pub fn bench(
     result.memory_peak_bytes = memory_peak_bytes();
     match plan.load {
         Load::Ramp(_) => {
-            let whole = plan.warm_up + plan.duration;
-            result.knee = Knee::of(&result.runs, whole.as_secs_f64());
+            let duration_s = plan.duration.as_secs_f64();
+            result.knee = Knee::of(&result.runs, duration_s, idle.map(|idle| idle.probes));
         }
         Load::Closed | Load::Open(_) => result.spread = SpreadOfRuns::of(&result.runs),
     }
@@ -137,6 +148,7 @@ fn load_info(plan: &Plan, runs: usize) -> LoadInfo {
         check: plan.subject.check,
         targets: plan.subject.name.clone(),
         target_count: plan.subject.targets.len(),
+        asked: Asked::of(&plan.subject.targets),
         mode: match plan.load {
             Load::Closed => "closed",
             Load::Open(_) => "open",
@@ -148,10 +160,14 @@ fn load_info(plan: &Plan, runs: usize) -> LoadInfo {
         },
         window: plan.window,
         shards: if are_scripts(plan) { 0 } else { plan.shards },
-        timeout_s: plan.subject.timeout.as_secs_f64(),
+        timeout_min_s: plan.subject.timeout.0.as_secs_f64(),
+        timeout_s: plan.subject.timeout.1.as_secs_f64(),
         warm_up_s: plan.warm_up.as_secs_f64(),
         duration_s: plan.duration.as_secs_f64(),
         runs,
+        sockets_per_lane: plan.sockets_per_lane,
+        receive_buffer: plan.receive_buffer,
+        seed: plan.seed,
     }
 }
 
@@ -159,12 +175,15 @@ fn machine(responder_cpus: Vec<usize>) -> Machine {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.and_then(|rest| rest.split_once(':')).map(|(_, name)| name.trim());
+    let cpus = available_cpus();
+    let shared_cpus = cpus.iter().copied().filter(|cpu| responder_cpus.contains(cpu)).collect();
     Machine {
         kernel: uname()
             .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into_owned()),
         cpu: model.unwrap_or(std::env::consts::ARCH).to_owned(),
-        cpus: available_cpus(),
+        cpus,
         responder_cpus,
+        shared_cpus,
     }
 }
 
@@ -177,13 +196,15 @@ fn are_scripts(plan: &Plan) -> bool {
     }
 }
 
-fn request(
+/// A sweep of `input` that lasts as long as `span`.
+pub(super) fn request(
     plan: &Plan,
+    input: Input,
     span: &Span,
     (window, shards): (u32, usize),
     rate: Option<f64>,
 ) -> SweepRequest {
-    let mut request = SweepRequest::new(plan.subject.targets.input(span));
+    let mut request = SweepRequest::new(input);
     let pace = rate.map_or(Pace::Free, |per_second| Pace::Due { per_second, phase: 0.0 });
     request.retries = Some(0);
     request.shards = shards;
@@ -200,40 +221,12 @@ fn request(
     request
 }
 
-/// What one probe at a time is like.
-#[derive(Copy, Clone)]
-struct Idle {
-    /// Median latency in microseconds; `None` where at most half were answered, or it was stopped.
-    median_us: Option<f64>,
-    /// What became of the probes; `None` where they were too few to go through all targets once.
-    probes: Option<ProbeCounts>,
-}
-
-impl Idle {
-    fn measure(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Idle, BenchError> {
-        let span = Span::new(IDLE_LENGTH);
-        let mut measure = Measure::new(span.clone(), Duration::ZERO, IDLE_LENGTH, IDLE_LENGTH);
-        let request = request(plan, &span, (1, 1), None);
-        sweep::run(request, Arc::clone(stop), &mut (), &mut measure)?;
-        let counted = measure.conclude(None);
-        let latency = &counted[0].latency;
-        let answered = counted[0].passed + counted[0].failed;
-        // The answered are the quicker ones, or the median is a timeout.
-        let is_meant = answered > counted[0].timeouts;
-        let probes = counts(&counted[0]);
-        Ok(Idle {
-            median_us: is_meant.then(|| latency_us_at(latency, 0.5)),
-            probes: (probes.due >= plan.subject.targets.len() as u64).then_some(probes),
-        })
-    }
-}
-
 /// One run; `None` where it was stopped.
 fn run(
     plan: &Plan,
     number: usize,
     rate: Option<f64>,
-    idle: Idle,
+    idle: Option<Idle>,
     stop: &Arc<AtomicBool>,
     shown: &mut dyn Progress,
 ) -> Result<Option<RunResult>, BenchError> {
@@ -241,13 +234,13 @@ fn run(
         return Ok(None);
     }
     let are_scripts = are_scripts(plan);
-    let span = Span::new(plan.warm_up + plan.duration);
-    let interval = interval_of(plan.duration);
-    let mut measure = Measure::new(span.clone(), plan.warm_up, plan.duration, interval);
+    let span = Span::with_warm_up(plan.warm_up, plan.duration);
+    let mut measure = Measure::new(span.clone(), interval_of(plan.duration));
     let mut meter = Meter::new(shown);
     let (snmp, children) = (Snmp::read(), CpuTime::of_children());
     let whole = CpuTime::of_process();
-    let request = request(plan, &span, (plan.window, plan.shards), rate);
+    let input = plan.subject.targets.input(&span);
+    let request = request(plan, input, &span, (plan.window, plan.shards), rate);
     let summary = sweep::run(request, Arc::clone(stop), &mut meter, &mut measure)?;
     meter.sample();
     if summary.interrupted {
@@ -263,19 +256,23 @@ fn run(
     let kernel = snmp
         .zip(Snmp::read())
         .map(|(before, after)| kernel(&summary, after.since(before), is_local));
-    let probed = measure.probed;
-    let counted = measure.conclude(rate);
+    let (probed, last_end) = (measure.probed, measure.last_end);
+    // Scripts have one timetable, and each of its moments that was taken has its record.
+    let taken = if are_scripts { &[probed][..] } else { &summary.moments_taken };
+    let Measured { intervals: counted, service } = measure.conclude(rate, taken);
     let mut total = counted[0].clone();
     counted[1..].iter().for_each(|interval| total.add(interval));
 
-    let begin = span.start().unwrap_or_default() + plan.warm_up;
-    let end = begin + plan.duration;
+    let begin = span.measured_from().unwrap_or_default();
+    let end = span.end().unwrap_or_default();
     let shares = meter.shares(begin, end);
     let (cpu_time, scripts, seconds, ended) = if are_scripts {
-        // What scripts took is only known when the reaper process has ended.
+        // What scripts took is only known when the reaper process has ended, and is that of all of them: it was
+        // used until the last had ended, which may be long after the span.
         let all = CpuTime::of_process().since(whole);
         let scripts = CpuTime::of_children().since(children);
-        (all, scripts, (plan.warm_up + plan.duration).as_secs_f64(), probed)
+        let time = last_end.max(end).since(span.start().unwrap_or_default());
+        (all, scripts, time.as_secs_f64(), probed)
     } else {
         let used = meter.at(end).since(meter.at(begin));
         (used, CpuTime::default(), plan.duration.as_secs_f64(), total.ended)
@@ -285,38 +282,38 @@ fn run(
         CpuByRole { scripts: ours.scripts + scripts.total_us(), ..ours }
     });
     let cpu_time = cpu_time.plus(scripts);
-    let each = 1.0 / ended.max(1) as f64;
+    let each = |us: f64| us / ended as f64;
+    let has_ended = ended > 0;
     let cpu = Cpu {
-        user_us_per_probe: cpu_time.user_us * each,
-        system_us_per_probe: cpu_time.system_us * each,
+        user_us_per_probe: has_ended.then(|| each(cpu_time.user_us)),
+        system_us_per_probe: has_ended.then(|| each(cpu_time.system_us)),
         cores: cpu_time.total_us() / 1e6 / seconds,
-        by_role_us_per_probe: by_role_us.map(|role| role.map(|us| us * each)),
+        by_role_us_per_probe: by_role_us.filter(|_| has_ended).map(|role| role.map(each)),
     };
     let latency = LatencyUs::of(&total.latency);
     let per_second = total.ended as f64 / plan.duration.as_secs_f64();
     let trouble = Trouble {
         receive_drops: summary.receive_drops,
-        free_retries: summary.free_retries,
-        stalled_ms: summary.stalled_ms,
+        stalled_ms: summary.stalled_in_span_ms,
         window_min: summary.window_min,
     };
+    let (shortest, longest) = plan.subject.timeout;
     let limited_by = limited_by(&Evidence {
         summary: &summary,
         probes: counts(&total),
         trouble,
         rate,
         duration_s: plan.duration.as_secs_f64(),
-        timeout_s: plan.subject.timeout.as_secs_f64(),
+        timeout_s: (shortest == longest).then_some(longest.as_secs_f64()),
         cores: Cores {
             process: cpu.cores,
             by_role: by_role_us.map(|role| role.map(|us| us / 1e6 / seconds)),
             of_shards: if are_scripts { 0 } else { plan.shards },
             available: available_cpus().len().max(1),
         },
-        service_us: service_us(&summary),
+        service_us: (!service.is_empty()).then(|| latency_us_at(&service, 0.5)),
         from_due_us: latency.map(|latency| latency.p50),
-        idle_us: idle.median_us,
-        idle_probes: idle.probes,
+        idle,
         window: plan.window,
         bind_port: plan.subject.targets.bind_port(),
         are_scripts,
@@ -341,22 +338,13 @@ fn run(
     }))
 }
 
-/// Half the probes took at most this long from their beginning, in microseconds.
-fn service_us(summary: &Summary) -> Option<f64> {
-    let script = summary
-        .scripts
-        .as_ref()
-        .and_then(|scripts| Some(scripts.startup_us.as_ref()?.p50 + scripts.run_us.as_ref()?.p50));
-    summary.latency_us.map(|latency| latency.p50).or(script)
-}
-
 /// How long an interval is.
 fn interval_of(duration: Duration) -> Duration {
     let second = Duration::from_secs(1);
     second.max(duration / INTERVALS_MAX).min(duration / INTERVALS_MIN).max(Duration::from_millis(1))
 }
 
-fn counts(counted: &Counted) -> ProbeCounts {
+pub(super) fn counts(counted: &Counted) -> ProbeCounts {
     ProbeCounts {
         due: counted.due(),
         passed: counted.passed,
@@ -392,9 +380,9 @@ fn percentiles(counted: &Counted) -> Vec<(f64, f64)> {
     points
 }
 
-/// Holds what we say against what the kernel counted. Where all targets are of this machine, their answers left it too: of
-/// what was counted, those that reached us, or our buffers, were not ours. What ended is held against what was
-/// sent, too: a missing route is a verdict that no packet was needed for.
+/// Holds what we say against what the kernel counted. Where all targets are addresses of this machine, their answers
+/// mostly left it too: then those that reached us, or our buffers, are among what was counted. What ended is held
+/// against what was sent, too: a missing route is a verdict that no packet was needed for.
 fn kernel(summary: &Summary, counted: Snmp, are_targets_local: bool) -> KernelCounters {
     let answers = summary.datagrams_received + summary.receive_drops;
     let local_answers = if are_targets_local { answers } else { 0 };
@@ -407,6 +395,7 @@ fn kernel(summary: &Summary, counted: Snmp, are_targets_local: bool) -> KernelCo
         datagrams_sent: summary.datagrams_sent,
         udp_out_datagrams: counted.udp_out,
         local_answers,
+        has_counted_answers: counted.udp_out >= summary.datagrams_sent + local_answers,
         connects: summary.connects,
         tcp_active_opens: counted.active_opens,
         ended,
@@ -424,6 +413,13 @@ mod tests {
 
     use super::*;
     use crate::aggregate::{Counts, ReasonCount};
+
+    #[test]
+    fn cores_that_prober_and_fleet_share_are_told() {
+        let own = available_cpus();
+        assert_eq!(machine(own.clone()).shared_cpus, own);
+        assert!(machine(vec![usize::MAX]).shared_cpus.is_empty());
+    }
 
     #[test]
     fn runs_before_an_error_are_not_lost() {
@@ -450,19 +446,22 @@ mod tests {
             connects: 10,
             ..Summary::default()
         };
-        for (udp_out, active_opens, are_targets_local, agrees) in [
-            (100, 10, false, true),
-            (99, 10, false, false),
-            (100, 9, false, false),
-            (250, 25, false, true), // others of this namespace
-            (195, 10, true, true),
-            // 95 of them are answers: 99 were sent, not 100.
-            (194, 10, true, false),
-            (195, 9, true, false),
+        for (udp_out, active_opens, are_targets_local, agrees, has_counted_answers) in [
+            (100, 10, false, true, true),
+            (99, 10, false, false, false),
+            (100, 9, false, false, true),
+            (250, 25, false, true, true), // others of this namespace
+            (195, 10, true, true, true),
+            // 95 of them may be answers, and 99 ours; or the answers came from elsewhere.
+            (194, 10, true, true, false),
+            (100, 10, true, true, false),
+            (99, 10, true, false, false),
+            (195, 9, true, false, true),
         ] {
             let counted = Snmp { udp_out, active_opens };
             let kernel = kernel(&summary, counted, are_targets_local);
             assert_eq!(kernel.agrees, agrees, "{kernel:?}");
+            assert_eq!(kernel.has_counted_answers, has_counted_answers, "{kernel:?}");
         }
     }
 
@@ -472,7 +471,7 @@ mod tests {
         for (sent, connects, never_left, agrees) in [
             (2000, 0, 0, true),
             (1000, 1000, 0, true),
-            (2100, 0, 0, true), // attempts of ours that were tried again
+            (2100, 0, 0, true), // of some nothing is known
             (1998, 0, 2, true),
             (1997, 0, 3, false),
             (0, 0, 2000, false),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{RealServerId, SpecId, VirtualServerId};
 
 /// Everything one configuration asks for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Fleet {
     /// In file order.
     pub virtual_servers: Vec<VirtualServer>,

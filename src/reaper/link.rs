@@ -23,7 +23,7 @@ pub struct ReaperConfig {
     /// How fast scripts start.
     pub pace: Pace,
     /// When they do; `None` for as long as there is input. What has not begun when it ends is dropped, the feeder
-    /// is taken from only as scripts begin, and latencies count from when a script was due.
+    /// is taken from only as scripts begin, and no script is tried again.
     pub span: Option<Span>,
     /// From SIGTERM to SIGKILL.
     pub grace: Duration,
@@ -76,6 +76,8 @@ pub struct ReaperLinks {
     pub assignments: Receiver<Vec<Assignment>>,
     /// To the aggregator.
     pub reports: Sender<ReaperReport>,
+    /// Dropped when a script could be started, or there will be none, for whoever waits for that.
+    pub ready: Option<Sender<()>>,
     /// Set by Ctrl-C or a broken sink: start nothing more, end what runs, report nothing of it.
     pub stop: Arc<AtomicBool>,
 }

@@ -40,8 +40,11 @@ const SILENCE_SLACK: Duration = Duration::from_secs(15);
 
 /// Runs scripts on the calling thread until the input ends or the sweep is stopped, and tells
 /// `links.reports` how it ended. No script is left when it returns.
-pub fn run(fleet: Arc<Fleet>, config: ReaperConfig, links: ReaperLinks) {
-    let result = Reaper::start(fleet, config, &links).and_then(|mut reaper| {
+pub fn run(fleet: Arc<Fleet>, config: ReaperConfig, mut links: ReaperLinks) {
+    let ready = links.ready.take();
+    let started = Reaper::start(fleet, config, &links);
+    drop(ready);
+    let result = started.and_then(|mut reaper| {
         let result = reaper.work();
         let unowned_killed = reaper.end();
         if unowned_killed > 0 {
@@ -57,8 +60,8 @@ pub fn run(fleet: Arc<Fleet>, config: ReaperConfig, links: ReaperLinks) {
 struct Pending {
     assignment: Assignment,
     attempts: Attempts,
-    /// Since when its first attempt could have run; in a span, `None` before that began.
-    due_first: Option<Tick>,
+    /// Since when its first attempt could have run.
+    due_first: Tick,
     /// Since when this attempt could have run.
     due: Tick,
     /// When it was handed to the process.
@@ -239,7 +242,7 @@ impl<'l> Reaper<'l> {
         self.queue.extend(batch.iter().map(|assignment| Pending {
             assignment: *assignment,
             attempts: Attempts::new(assignment.retries),
-            due_first: self.span.is_none().then_some(due),
+            due_first: due,
             due,
             begun: due,
             late: 0,
@@ -254,7 +257,7 @@ impl<'l> Reaper<'l> {
             self.retries.extend(self.later.pop_front());
         }
         self.next_due = Tick::NEVER;
-        if self.span.as_ref().is_some_and(|span| span.is_over(now)) {
+        if now >= self.pacer.closes_at(self.end_of_span()) {
             self.queue.clear();
         }
         while self.running.len() < self.jobs {
@@ -283,8 +286,10 @@ impl<'l> Reaper<'l> {
             first.begun = now;
             match self.pace(&mut first) {
                 Ok(()) => return Some(first),
+                // All that was due has begun.
+                Err(_) if now >= self.end_of_span() => self.queue.clear(),
                 Err(next_due) => {
-                    self.next_due = next_due;
+                    self.next_due = next_due.min(self.end_of_span());
                     self.queue.push_front(first);
                 }
             }
@@ -293,15 +298,20 @@ impl<'l> Reaper<'l> {
         Some(Pending { begun: now, ..retry })
     }
 
+    /// When the span ends; never where there is none, or it has not begun.
+    fn end_of_span(&self) -> Tick {
+        self.span.as_ref().and_then(Span::end).unwrap_or(Tick::NEVER)
+    }
+
     /// Leave for a script that has not run yet.
     ///
     /// # Errors
     /// When it will be had.
     fn pace(&mut self, pending: &mut Pending) -> Result<(), Tick> {
         let start = self.span.as_ref().and_then(Span::start).unwrap_or(pending.due);
-        let due = self.pacer.take(pending.begun, start)?;
+        let due = self.pacer.take_before(self.end_of_span(), pending.begun, start)?;
         if self.span.is_some() {
-            pending.due_first = Some(due);
+            pending.due_first = due;
             pending.due = due;
         }
         Ok(())
@@ -357,7 +367,9 @@ impl<'l> Reaper<'l> {
         let next = pending.attempts.after(outcome);
         let is_late = outcome == Outcome::Unknown(LocalFault::Late);
         pending.late += u16::from(is_late);
-        let is_last = next == Next::Report || is_late && pending.late == LATE_MAX;
+        // In a span another attempt would come after its moment, and say nothing of it.
+        let is_last =
+            next == Next::Report || self.span.is_some() || is_late && pending.late == LATE_MAX;
         if is_last {
             let waited = pending.begun.since(pending.due).as_nanos() as u64;
             script.queued_ns = script.queued_ns.saturating_add(waited);
@@ -380,9 +392,7 @@ impl<'l> Reaper<'l> {
             outcome,
             Outcome::Pass | Outcome::Fail(Failure::ExitStatus(_) | Failure::Signal(_))
         );
-        let since_due = pending.due_first.map(|due| at.since(due).as_nanos() as u64);
         let latency_ns = match (script.startup_ns, script.run_ns) {
-            _ if self.span.is_some() && !matches!(outcome, Outcome::Unknown(_)) => since_due,
             (Some(startup), Some(run)) if ended_by_itself => Some(startup.saturating_add(run)),
             _ => None,
         };
@@ -393,6 +403,7 @@ impl<'l> Reaper<'l> {
             outcome,
             attempts: pending.attempts.made,
             latency_ns,
+            due: pending.due_first,
             at,
             strange: None,
         };

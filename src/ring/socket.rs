@@ -18,6 +18,9 @@ const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 const SK_MEMINFO_DROPS: usize = 8;
 const SK_MEMINFO_VARS: usize = 9;
 
+/// net/tcp.h: the greatest TCP_SYNCNT.
+const MAX_TCP_SYNCNT: i32 = 127;
+
 /// Opens a socket as the spec says.
 ///
 /// # Errors
@@ -93,6 +96,9 @@ fn prepare_udp(socket: &Socket, spec: &SocketSpec) -> io::Result<()> {
 }
 
 fn prepare_tcp(socket: &Socket, spec: &SocketSpec) -> io::Result<()> {
+    // With net.ipv4.tcp_syn_retries of 1 the kernel gives a connect up after 3 s. When a probe has had its time
+    // is ours to say, so it goes on for hours; it stays so in every connection of the socket.
+    set_option(socket, libc::IPPROTO_TCP, libc::TCP_SYNCNT, MAX_TCP_SYNCNT)?;
     if spec.kind == SocketKind::TcpHalf {
         // On a client socket this holds back the ACK of the SYN-ACK, so that the reset leaves
         // first and the peer's accept() never wakes. Unlike TCP_QUICKACK it survives a disconnect.
@@ -230,6 +236,38 @@ mod tests {
     fn a_missing_interface_is_a_socket_fault() {
         let spec = SocketSpec { interface: Some("nosuch0".into()), ..udp() };
         assert_eq!(open(&spec).err(), Some(LocalFault::Socket(libc::ENODEV)));
+    }
+
+    #[test]
+    fn the_kernel_gives_no_connect_up_before_its_probe_is_over() {
+        let sent_again = |socket: &Socket| {
+            let (mut value, mut len) = (0_i32, size_of::<i32>() as libc::socklen_t);
+            // SAFETY: the kernel writes at most `len` bytes into `value`, both live across the call.
+            let result = unsafe {
+                libc::getsockopt(
+                    socket.as_raw_fd(),
+                    libc::IPPROTO_TCP,
+                    libc::TCP_SYNCNT,
+                    (&raw mut value).cast(),
+                    &raw mut len,
+                )
+            };
+            (result, value)
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = RawAddress::from(listener.local_addr().expect("bound"));
+        let unspecified = libc::sockaddr { sa_family: libc::AF_UNSPEC as u16, sa_data: [0; 14] };
+        for kind in [SocketKind::TcpHalf, SocketKind::TcpFull] {
+            let socket = open(&SocketSpec { kind, ..udp() }).expect("opens");
+            assert_eq!(sent_again(&socket), (0, MAX_TCP_SYNCNT));
+            let connect = |to: *const libc::sockaddr, len: usize| {
+                // SAFETY: the descriptor is open, and `to` has `len` bytes that live across the call.
+                unsafe { libc::connect(socket.as_raw_fd(), to, len as libc::socklen_t) }
+            };
+            assert_eq!(connect(address.as_ptr(), address.len() as usize), 0);
+            assert_eq!(connect(&raw const unspecified, size_of_val(&unspecified)), 0);
+            assert_eq!(sent_again(&socket), (0, MAX_TCP_SYNCNT), "after a disconnect");
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::tick::Tick;
 const BURST: Duration = Duration::from_millis(2);
 /// What was due in a [`Span`] may begin so long after its end: a core that wakes a little late loses nothing,
 /// and what a stall kept longer has never begun.
-pub(crate) const GRACE: Duration = Duration::from_millis(50);
+const GRACE: Duration = Duration::from_millis(50);
+const NANOSECOND: Duration = Duration::from_nanos(1);
 const NS_PER_SECOND: f64 = 1e9;
 
 /// How fast probes may start.
@@ -29,17 +30,87 @@ pub enum Pace {
     },
 }
 
-/// The time in which probes are due, or begin where they are not due at moments of their own. It starts for all shards at once, when all are ready.
+impl Pace {
+    /// The pace of one of several shards, so that all together keep it: due moments lie evenly between each
+    /// other's.
+    pub(crate) fn of_shard(self, shard: usize, shards: usize) -> Pace {
+        let shards = shards as f64;
+        match self {
+            Pace::Free => Pace::Free,
+            Pace::AtMost(per_second) => Pace::AtMost(per_second / shards),
+            Pace::Due { per_second, phase } => Pace::Due {
+                per_second: per_second / shards,
+                phase: (shard as f64 + phase) / shards,
+            },
+        }
+    }
+
+    /// The moments at which probes are due, where they have their own.
+    pub(crate) fn moments(self) -> Option<Moments> {
+        match self {
+            Pace::Due { per_second, phase } => Some(Moments { per_second, phase }),
+            Pace::Free | Pace::AtMost(_) => None,
+        }
+    }
+}
+
+/// When the probes of [`Pace::Due`] are due, numbered from 0.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Moments {
+    per_second: f64,
+    phase: f64,
+}
+
+impl Moments {
+    /// When one is due, from the start on.
+    pub(crate) fn at(self, number: u64) -> Duration {
+        // From the number and not from the one before, so that no error adds up.
+        let after_ns = (number as f64 + self.phase) * (NS_PER_SECOND / self.per_second);
+        Duration::from_nanos(after_ns as u64)
+    }
+
+    /// How many are due before a time from the start on.
+    pub(crate) fn before(self, time: Duration) -> u64 {
+        let mut count = (time.as_secs_f64() * self.per_second - self.phase).ceil().max(0.0) as u64;
+        // That may be off by a rounding.
+        while count > 0 && self.at(count - 1) >= time {
+            count -= 1;
+        }
+        while self.at(count) < time {
+            count += 1;
+        }
+        count
+    }
+}
+
+/// The time in which probes are due, or begin where they are not due at moments of their own: a warm-up, then
+/// what is measured. It starts for all shards at once, when all are ready.
 #[derive(Clone, Debug)]
 pub struct Span {
     start: Arc<OnceLock<Tick>>,
-    length: Duration,
+    warm_up: Duration,
+    measured: Duration,
 }
 
 impl Span {
-    /// A span of this length that has not started.
+    /// A span of this length without a warm-up, that has not started.
     pub fn new(length: Duration) -> Span {
-        Span { start: Arc::default(), length }
+        Span::with_warm_up(Duration::ZERO, length)
+    }
+
+    /// A span that has not started, of which the second part is measured.
+    pub fn with_warm_up(warm_up: Duration, measured: Duration) -> Span {
+        Span { start: Arc::default(), warm_up, measured }
+    }
+
+    /// How long its first part is.
+    pub fn warm_up(&self) -> Duration {
+        self.warm_up
+    }
+
+    /// How long it is measured.
+    pub fn measured(&self) -> Duration {
+        self.measured
     }
 
     /// Starts it, once.
@@ -52,9 +123,14 @@ impl Span {
         self.start.get().copied()
     }
 
+    /// When its second part starts; `None` before the first has.
+    pub fn measured_from(&self) -> Option<Tick> {
+        Some(self.start()? + self.warm_up)
+    }
+
     /// The first moment in which nothing is due any more; `None` before it started.
     pub fn end(&self) -> Option<Tick> {
-        Some(self.start()? + self.length)
+        Some(self.measured_from()? + self.measured)
     }
 
     /// Whether it has ended.
@@ -81,7 +157,7 @@ impl Pacer {
             Pace::Free => Pacer::Free,
             Pace::AtMost(per_second) => Pacer::Bucket(Bucket::new(per_second)),
             Pace::Due { per_second, phase } => {
-                Pacer::Timetable(Timetable { per_second, phase, taken: 0 })
+                Pacer::Timetable(Timetable { moments: Moments { per_second, phase }, taken: 0 })
             }
         }
     }
@@ -110,6 +186,29 @@ impl Pacer {
     /// Whether each probe is due at a moment of its own, which may be past.
     pub(crate) fn has_moments(&self) -> bool {
         matches!(self, Pacer::Timetable(_))
+    }
+
+    /// How many of those were taken; 0 where there are none.
+    pub(crate) fn moments_taken(&self) -> u64 {
+        match self {
+            Pacer::Timetable(timetable) => timetable.taken,
+            Pacer::Free | Pacer::Bucket(_) => 0,
+        }
+    }
+
+    /// From when on nothing begins of a span that ends then.
+    pub(crate) fn closes_at(&self, end: Tick) -> Tick {
+        if self.has_moments() { end + GRACE } else { end }
+    }
+
+    /// Leave as [`Pacer::take`] gives it, in a span that ends at `end`: in the grace behind it for what was due
+    /// before, and for nothing else.
+    ///
+    /// # Errors
+    /// When the next may start; not before `end` where nothing else may.
+    pub(crate) fn take_before(&mut self, end: Tick, now: Tick, start: Tick) -> Result<Tick, Tick> {
+        let last = if self.has_moments() { end - NANOSECOND } else { Tick::NEVER };
+        self.take(now.min(last), start)
     }
 
     /// Whether retries need leave too.
@@ -152,16 +251,13 @@ impl Bucket {
 /// Moments one after the other, none of them ever lost.
 #[derive(Debug)]
 pub(crate) struct Timetable {
-    per_second: f64,
-    phase: f64,
+    moments: Moments,
     taken: u64,
 }
 
 impl Timetable {
     fn take(&mut self, now: Tick, start: Tick) -> Result<Tick, Tick> {
-        // From the number and not from the one before, so that no error adds up.
-        let after_ns = (self.taken as f64 + self.phase) * (NS_PER_SECOND / self.per_second);
-        let due = start + Duration::from_nanos(after_ns as u64);
+        let due = start + self.moments.at(self.taken);
         if due > now {
             return Err(due);
         }
@@ -221,6 +317,23 @@ mod tests {
     }
 
     #[test]
+    fn shards_have_the_moments_of_the_whole_between_them_and_each_is_counted_once() {
+        let pace = Pace::Due { per_second: 7.0, phase: 0.0 };
+        let whole = pace.moments().expect("its own");
+        let shards: Vec<Moments> =
+            (0..3).filter_map(|shard| pace.of_shard(shard, 3).moments()).collect();
+        for number in 0..30 {
+            let of_a_shard = shards[number as usize % 3].at(number / 3);
+            assert!(of_a_shard.abs_diff(whole.at(number)) <= NANOSECOND, "{number}");
+            assert_eq!(whole.before(whole.at(number)), number, "those before, not itself");
+            assert_eq!(whole.before(whole.at(number) + NANOSECOND), number + 1);
+        }
+        assert_eq!((whole.before(Duration::ZERO), shards[1].before(Duration::ZERO)), (0, 0));
+        let fast = Pace::Due { per_second: 1e9, phase: 0.0 }.moments().expect("its own");
+        assert_eq!(fast.before(Duration::from_secs(3600)), 3_600_000_000_000);
+    }
+
+    #[test]
     fn a_span_begins_once() {
         let span = Span::new(Duration::from_millis(10));
         assert!(span.start().is_none() && !span.is_over(at_ms(1_000_000)));
@@ -228,5 +341,8 @@ mod tests {
         span.begin(at_ms(500));
         assert_eq!((span.start(), span.end()), (Some(at_ms(5)), Some(at_ms(15))));
         assert!(!span.is_over(at_ms(14)) && span.is_over(at_ms(15)));
+        let span = Span::with_warm_up(Duration::from_millis(3), Duration::from_millis(10));
+        span.begin(at_ms(5));
+        assert_eq!((span.measured_from(), span.end()), (Some(at_ms(8)), Some(at_ms(18))));
     }
 }

@@ -1,11 +1,8 @@
 //! Starting attempts: what may start now, on which socket, and what holds the rest back.
 
-use std::time::Duration;
-
 use crate::checker::Prepared;
 use crate::outcome::Outcome;
 use crate::ring::{Op, Ring};
-use crate::schedule::pace::GRACE;
 use crate::tick::Tick;
 
 use super::lane::NoSocket;
@@ -15,14 +12,12 @@ use super::slot::{Pending, Phase, Slot};
 
 /// Attempts started per turn: bounds a turn's work, so that answers do not wait behind sends.
 const STARTS_PER_TURN: u32 = 512;
-const NANOSECOND: Duration = Duration::from_nanos(1);
 
 impl Core {
     /// Starts what may be started. What held it back, and when to look again because of that.
     pub(super) fn admit<R: Ring>(&mut self, ring: &mut R) -> (Limit, Tick) {
         let end = self.end_of_span();
-        let last_begin = if self.pacer.has_moments() { end + GRACE } else { end };
-        if self.now >= last_begin {
+        if self.now >= self.pacer.closes_at(end) {
             self.inbox.refuse_new();
         }
         loop {
@@ -45,10 +40,7 @@ impl Core {
             };
             let needs_leave = pending.due.is_none() || self.pacer.counts_retries();
             if needs_leave {
-                // In the grace, leave is given for what was due before the end and nothing else.
-                let last_due =
-                    if self.pacer.has_moments() { end - NANOSECOND } else { Tick::NEVER };
-                match self.pacer.take(self.now.min(last_due), self.begun_at) {
+                match self.pacer.take_before(end, self.now, self.begun_at) {
                     Ok(due) => {
                         pending.due.get_or_insert(due);
                     }
@@ -78,12 +70,14 @@ impl Core {
     }
 
     /// From when on no probe begins.
-    fn end_of_span(&mut self) -> Tick {
+    pub(super) fn end_of_span(&mut self) -> Tick {
         if self.span_end == Tick::NEVER
             && let Some(span) = &self.config.span
             && let (Some(start), Some(end)) = (span.start(), span.end())
+            && let Some(measured_from) = span.measured_from()
         {
             self.begun_at = start;
+            self.measured_from = measured_from;
             self.span_end = end;
         }
         self.span_end

@@ -26,7 +26,7 @@ pub struct ShardConfig {
     /// How fast probes of this shard start.
     pub pace: Pace,
     /// When they do; `None` for as long as there is input. What is assigned and has not begun when it ends
-    /// is dropped, and latencies count from when a probe was due, timeouts included.
+    /// is dropped, and no probe is tried again, whoever's the trouble was.
     pub span: Option<Span>,
     /// UDP sockets per lane, 1 to 64; 1 where the source port is fixed.
     pub sockets_per_lane: u32,
@@ -90,6 +90,10 @@ pub struct ShardStats {
     pub soft_send_errors: u64,
     /// Nanoseconds this shard was found not running when it should have been.
     pub stalled_ns: u64,
+    /// Those of them in the measured part of the span; all where there is none.
+    pub stalled_in_span_ns: u64,
+    /// Moments of the timetable at which probes were due and begun; 0 without a timetable.
+    pub moments_taken: u64,
     /// Window now and at its smallest.
     pub window_now: u32,
     /// Smallest window so far.

@@ -172,6 +172,7 @@ mod tests {
             outcome: Outcome::Pass,
             attempts: 1,
             latency_ns: None,
+            due: Tick::default(),
             at: Tick::default(),
             strange: None,
         }

@@ -20,6 +20,8 @@ pub(super) fn new_stats(window: u32) -> ShardStats {
         free_retries: 0,
         soft_send_errors: 0,
         stalled_ns: 0,
+        stalled_in_span_ns: 0,
+        moments_taken: 0,
         window_now: window,
         window_min: window,
         in_flight: 0,

@@ -94,8 +94,10 @@ pub(super) struct Core {
     pub(super) wheel: Wheel,
     pub(super) window: Window,
     pub(super) pacer: Pacer,
-    /// When the span began, and when it ends; never without one.
+    /// When the span began, since when it is measured, and when it ends. Without one, since the start and never;
+    /// before it has begun, never both.
     pub(super) begun_at: Tick,
+    pub(super) measured_from: Tick,
     pub(super) span_end: Tick,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
@@ -155,6 +157,7 @@ impl<R: Ring> Shard<R> {
             window: Window::new(window),
             pacer: Pacer::new(config.pace),
             begun_at: now,
+            measured_from: if config.span.is_some() { Tick::NEVER } else { now },
             span_end: Tick::NEVER,
             inbox: Inbox::new(links.assignments, links.spent),
             outbox: Outbox::new(
@@ -321,6 +324,9 @@ impl Core {
         let overrun = self.now.since(planned);
         let stall = overrun.saturating_sub(allowance);
         self.stats.stalled_ns += stall.as_nanos() as u64;
+        let end = self.end_of_span();
+        let measured = self.now.min(end).since(self.measured_from.max(self.now - stall));
+        self.stats.stalled_in_span_ns += measured.as_nanos() as u64;
         let worked = overrun - stall;
         for token in self.launched.drain(..) {
             if worked > STALL_MIN
@@ -370,6 +376,7 @@ impl Core {
         self.stats.window_now = self.window.now();
         self.stats.window_min = self.window.smallest();
         self.stats.in_flight = self.slots.in_use();
+        self.stats.moments_taken = self.pacer.moments_taken();
     }
 
     fn offer_stats(&mut self) {

@@ -104,15 +104,14 @@ impl Core {
         &mut self,
         mut pending: Pending,
         outcome: Outcome,
-        mut latency_ns: Option<u64>,
+        latency_ns: Option<u64>,
     ) {
-        if self.config.span.is_some()
-            && !matches!(outcome, Outcome::Unknown(_))
-            && let Some(due) = pending.due
-        {
-            latency_ns = Some(self.now.since(due).as_nanos() as u64);
-        }
-        match pending.attempts.after(outcome) {
+        let next = match pending.attempts.after(outcome) {
+            // There another attempt would come after its moment, and say nothing of it.
+            _ if self.config.span.is_some() => Next::Report,
+            next => next,
+        };
+        match next {
             Next::Report => self.outbox.push(Record {
                 seq: pending.assignment.seq,
                 target: pending.assignment.target,
@@ -120,6 +119,8 @@ impl Core {
                 outcome,
                 attempts: pending.attempts.made,
                 latency_ns,
+                // An attempt has leave, and leave has its moment.
+                due: pending.due.unwrap_or(self.now),
                 at: self.now,
                 strange: pending.strange,
             }),

@@ -124,6 +124,7 @@ pub(crate) fn record(seq: u64, outcome: Outcome) -> Record {
         outcome,
         attempts: 1,
         latency_ns: None,
+        due: Tick::from_ns(1_000),
         at: Tick::from_ns(1_000),
         strange: None,
     }

@@ -43,7 +43,13 @@ impl Backend for IoUring {
 
 /// The cores this process may run on, ascending; empty where the kernel does not say.
 pub fn available_cpus() -> Vec<usize> {
-    sched_getaffinity(Pid::from_raw(0)).map_or_else(
+    cpus_of(0)
+}
+
+/// The cores another process may run on, or this one where its number is 0; ascending, and empty where the kernel does
+/// not say.
+pub fn cpus_of(process: u32) -> Vec<usize> {
+    sched_getaffinity(Pid::from_raw(process.cast_signed())).map_or_else(
         |_| Vec::new(),
         |set| (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).collect(),
     )

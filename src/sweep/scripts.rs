@@ -25,13 +25,14 @@ pub(super) struct Scripts {
 }
 
 /// Starts a reaper, and gives where its scripts go; `None` for a fleet without scripts, which needs no
-/// other process.
+/// other process. `ready` goes when the reaper is.
 ///
 /// # Errors
 /// The kernel gave no thread.
 pub(super) fn start(
     fleet: Option<&Arc<Fleet>>,
     config: &ReaperConfig,
+    ready: Option<Sender<()>>,
     halt: &Arc<AtomicBool>,
 ) -> io::Result<Option<(Scripts, Sender<Vec<Assignment>>)>> {
     let is_script = |spec: &ProbeSpec| matches!(spec, ProbeSpec::Misc(_));
@@ -46,7 +47,7 @@ pub(super) fn start(
         Some(_) => bounded(BATCHES_IN_FLIGHT),
     };
     let (reports_in, reports) = bounded(REPORTS_IN_FLIGHT);
-    let links = ReaperLinks { assignments, reports: reports_in, stop: Arc::clone(halt) };
+    let links = ReaperLinks { assignments, reports: reports_in, ready, stop: Arc::clone(halt) };
     let (fleet, config) = (Arc::clone(fleet), config.clone());
     let thread = Builder::new()
         .name("reaper".to_owned())

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use ringprobe::bench::{
-    BenchResult, Cpu, CpuByRole, Interval, KernelCounters, Knee, LatencyUs, LimitedBy, LoadInfo,
-    Machine, ProbeCounts, RunResult, SpreadOfRuns, Trouble,
+    Asked, BenchResult, Cpu, CpuByRole, Interval, KernelCounters, Knee, LatencyUs, LimitedBy,
+    LoadInfo, Machine, ProbeCounts, RunResult, SpreadOfRuns, Trouble,
 };
 
 /// Intervals of a run, a second each.
@@ -78,7 +78,9 @@ fn ramp_of(steps: usize, by: u64) -> BenchResult {
         per_second: Some(kept),
         broken_per_second: Some(kept + by as f64),
         why: Some("90.4 % of the probes were never begun".to_owned()),
+        not_kept_per_second: Vec::new(),
         stalled: Vec::new(),
+        too_few: Vec::new(),
     };
     BenchResult { runs, knee: Some(knee), ..result("ramp", None, steps) }
 }
@@ -98,22 +100,32 @@ fn result(mode: &'static str, rate: Option<f64>, runs: usize) -> BenchResult {
         machine: Machine {
             kernel: "6.1.0-30-amd64".to_owned(),
             cpu: "Made-up CPU @ 2.50GHz".to_owned(),
-            cpus: vec![0, 1, 2, 3],
+            cpus: vec![0, 1, 2],
             responder_cpus: vec![3],
+            shared_cpus: Vec::new(),
         },
         memory_peak_bytes: Some(40 << 20),
         load: LoadInfo {
             check: "DNS_CHECK",
             targets: "the embedded fleet".to_owned(),
             target_count: 1000,
+            asked: Asked {
+                dns_question: Some("A www.example.test.".to_owned()),
+                dns_require: Some("answer"),
+                ..Asked::default()
+            },
             mode,
             rate,
             window: 4096,
             shards: 2,
             timeout_s: 1.0,
+            timeout_min_s: 1.0,
             warm_up_s: 1.0,
             duration_s: f64::from(INTERVALS),
             runs,
+            sockets_per_lane: 8,
+            receive_buffer: None,
+            seed: Some(7),
         },
         idle_us: Some(31.2),
         runs: Vec::new(),
@@ -173,8 +185,8 @@ fn run(number: usize, asked: Option<f64>, due: u64, seconds: Vec<Second>) -> Run
         percentiles: percentiles(&all),
         intervals,
         cpu: Cpu {
-            user_us_per_probe: 0.9,
-            system_us_per_probe: 2.6,
+            user_us_per_probe: Some(0.9),
+            system_us_per_probe: Some(2.6),
             cores: 3.5e-6 * per_second,
             by_role_us_per_probe: Some(CpuByRole {
                 shards: 2.8,
@@ -189,6 +201,7 @@ fn run(number: usize, asked: Option<f64>, due: u64, seconds: Vec<Second>) -> Run
             datagrams_sent: probes.due + due,
             udp_out_datagrams: 2 * (probes.due + due),
             local_answers: probes.due,
+            has_counted_answers: true,
             connects: 0,
             tcp_active_opens: 3,
             ended: probes.due + due - probes.unknown - probes.unsent,

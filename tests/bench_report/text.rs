@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ringprobe::bench::report::text;
-use ringprobe::bench::{BenchResult, KernelCounters, ProbeCounts};
+use ringprobe::bench::{BenchResult, Cpu, KernelCounters, ProbeCounts};
 
 use crate::made;
 
@@ -50,7 +50,7 @@ fn a_million_a_second_fits_on_a_line() {
     for run in &mut result.runs {
         run.asked_per_second = run.asked_per_second.map(|asked| 100.0 * asked);
         run.per_second *= 100.0;
-        run.cpu.user_us_per_probe = 99.9;
+        run.cpu.user_us_per_probe = Some(99.9);
         run.cpu.cores = 63.99;
         run.probes.unknown = 1;
     }
@@ -75,8 +75,9 @@ fn what_the_kernel_did_not_count_is_a_warning_before_everything_else() {
     run.limited_by.why = "buffers overflowed".to_owned();
     run.kernel = Some(KernelCounters {
         datagrams_sent: 110_000,
-        udp_out_datagrams: 190_000,
+        udp_out_datagrams: 109_000,
         local_answers: 100_000,
+        has_counted_answers: false,
         connects: 7,
         tcp_active_opens: 7,
         ended: 110_000,
@@ -119,6 +120,7 @@ fn probes_that_ended_and_never_left_are_a_warning_and_the_kernel_line_stays() {
             datagrams_sent,
             udp_out_datagrams: datagrams_sent,
             local_answers: 0,
+            has_counted_answers: true,
             connects: 0,
             tcp_active_opens: 0,
             ended: 110_000,
@@ -140,6 +142,42 @@ fn probes_that_ended_and_never_left_are_a_warning_and_the_kernel_line_stays() {
         assert_eq!(text.matches("WARNING").count(), 1, "{text}");
         assert_lines(&text);
     }
+}
+
+/// As on an LVS director that asks its own virtual server.
+#[test]
+fn answers_that_may_come_from_elsewhere_are_said_and_nothing_is_doubted() {
+    let mut result = made::runs();
+    for run in &mut result.runs {
+        let kernel = run.kernel.as_mut().expect("it was read");
+        (kernel.udp_out_datagrams, kernel.has_counted_answers) = (kernel.datagrams_sent, false);
+    }
+    assert!(!result.is_doubtful());
+    let text = text(&result, false);
+    assert!(text.starts_with("MEASURED: ") && !text.contains("WARNING"), "{text}");
+    let words = on_one_line(&text);
+    for wanted in [
+        "kernel cannot tell whether all have left: 330,000 datagrams sent, 330,000 counted",
+        "if their 300,000 answers were counted too, some of ours were not",
+        "as those of IPVS or a published port do",
+    ] {
+        assert!(words.contains(wanted), "{wanted} in {text}");
+    }
+    assert_lines(&text);
+}
+
+#[test]
+fn cores_that_prober_and_fleet_share_are_a_warning() {
+    let mut result = made::runs();
+    assert!(!text(&result, false).contains("take it from each other"));
+    result.machine.shared_cpus = vec![1, 2];
+    let text = text(&result, false);
+    let words = on_one_line(&text);
+    assert!(
+        words.contains("WARNING prober and embedded fleet may both run on core 1-2: "),
+        "{text}"
+    );
+    assert_lines(&text);
 }
 
 #[test]
@@ -175,18 +213,37 @@ fn the_split_of_processor_time_is_told_of_runs_that_used_enough_of_it() {
     );
 }
 
+#[test]
+fn processor_time_per_probe_is_of_probes_that_ended() {
+    let mut result = made::runs();
+    let cpu = Cpu { cores: 0.5, ..Cpu::default() };
+    result.runs[0].cpu = cpu;
+    let some = text(&result, false);
+    let row = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.trim_start().starts_with(name)).expect("its row");
+        line.split_whitespace().rev().take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row(&some, "1 "), ["0.50", "-"], "{some}");
+    assert!(some.contains("per probe 3.5 µs (medians)"), "{some}");
+    assert_lines(&some);
+    result.runs.iter_mut().for_each(|run| run.cpu = cpu);
+    let none = text(&result, false);
+    assert_eq!(row(&none, "median"), ["0.50", "-"], "{none}");
+    assert!(!none.contains("\n CPU "), "{none}");
+}
+
 fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// 500 ms of 11 s are 4.5 %.
+/// 500 ms of 10 s are 5 %.
 #[test]
 fn a_run_in_which_this_process_stood_still_says_whose_the_latencies_are() {
     for (stalled_ms, verdict, said) in [
-        (110.0, "MEASURED: ", None),
-        (500.0, "MEASURED: ", Some("latencies above p95.5 may be its own")),
-        (1_099.0, "MEASURED: ", Some("p90.0")),
-        (1_100.0, "DOUBTFUL: ", Some("10.0 %")),
+        (100.0, "MEASURED: ", None),
+        (500.0, "MEASURED: ", Some("5.0 % of the run: latencies above p95.0 may be its own")),
+        (999.0, "MEASURED: ", Some("p90.0")),
+        (1_000.0, "DOUBTFUL: ", Some("10.0 %")),
         (99_000.0, "DOUBTFUL: ", Some("100.0 %")),
     ] {
         let mut result = made::runs();
@@ -212,8 +269,11 @@ fn a_step_that_is_not_judged_is_named() {
     let mut ramp = made::ramp();
     ramp.runs[2].trouble.stalled_ms = 5_000.0;
     assert!(!ramp.is_doubtful() && !text(&ramp, false).contains("not judged"), "it was kept");
-    ramp.knee.as_mut().expect("a ramp").stalled = vec![3];
+    let knee = ramp.knee.as_mut().expect("a ramp");
+    (knee.stalled, knee.too_few) = (vec![3], vec![1, 2]);
     let text = text(&ramp, false);
+    let few = " not judged      steps 1-2: fewer than 100 probes say nothing\n";
+    assert!(text.contains(few), "{text}");
     let wanted =
         "not judged      step 3: this process did not run for up to 5.0 s, and that may be what";
     assert!(text.contains(wanted), "{text}");

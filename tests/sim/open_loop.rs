@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ringprobe::fleet::Handshake;
-use ringprobe::outcome::{Failure, Outcome};
+use ringprobe::outcome::{Failure, LocalFault, Outcome, Record};
 use ringprobe::schedule::pace::{Pace, Span};
 use ringprobe::sim::Peer;
 
@@ -39,10 +39,7 @@ fn due(per_second: f64) -> Pace {
 /// When each probe was due, since the start, in the order of their due moments; each with its latency.
 fn dues(run: &Run) -> Vec<(Duration, Duration)> {
     let mut dues: Vec<(Duration, Duration)> = (run.records.iter())
-        .map(|record| {
-            let latency = Duration::from_nanos(record.latency_ns.expect("it has ended"));
-            ((record.at - latency).since(start()), latency)
-        })
+        .map(|record| (record.due.since(start()), record.at.since(record.due)))
         .collect();
     dues.sort();
     dues
@@ -57,7 +54,7 @@ fn every_probe_is_due_at_its_own_moment_and_none_begins_after_the_span() {
         assert_eq!(*due, number * MS, "moments do not drift");
         assert!((MS..20 * MS).contains(latency), "{latency:?}");
     }
-    assert_eq!(run.datagrams, 500);
+    assert_eq!((run.datagrams, run.stats.moments_taken), (500, 500));
 }
 
 #[test]
@@ -67,6 +64,7 @@ fn a_full_window_makes_probes_late_and_their_latency_says_so() {
     let dues = dues(&run);
     // The others were due and never sent: the span and its grace of 50 ms were over before it was their turn.
     assert!((30..=36).contains(&dues.len()), "{}", dues.len());
+    assert_eq!(run.stats.moments_taken, dues.len() as u64, "the others are not taken");
     for (number, (due, latency)) in (0..).zip(&dues) {
         assert_eq!(*due, number * MS, "the next in the row, however late");
         let waited = number * 9 * MS;
@@ -92,6 +90,20 @@ fn a_stall_of_ours_is_in_the_latency_of_all_it_kept_waiting() {
 }
 
 #[test]
+fn a_stall_is_the_measurement_s_as_far_as_it_reaches_into_it() {
+    let span = Span::with_warm_up(100 * MS, 300 * MS);
+    span.begin(start());
+    let run = run(256, due(1000.0), 400 * MS, &healthy(MS), |scenario| {
+        scenario.config.span = Some(span);
+        scenario.faults.stalls_at =
+            vec![(start() + 80 * MS, 60 * MS), (start() + 380 * MS, 60 * MS)];
+    });
+    let [all, measured] = [run.stats.stalled_ns, run.stats.stalled_in_span_ns];
+    assert!((110_000_000..=120_000_000).contains(&all), "{all}");
+    assert!((52_000_000..=60_000_000).contains(&measured), "40 ms and 20 ms: {measured}");
+}
+
+#[test]
 fn what_was_due_before_the_end_begins_in_the_grace_behind_it_and_nothing_else_does() {
     let stalled = |length: Duration| {
         run(256, due(1000.0), 400 * MS, &healthy(MS), move |scenario| {
@@ -104,9 +116,7 @@ fn what_was_due_before_the_end_begins_in_the_grace_behind_it_and_nothing_else_do
     let late = self::dues(&stalled(200 * MS)).len();
     assert!((379..=383).contains(&late), "what waited longer than the grace never began: {late}");
     let closed = run(8, Pace::Free, 100 * MS, &healthy(10 * MS), |_| {});
-    let begun = closed.records.iter().map(|record| {
-        (record.at - Duration::from_nanos(record.latency_ns.expect("it has ended"))).since(start())
-    });
+    let begun = closed.records.iter().map(|record| record.due.since(start()));
     assert!(begun.max().expect("some") < 100 * MS, "a closed loop has no grace");
 }
 
@@ -123,10 +133,10 @@ fn answers_are_not_gathered_where_their_moments_count() {
     (scenario.config.pace, scenario.config.span) = (due(2000.0), Some(span));
     let run = drive(&scenario).unwrap_or_else(|what| panic!("{what}"));
     let passed = run.records.iter().filter(|record| record.outcome == Outcome::Pass);
-    let mut latencies: Vec<u64> = passed.filter_map(|record| record.latency_ns).collect();
+    let mut latencies: Vec<Duration> = passed.map(|record| record.at.since(record.due)).collect();
     latencies.sort_unstable();
     assert!(latencies.len() >= 390, "{}", latencies.len());
-    let middle = Duration::from_nanos(latencies[latencies.len() / 2]);
+    let middle = latencies[latencies.len() / 2];
     assert!(
         middle < Duration::from_micros(200),
         "half of them took {middle:?} of a 100 µs round trip"
@@ -141,9 +151,32 @@ fn a_timeout_counts_with_the_time_it_took() {
         assert_eq!(run.records.len(), 30);
         for record in &run.records {
             assert_eq!(record.outcome, Outcome::Fail(Failure::Timeout));
-            let latency = Duration::from_nanos(record.latency_ns.expect("a timeout has one"));
+            let latency = record.at.since(record.due);
             assert!((200 * MS..250 * MS).contains(&latency), "{latency:?}");
+            assert_eq!(record.latency_ns, None, "nothing answered");
         }
+    }
+}
+
+#[test]
+fn what_our_own_buffer_dropped_is_said_in_its_time_and_not_tried_again() {
+    let run = run(4096, due(10_000.0), 900 * MS, &healthy(MS), |scenario| {
+        scenario.config.receive_buffer = Some(4096);
+        scenario.faults.stalls_at = vec![(start() + 100 * MS, 20 * MS)];
+    });
+    assert_eq!(run.records.len(), 9000);
+    let dropped = Outcome::Unknown(LocalFault::Drop);
+    let spoiled: Vec<&Record> =
+        run.records.iter().filter(|record| record.outcome == dropped).collect();
+    assert!(!spoiled.is_empty() && run.stats.receive_drops > 0, "{:?}", run.stats);
+    for record in &run.records {
+        assert_eq!(record.attempts, 1, "{record:?}");
+        let is_passed = record.outcome == Outcome::Pass;
+        assert!(is_passed || spoiled.contains(&record), "{record:?}");
+    }
+    for record in spoiled {
+        let after = record.at.since(start());
+        assert!((200 * MS..400 * MS).contains(&after), "at its deadline: {after:?}");
     }
 }
 

@@ -17,6 +17,7 @@ fn record(seq: u64, outcome: Outcome) -> Record {
         outcome,
         attempts: 2,
         latency_ns: None,
+        due: Tick::from_ns(1),
         at: Tick::from_ns(1),
         strange: None,
     }
@@ -36,6 +37,8 @@ fn stats(sent: u64, latencies_ns: &[u64]) -> Box<ShardStats> {
         free_retries: 4,
         soft_send_errors: 5,
         stalled_ns: 1_500_000,
+        stalled_in_span_ns: 500_000,
+        moments_taken: sent,
         window_now: 100,
         window_min: 50,
         in_flight: 0,

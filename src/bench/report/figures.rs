@@ -56,7 +56,6 @@ fn is_ramp(result: &BenchResult) -> bool {
 /// In the order of [`COLUMNS`]; failed and lost as shares, times in microseconds.
 fn figures(run: &RunResult) -> [Option<f64>; COLUMNS.len()] {
     let latency = run.latency_us;
-    let has_ended = latency.is_some();
     [
         Some(run.per_second),
         Some(run.probes.failed_share()),
@@ -67,7 +66,7 @@ fn figures(run: &RunResult) -> [Option<f64>; COLUMNS.len()] {
         latency.map(|latency| latency.p99_9),
         latency.map(|latency| latency.p99_99),
         latency.map(|latency| latency.max),
-        has_ended.then(|| run.cpu.us_per_probe()),
+        run.cpu.us_per_probe(),
         Some(run.cpu.cores),
     ]
 }

@@ -10,6 +10,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::figures::{COLUMNS, first_column, rows};
+use super::json::Document;
 use super::words::{Fact, Tone, facts, headline, load, verdict};
 use crate::bench::BenchResult;
 
@@ -70,7 +71,7 @@ fn nonce() -> String {
 
 /// As the text of a script element: no `<`, so that nothing in it ends the element.
 fn json_in_script(result: &BenchResult) -> String {
-    serde_json::to_string(result).unwrap_or_default().replace('<', "\\u003c")
+    serde_json::to_string(&Document::of(result)).unwrap_or_default().replace('<', "\\u003c")
 }
 
 /// As text or in a quoted attribute.

@@ -2,7 +2,8 @@
 
 use super::figures::{latency, rate, share};
 use crate::bench::{
-    BenchResult, Cpu, CpuByRole, KernelCounters, Knee, LoadInfo, ProbeCounts, RunResult, Spread,
+    Asked, BenchResult, Cpu, CpuByRole, KernelCounters, Knee, LoadInfo, ProbeCounts, RunResult,
+    Spread, Verdict,
 };
 use crate::sink::{Trouble, counted, grouped, seconds};
 
@@ -32,20 +33,13 @@ fn fact(word: &'static str, text: String) -> Fact {
 
 /// What to think of the whole.
 pub(super) fn verdict(result: &BenchResult) -> (Tone, &'static str) {
-    if result.runs.is_empty() {
-        (Tone::Warning, "NOTHING MEASURED")
-    } else if result.error.is_some() {
-        (Tone::Warning, "INCOMPLETE")
-    } else if result.is_of_no_probe() {
-        (Tone::Warning, "NOTHING MEASURED")
-    } else if result.is_doubtful() {
-        (Tone::Warning, "DOUBTFUL")
-    } else if total(result).passed == 0 {
-        (Tone::Caution, "NOTHING PASSED")
-    } else if result.interrupted {
-        (Tone::Caution, "INTERRUPTED")
-    } else {
-        (Tone::Good, "MEASURED")
+    match result.verdict() {
+        Verdict::Measured => (Tone::Good, "MEASURED"),
+        Verdict::Interrupted => (Tone::Caution, "INTERRUPTED"),
+        Verdict::NothingPassed => (Tone::Caution, "NOTHING PASSED"),
+        Verdict::Doubtful => (Tone::Warning, "DOUBTFUL"),
+        Verdict::NothingMeasured => (Tone::Warning, "NOTHING MEASURED"),
+        Verdict::Incomplete => (Tone::Warning, "INCOMPLETE"),
     }
 }
 
@@ -97,16 +91,37 @@ pub(super) fn load(load: &LoadInfo) -> String {
         0.0 => "without warm-up".to_owned(),
         warm_up_s => format!("after {} of warm-up", seconds(warm_up_s)),
     };
+    let timeout = match seconds(load.timeout_s) {
+        longest if load.timeout_min_s < load.timeout_s => {
+            format!("timeouts from {} to {longest}", seconds(load.timeout_min_s))
+        }
+        timeout => format!("timeout {timeout}"),
+    };
     format!(
-        "{} of {} ({}), {how}, {} in flight at most{shards}, timeout {}, {} of {} each {warm_up}",
+        "{}{} of {} ({}), {how}, {} in flight at most{shards}, {timeout}, {} of {} each {warm_up}",
         load.check,
+        asked(&load.asked),
         load.targets,
         counted(load.target_count as u64, "target"),
         grouped(u64::from(load.window)),
-        seconds(load.timeout_s),
         counted(load.runs as u64, if load.mode == "ramp" { "step" } else { "run" }),
         seconds(load.duration_s),
     )
+}
+
+/// What each target was asked, in brackets behind the checker; nothing where there is nothing to say.
+fn asked(asked: &Asked) -> String {
+    let mut words: Vec<String> = asked.dns_question.iter().cloned().collect();
+    words.extend(asked.dns_require.map(|what| match what {
+        "rcode" => "RCODE 0 required".to_owned(),
+        _ => format!("{what} required"),
+    }));
+    words.extend(asked.tcp_handshake.map(|how| format!("{how} handshake")));
+    words.extend(asked.bindto.iter().map(|address| format!("from {address}")));
+    words.extend(asked.bind_port.map(|port| format!("from port {port}")));
+    words.extend(asked.bind_if.iter().map(|name| format!("through {name}")));
+    words.extend(asked.fwmark.map(|mark| format!("mark {mark}")));
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
 /// Everything else, in the order it matters.
@@ -138,6 +153,14 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
         )));
     }
     facts.extend(stalls(result).map(warning));
+    let shared = &result.machine.shared_cpus;
+    if !shared.is_empty() {
+        facts.push(warning(format!(
+            "prober and embedded fleet may both run on core {}: they take it from each other, and the figures are \
+             of both",
+            ranges(shared.iter().copied()),
+        )));
+    }
     if let Some(knee) = &result.knee {
         facts.push(fact("knee", knee_in_words(knee)));
         facts.extend(left_out(result, knee));
@@ -147,7 +170,7 @@ pub(super) fn facts(result: &BenchResult) -> Vec<Fact> {
     if total.due > 0 {
         facts.push(fact("probes", probes(total)));
     }
-    let how_lost = how_the_lost_count(total, result.load.timeout_s);
+    let how_lost = how_the_lost_count(total, result.load.timeout_min_s);
     if !how_lost.is_empty() {
         facts.push(Fact { word: "latencies", text: how_lost, tone: Tone::Caution });
     }
@@ -190,13 +213,12 @@ fn decided_alone(kernel: KernelCounters) -> String {
 /// How much less than we the kernel counted.
 fn counted_less(kernel: KernelCounters) -> String {
     format!(
-        "we say that {} and {} were sent, the kernel counted {} and {}{}. Some never left this machine; do \
+        "we say that {} and {} were sent, the kernel counted {} and {}. Some never left this machine; do \
          not trust these figures.",
         counted(kernel.datagrams_sent, "datagram"),
         counted(kernel.connects, "connect"),
         grouped(kernel.udp_out_datagrams),
         grouped(kernel.tcp_active_opens),
-        local_answers(kernel.local_answers),
     )
 }
 
@@ -237,7 +259,7 @@ fn stalls(result: &BenchResult) -> impl Iterator<Item = String> {
             }
         };
         Some(format!(
-            "{}: this process did not run for {}, {:.1} % of the run and its warm-up: {whose}",
+            "{}: this process did not run for {}, {:.1} % of the run: {whose}",
             run_name(result, run),
             seconds(run.trouble.stalled_ms / 1e3),
             100.0 * share,
@@ -245,31 +267,73 @@ fn stalls(result: &BenchResult) -> impl Iterator<Item = String> {
     })
 }
 
-/// The steps of which the knee says nothing, because what was wrong with them may be ours.
-fn left_out(result: &BenchResult, knee: &Knee) -> Option<Fact> {
-    let numbers = || knee.stalled.iter().copied();
+/// The steps of which the knee says nothing: because what was wrong with them may be ours, or they had too few probes.
+fn left_out(result: &BenchResult, knee: &Knee) -> Vec<Fact> {
+    let not_judged = |numbers: &[usize], why: String| Fact {
+        word: "not judged",
+        text: format!(
+            "step{} {}: {why}",
+            if numbers.len() == 1 { "" } else { "s" },
+            ranges(numbers.iter().copied())
+        ),
+        tone: Tone::Caution,
+    };
+    let mut facts = Vec::new();
     let runs = result.runs.iter().filter(|run| knee.stalled.contains(&run.number));
-    let stalled_ms = runs.map(|run| run.trouble.stalled_ms).max_by(f64::total_cmp)?;
-    let plural = if knee.stalled.len() == 1 { "" } else { "s" };
-    let text = format!(
-        "step{plural} {}: this process did not run for up to {}, and that may be what was wrong",
-        ranges(numbers()),
-        seconds(stalled_ms / 1e3),
-    );
-    Some(Fact { word: "not judged", text, tone: Tone::Caution })
+    if let Some(stalled_ms) = runs.map(|run| run.trouble.stalled_ms).max_by(f64::total_cmp) {
+        let why = format!(
+            "this process did not run for up to {}, and that may be what was wrong",
+            seconds(stalled_ms / 1e3),
+        );
+        facts.push(not_judged(&knee.stalled, why));
+    }
+    if !knee.too_few.is_empty() {
+        let why = format!("fewer than {} probes say nothing", Knee::PROBES_MIN);
+        facts.push(not_judged(&knee.too_few, why));
+    }
+    facts
 }
 
 fn knee_in_words(knee: &Knee) -> String {
     let why = knee.why.as_deref().unwrap_or("it was not kept");
-    match (knee.per_second, knee.broken_per_second) {
+    let has_gaps = !knee.not_kept_per_second.is_empty();
+    let is_of_all = !has_gaps && knee.stalled.is_empty() && knee.too_few.is_empty();
+    let mut text = match (knee.per_second, knee.broken_per_second) {
+        (Some(kept), None) if is_of_all => {
+            format!("every rate up to {} probes/s was kept", rate(kept))
+        }
+        (Some(kept), None) => format!("the highest rate kept was {} probes/s", rate(kept)),
+        (Some(kept), Some(broken)) if has_gaps => {
+            format!(
+                "the highest rate kept was {} probes/s; at {}/s {why}",
+                rate(kept),
+                rate(broken)
+            )
+        }
         (Some(kept), Some(broken)) => {
             format!("{} probes/s were kept; at {}/s {why}", rate(kept), rate(broken))
         }
-        (Some(kept), None) => format!("every rate up to {} probes/s was kept", rate(kept)),
         (None, Some(broken)) => format!("not even {} probes/s were kept: {why}", rate(broken)),
         (None, None) => format!("no knee: {why}"),
+    };
+    if has_gaps {
+        text += &format!("; below it not kept: {}", some_rates(&knee.not_kept_per_second));
     }
+    text
 }
+
+/// A few rates, and how many more.
+fn some_rates(rates: &[f64]) -> String {
+    let (shown, more) = rates.split_at(rates.len().min(RATES_SHOWN));
+    let mut words: Vec<String> = shown.iter().map(|each| format!("{}/s", rate(*each))).collect();
+    if !more.is_empty() {
+        words.push(format!("and {} more", more.len()));
+    }
+    words.join(", ")
+}
+
+/// Rates that a sentence can hold.
+const RATES_SHOWN: usize = 5;
 
 /// A line for each thing that limited some runs: which, how often, and how that is known of the first.
 fn limits(result: &BenchResult) -> Vec<String> {
@@ -334,13 +398,13 @@ fn probes(total: ProbeCounts) -> String {
     )
 }
 
-/// What those who got no answer are in the distribution.
-fn how_the_lost_count(total: ProbeCounts, timeout_s: f64) -> String {
+/// What those who got no answer are in the distribution, of timeouts of `timeout_min_s` seconds at least.
+fn how_the_lost_count(total: ProbeCounts, timeout_min_s: f64) -> String {
     let mut words = Vec::new();
     if total.timeouts > 0 {
         words.push(format!(
             "a timeout counts with the time it took to find out, {} at least",
-            seconds(timeout_s)
+            seconds(timeout_min_s)
         ));
     }
     if total.unsent > 0 {
@@ -355,10 +419,10 @@ fn how_the_lost_count(total: ProbeCounts, timeout_s: f64) -> String {
 
 /// The kernel splits the sum by clock ticks: the split of a few ticks is left out.
 fn cpu(result: &BenchResult) -> Option<Fact> {
-    let (each, note) = cpu_figure(result, |cpu| Some(cpu.us_per_probe()))?;
+    let (each, note) = cpu_figure(result, Cpu::us_per_probe)?;
     let in_kernel = cpu_figure(result, |cpu| {
         let used_s = cpu.cores * result.load.duration_s;
-        let share = cpu.system_us_per_probe / cpu.us_per_probe();
+        let share = cpu.system_us_per_probe? / cpu.us_per_probe()?;
         (used_s >= SPLIT_MIN_S).then_some(100.0 * share)
     });
     let split = in_kernel.map_or_else(String::new, |(percent, _)| {
@@ -395,14 +459,13 @@ fn cpu_figure(
     result: &BenchResult,
     figure: impl Fn(&Cpu) -> Option<f64>,
 ) -> Option<(f64, &'static str)> {
-    let ended = result.runs.iter().filter(|run| run.latency_us.is_some());
-    let figures: Vec<f64> = ended.filter_map(|run| figure(&run.cpu)).collect();
+    let figures: Vec<f64> = result.runs.iter().filter_map(|run| figure(&run.cpu)).collect();
     let note = if figures.len() > 1 { " (medians)" } else { "" };
     Some((Spread::median(figures)?, note))
 }
 
-/// Whether the kernel agrees, or that it was not asked; where it does not there is a warning, too. `None` only
-/// where nothing was to be sent.
+/// Whether the kernel agrees, or that it cannot tell or was not asked; where it does not there is a warning, too.
+/// `None` only where nothing was to be sent.
 fn kernel(result: &BenchResult) -> Option<Fact> {
     let counters: Vec<KernelCounters> = result.runs.iter().filter_map(|run| run.kernel).collect();
     if result.runs.is_empty() {
@@ -412,13 +475,15 @@ fn kernel(result: &BenchResult) -> Option<Fact> {
         return Some(fact("kernel", "its counters could not be read".to_owned()));
     }
     let sum = |of: fn(&KernelCounters) -> u64| counters.iter().map(of).sum::<u64>();
+    let is_certain = counters.iter().all(|kernel| kernel.has_counted_answers);
     let mut words = Vec::new();
     let (sent, connects) = (sum(|kernel| kernel.datagrams_sent), sum(|kernel| kernel.connects));
     // Where something should have been sent and nothing was, that is said.
     let is_network = result.load.shards > 0;
     if sent > 0 || is_network && connects == 0 {
         let out = sum(|kernel| kernel.udp_out_datagrams);
-        let local = local_answers(sum(|kernel| kernel.local_answers));
+        let answers = sum(|kernel| kernel.local_answers);
+        let local = if is_certain { local_answers(answers) } else { String::new() };
         words.push(format!("{} sent, {} counted{local}", counted(sent, "datagram"), grouped(out)));
     }
     if connects > 0 {
@@ -428,16 +493,27 @@ fn kernel(result: &BenchResult) -> Option<Fact> {
     if words.is_empty() {
         return None;
     }
-    let agrees = if counters.iter().all(|kernel| kernel.agrees) { "agrees" } else { "disagrees" };
-    let text = format!("{agrees}: {} (everybody's of this network namespace)", words.join("; "));
-    Some(fact("kernel", text))
+    let (agrees, tone) = match (counters.iter().all(|kernel| kernel.agrees), is_certain) {
+        (false, _) => ("disagrees", Tone::Plain),
+        (true, true) => ("agrees", Tone::Plain),
+        (true, false) => ("cannot tell whether all have left", Tone::Caution),
+    };
+    let mut text =
+        format!("{agrees}: {} (everybody's of this network namespace)", words.join("; "));
+    if tone == Tone::Caution {
+        text += &format!(
+            "; the targets are addresses of this machine, and if their {} were counted too, some of ours were \
+             not: unless they come from elsewhere, as those of IPVS or a published port do",
+            counted(sum(|kernel| kernel.local_answers), "answer"),
+        );
+    }
+    Some(Fact { word: "kernel", text, tone })
 }
 
 fn trouble(result: &BenchResult, total: ProbeCounts) -> String {
     let mut trouble = Trouble { unknown: total.unknown, ..Trouble::default() };
     for run in &result.runs {
         trouble.receive_drops += run.trouble.receive_drops;
-        trouble.free_retries += run.trouble.free_retries;
         trouble.stalled_ms += run.trouble.stalled_ms;
         trouble.window_min =
             [trouble.window_min, run.trouble.window_min].into_iter().flatten().min();
@@ -475,20 +551,50 @@ mod tests {
             check: "MISC_CHECK",
             targets: "/bin/true".to_owned(),
             target_count: 1,
+            asked: Asked::default(),
             mode: "closed",
             rate: None,
             window: 4,
             shards: 0,
             timeout_s: 10.0,
+            timeout_min_s: 10.0,
             warm_up_s: 0.0,
             duration_s: 2.0,
             runs: 1,
+            sockets_per_lane: 8,
+            receive_buffer: None,
+            seed: None,
         };
         assert_eq!(
             load(&load_info),
             "MISC_CHECK of /bin/true (1 target), closed loop, 4 in flight at most, timeout 10.0 s, 1 run of \
              2.0 s each without warm-up"
         );
+        let several = load(&LoadInfo { timeout_min_s: 1.0, ..load_info });
+        assert!(several.contains(", timeouts from 1.0 s to 10.0 s, "), "{several}");
+    }
+
+    #[test]
+    fn what_was_asked_stands_behind_the_checker() {
+        let dns = Asked {
+            dns_question: Some("A www.example.test.".to_owned()),
+            dns_require: Some("rcode"),
+            ..Asked::default()
+        };
+        assert_eq!(asked(&dns), " (A www.example.test., RCODE 0 required)");
+        let tcp = Asked {
+            tcp_handshake: Some("orderly"),
+            bindto: vec![std::net::Ipv4Addr::LOCALHOST.into()],
+            bind_port: Some(4000),
+            bind_if: Some("lo".to_owned()),
+            fwmark: Some(7),
+            ..Asked::default()
+        };
+        assert_eq!(
+            asked(&tcp),
+            " (orderly handshake, from 127.0.0.1, from port 4000, through lo, mark 7)"
+        );
+        assert_eq!(asked(&Asked::default()), "");
     }
 
     #[test]
@@ -497,7 +603,9 @@ mod tests {
             per_second: kept,
             broken_per_second: broken,
             why: broken.map(|_| "97.0 % of the probes were never begun".to_owned()),
+            not_kept_per_second: Vec::new(),
             stalled: Vec::new(),
+            too_few: Vec::new(),
         };
         assert_eq!(
             knee_in_words(&knee(Some(1000.0), Some(2000.0))),
@@ -511,6 +619,21 @@ mod tests {
             knee_in_words(&knee(None, Some(1000.0))),
             "not even 1,000 probes/s were kept: 97.0 % of the probes were never begun"
         );
+        let left_out = Knee { too_few: vec![1], ..knee(Some(1000.0), None) };
+        assert_eq!(knee_in_words(&left_out), "the highest rate kept was 1,000 probes/s");
+        let gap =
+            |broken| Knee { not_kept_per_second: vec![200.0, 400.0], ..knee(Some(1000.0), broken) };
+        assert_eq!(
+            knee_in_words(&gap(None)),
+            "the highest rate kept was 1,000 probes/s; below it not kept: 200/s, 400/s"
+        );
+        assert_eq!(
+            knee_in_words(&gap(Some(2000.0))),
+            "the highest rate kept was 1,000 probes/s; at 2,000/s 97.0 % of the probes were never begun; below it \
+             not kept: 200/s, 400/s"
+        );
+        let many = (1..=7).map(|number| 100.0 * f64::from(number)).collect::<Vec<f64>>();
+        assert!(some_rates(&many).ends_with(", 500/s, and 2 more"));
         let nothing = Knee { why: Some("too few".to_owned()), ..knee(None, None) };
         assert_eq!(knee_in_words(&nothing), "no knee: too few");
     }

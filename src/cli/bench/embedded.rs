@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use super::flags::BenchArgs;
 use crate::bench::BenchError;
 use crate::cli::{Ended, exit, refuse};
-use crate::sweep::available_cpus;
+use crate::sweep::{available_cpus, cpus_of};
 
 /// Where the fleet stands.
 const NET: &str = "127.64.0.0/16";
@@ -31,7 +31,8 @@ pub(super) struct Embedded {
     process: Child,
     /// That answers.
     pub(super) port: u16,
-    /// Its cores; the prober has the others, where there are two at least.
+    /// The cores it may run on, as the kernel says; the prober has the others, where there are two at least and
+    /// nobody refused to pin them.
     pub(super) cpus: Vec<usize>,
 }
 
@@ -41,14 +42,14 @@ impl Embedded {
         let all = available_cpus();
         let cpus = all[all.len().div_ceil(2).min(all.len())..].to_vec();
         let others: Vec<usize> = all.iter().copied().filter(|cpu| !cpus.contains(cpu)).collect();
-        // A child has the cores of who starts it. What is refused here is only less apart.
+        // A child has the cores of who starts it. What is refused here is only less apart, and the report says so.
         pin(&cpus);
-        let started = Embedded::serve(args, cpus, stop);
+        let started = Embedded::serve(args, stop);
         pin(&others);
         started
     }
 
-    fn serve(args: &BenchArgs, cpus: Vec<usize>, stop: &AtomicBool) -> Result<Embedded, Ended> {
+    fn serve(args: &BenchArgs, stop: &AtomicBool) -> Result<Embedded, Ended> {
         let cannot = |why: &dyn std::fmt::Display| {
             refuse(exit::ENGINE, format_args!("the embedded fleet cannot start: {why}"))
         };
@@ -56,7 +57,7 @@ impl Embedded {
         for port in PORTS.step_by(PORT_STEP) {
             let process = command(args, port).spawn().map_err(|error| cannot(&error))?;
             // From here on an early return ends it.
-            let mut embedded = Embedded { process, port, cpus: cpus.clone() };
+            let mut embedded = Embedded { process, port, cpus: Vec::new() };
             said = match &mut embedded.process.stderr {
                 Some(errors) => first_line(errors, stop).map_err(|error| cannot(&error))?,
                 None => String::new(),
@@ -65,6 +66,7 @@ impl Embedded {
                 return Err(Ended::Said(exit::INTERRUPTED));
             }
             if said.starts_with("serving ") {
+                embedded.cpus = cpus_of(embedded.process.id());
                 return Ok(embedded);
             }
             if !said.contains("in use") {
@@ -157,6 +159,16 @@ pub(super) fn addresses(servers: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cores_of_a_child_are_what_the_kernel_says() {
+        let own = available_cpus();
+        let mut command = Command::new("/bin/sleep");
+        let process = command.arg("3600").stderr(Stdio::piped()).spawn().expect("it is there");
+        let fleet = Embedded { process, port: 0, cpus: Vec::new() };
+        assert_eq!(cpus_of(fleet.process.id()), own, "a child has those of who starts it");
+        assert!(!own.is_empty() && cpus_of(u32::MAX >> 1).is_empty(), "nobody has that number");
+    }
 
     #[test]
     fn a_fleet_that_says_nothing_is_not_waited_for_once_it_shall_stop() {

@@ -38,15 +38,18 @@ fn try_bench(
     let embedded = args.embedded.then(|| Embedded::start(args, &stop)).transpose()?;
     let cores = available_cpus().len().max(1);
     let window = args.window(cores);
+    let subject = subject(args, embedded.as_ref(), terminal)?;
+    let shards_default = if subject.targets.fixed_port().is_some() { 1 } else { cores };
+    let shards = args.engine.shards.map_or(shards_default, |shards| shards as usize);
     let plan = Plan {
-        subject: subject(args, embedded.as_ref(), terminal)?,
+        subject,
         load: args.load(),
         window,
         warm_up: args.warm_up,
         duration: args.duration(),
         repetitions: args.repetitions.unwrap_or(3),
         // A shard without a place in the window would do nothing.
-        shards: args.engine.shards.map_or(cores, |shards| shards as usize).min(window as usize),
+        shards: shards.min(window as usize),
         sockets_per_lane: args.engine.sockets_per_lane,
         receive_buffer: args.engine.receive_buffer(),
         seed: args.engine.seed,
@@ -97,7 +100,8 @@ fn code_of(error: &BenchError) -> u8 {
             SweepError::NothingToProbe { .. }
             | SweepError::ScriptsAmongOthers
             | SweepError::Question(_),
-        ) => exit::USAGE,
+        )
+        | BenchError::FixedPort(_) => exit::USAGE,
         BenchError::Sweep(_) | BenchError::Engine(_) | BenchError::Responder(_) => exit::ENGINE,
     }
 }
@@ -140,30 +144,36 @@ impl Outputs {
         })
     }
 
+    /// Writes all of them, the result first: one that cannot be written keeps none of the others from it.
+    ///
+    /// # Errors
+    /// The first output that did not take it; the others are named on standard error.
     fn write(
         self,
         args: &BenchArgs,
         result: &BenchResult,
         terminal: Terminal,
     ) -> Result<(), SinkError> {
-        let text = match args.output {
-            Form::Text => {
-                report::text(result, args.outputs.out.is_none() && terminal.colours_stdout())
-            }
-            Form::Json => report::json(result),
-        };
-        if let Some(html) = self.html {
-            let mut html = html.emptied()?;
-            html.append(report::html(result).as_bytes())?;
-            html.end()?;
-        }
-        if let Some(hdr) = self.hdr {
-            report::write_hdr(result, hdr.emptied()?)?;
-        }
         // Standard output may be a file that others write to as well.
         let is_ours = args.outputs.out.is_some();
-        let mut output = if is_ours { self.result.emptied()? } else { self.result };
-        output.append(text.as_bytes())?;
-        output.end()
+        let text = match args.output {
+            Form::Text => report::text(result, !is_ours && terminal.colours_stdout()),
+            Form::Json => report::json(result),
+        };
+        let output = if is_ours { self.result.emptied() } else { Ok(self.result) };
+        let written = [
+            output.and_then(|output| write_all(output, &text)),
+            self.html.map_or(Ok(()), |html| write_all(html.emptied()?, &report::html(result))),
+            self.hdr.map_or(Ok(()), |hdr| report::write_hdr(result, hdr.emptied()?)),
+        ];
+        let mut errors = written.into_iter().filter_map(Result::err);
+        let first = errors.next();
+        errors.for_each(|error| say(format_args!("ringprobe: {error}")));
+        first.map_or(Ok(()), Err)
     }
+}
+
+fn write_all(mut output: Output, text: &str) -> Result<(), SinkError> {
+    output.append(text.as_bytes())?;
+    output.end()
 }

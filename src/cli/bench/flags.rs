@@ -33,7 +33,8 @@ In a closed loop (no --rate, no --ramp) the next probe begins when one ends: it 
 had. In an open loop probes are due at moments of their own, whatever becomes of the earlier ones:
 it says what users of a rate get. Latency always counts from when a probe was due. A timeout counts
 with the time it took, at least --timeout; what was due and never sent, with the time it had
-waited. No probe is tried again, unless the trouble was ours.
+waited. No probe is tried again. All probes from one source port share a socket, so where a port is
+asked for there is one shard.
 
 Exit codes:
   0  measured, whatever the servers said, even where nothing passed

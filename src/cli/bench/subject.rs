@@ -52,10 +52,10 @@ fn of_list(
         (Some(fleet), _) => {
             let text = addresses(args.servers());
             let list = TargetList::new("embedded", Cursor::new(text), Some(fleet.port));
-            (
-                all_of(list)?,
-                format!("{} of the embedded fleet", counted(u64::from(args.servers()), "server")),
-            )
+            let servers = counted(u64::from(args.servers()), "server");
+            let faults = args.faults.as_ref();
+            let faults = faults.map_or_else(String::new, |faults| format!(" with {faults}"));
+            (all_of(list)?, format!("{servers} of the embedded fleet{faults}"))
         }
         (None, Some(path)) => {
             let list = input::targets(path, args.how.default_port(Some(check)), &specs)?;
@@ -78,13 +78,14 @@ fn of_list(
             return Err(refuse(exit::USAGE, why));
         }
     }
+    let timeout = args.timeout.unwrap_or(LIST_TIMEOUT);
     Ok(Subject {
         name,
         check: match check {
             check_flags::Check::Dns => "DNS_CHECK",
             check_flags::Check::Tcp => "TCP_CHECK",
         },
-        timeout: args.timeout.unwrap_or(LIST_TIMEOUT),
+        timeout: (timeout, timeout),
         targets: Targets::List(list.into(), Box::new(specs)),
     })
 }
@@ -194,10 +195,12 @@ fn of_fleet(args: &BenchArgs, mut fleet: Fleet, name: String) -> Subject {
         }
     }
     let first = fleet.specs.first().map_or("none", ProbeSpec::keyword);
+    let timeouts = || fleet.specs.iter().map(ProbeSpec::timeout);
+    let timeout = timeouts().min().zip(timeouts().max()).unwrap_or_default();
     let is_one_kind = fleet.specs.iter().all(|spec| spec.keyword() == first);
     Subject {
         check: if is_one_kind { first } else { "several" },
-        timeout: fleet.specs.iter().map(ProbeSpec::timeout).max().unwrap_or_default(),
+        timeout,
         targets: Targets::Fleet(Arc::new(fleet), name.clone().into()),
         name,
     }

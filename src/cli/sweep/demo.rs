@@ -205,6 +205,7 @@ mod tests {
             outcome,
             attempts: 1,
             latency_ns: None,
+            due: Tick::default(),
             at: Tick::default(),
             strange: None,
         }

@@ -34,6 +34,8 @@ impl Drop for UringRing {
             }
         }
         if self.in_flight == 0 {
+            // What a ring has registered goes some time after it; a source port may be wanted again at once.
+            let _ = self.ring.0.submitter().unregister_files();
             // SAFETY: dropped once, here, and not used after: no op is left that could write into
             // the groups, and the ring goes before its buffers.
             unsafe {
@@ -54,6 +56,39 @@ impl Drop for UringRing {
                 &mut self.error_header,
                 Box::new(message::header(0)),
             ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+
+    use super::super::RingConfig;
+    use super::*;
+    use crate::ring::{Ring, SocketKind, SocketSpec};
+
+    #[test]
+    fn a_source_port_is_free_again_when_its_ring_is_gone() {
+        let source = IpAddr::from(Ipv4Addr::new(127, 0, 77, 9));
+        let free = UdpSocket::bind((source, 0)).expect("a free port");
+        let spec = SocketSpec {
+            kind: SocketKind::Udp,
+            is_ipv6: false,
+            source: Some(source),
+            source_port: Some(free.local_addr().expect("bound").port()),
+            interface: None,
+            mark: 0,
+            receive_buffer: None,
+        };
+        drop(free);
+        for round in 0..20 {
+            let mut ring = UringRing::new(&RingConfig { slots: 4 }).expect("a ring");
+            let opened = ring.open(&spec);
+            assert!(opened.is_ok(), "round {round}: {opened:?}");
+            // Its receives are armed.
+            let until = ring.now();
+            ring.turn(until, 1).expect("a turn");
         }
     }
 }

@@ -60,6 +60,7 @@ fn record(seq: u64, spec: u32, outcome: Outcome) -> Record {
         outcome,
         attempts: 1,
         latency_ns: None,
+        due: Tick::from_ns(1),
         at: Tick::from_ns(1),
         strange: None,
     }
