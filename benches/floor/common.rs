@@ -50,6 +50,10 @@ pub(crate) struct Plan {
     /// Let every send of `dns_ring` post a completion, to see what leaving them out saves.
     #[arg(long)]
     pub(crate) send_completions: bool,
+    /// Completions that the ring floors wait for together while at least eight times as many probes are in
+    /// flight; 1 takes each as it comes.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) group: u16,
     /// One line of JSON instead of a sentence.
     #[arg(long)]
     pub(crate) json: bool,
@@ -89,6 +93,7 @@ impl Plan {
             timeout: 1000,
             core: None,
             send_completions: false,
+            group: 8,
             json: true,
         }
     }

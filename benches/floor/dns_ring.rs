@@ -20,9 +20,14 @@ use dns::{QUERY, QUERY_BYTES, REPLY_BYTES, Window};
 
 mod common;
 mod dns;
+mod group;
 
 const RECEIVE: u64 = u64::MAX;
 const GROUP: u16 = 0;
+/// As few of both as will do, for each that is touched is far away by the time it is touched again: of
+/// entries, a full queue is submitted; of buffers, the socket's own buffer holds what finds none.
+const ENTRIES: u32 = 256;
+const BUFFERS: u16 = 256;
 /// io_uring_recvmsg_out, the source address, the payload.
 const BUFFER_BYTES: usize = 16 + mem::size_of::<libc::sockaddr_in>() + REPLY_BYTES;
 
@@ -39,9 +44,9 @@ fn floor(plan: &Plan) -> io::Result<Tally> {
         .setup_taskrun_flag()
         .setup_submit_all()
         .setup_cqsize(plan.window.next_power_of_two().max(256) as u32 * 4)
-        .build(plan.window.next_power_of_two().max(256) as u32 * 2)?;
+        .build(ENTRIES)?;
     ring.submitter().register_files(&[socket.as_raw_fd()])?;
-    let mut buffers = Buffers::register(&ring, plan.window.next_power_of_two().max(256))?;
+    let mut buffers = Buffers::register(&ring, BUFFERS)?;
 
     // SAFETY: all-zero is a valid msghdr: integers and null pointers.
     let mut receive: libc::msghdr = unsafe { mem::zeroed() };
@@ -53,9 +58,10 @@ fn floor(plan: &Plan) -> io::Result<Tally> {
         false => squeue::Flags::SKIP_SUCCESS,
     };
     let timeout = Timespec::from(plan.timeout());
+    let patience = Timespec::from(group::PATIENCE);
 
     let mut window = Window::new(plan);
-    let (mut armed, mut timeouts) = (false, 0);
+    let (mut armed, mut is_silent, mut timeouts) = (false, false, 0);
     while !window.is_done() && timeouts < MAX_TIMEOUTS {
         let (submitter, mut submissions, mut completions) = ring.split();
         if !armed {
@@ -76,21 +82,26 @@ fn floor(plan: &Plan) -> io::Result<Tally> {
                 .user_data(slot as u64);
             // SAFETY: the slot's query and address change only after the enter that sends them:
             // the slot is busy until its answer, its refusal or a whole timeout.
-            unsafe { submissions.push(&entry) }.map_err(io::Error::other)?;
+            while unsafe { submissions.push(&entry) }.is_err() {
+                submissions.sync();
+                submitter.submit()?;
+                submissions.sync();
+            }
         }
         submissions.sync();
 
-        // One completion and no more: DEFER_TASKRUN wakes the waiter for a batch only when that many
-        // poll events came, and one event of the socket can stand for any number of datagrams.
-        let wait = SubmitArgs::new().timespec(&timeout);
-        match submitter.submit_with_args(1, &wait) {
+        // A group is awaited by its time limit: DEFER_TASKRUN wakes the waiter for a batch only when that
+        // many poll events came, and one event of the socket can stand for any number of datagrams.
+        let want = if is_silent { 1 } else { group::want(plan, window.in_flight()) };
+        let wait = SubmitArgs::new().timespec(if want > 1 { &patience } else { &timeout });
+        match submitter.submit_with_args(want, &wait) {
             Err(error) if error.raw_os_error() != Some(libc::ETIME) => return Err(error),
             _ => {}
         }
 
         completions.sync();
         // The enter reports ETIME only when it submitted nothing.
-        let late = completions.is_empty();
+        is_silent = completions.is_empty();
         for completion in &mut completions {
             if completion.user_data() != RECEIVE {
                 if completion.result() < 0 {
@@ -109,7 +120,7 @@ fn floor(plan: &Plan) -> io::Result<Tally> {
             }
         }
         buffers.publish();
-        if late {
+        if is_silent && want == 1 {
             // What was in flight before this wait is older than the timeout.
             timeouts += 1;
             window.lose_all();

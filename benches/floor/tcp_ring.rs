@@ -8,13 +8,14 @@ use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 use std::ptr;
 
-use io_uring::types::Fixed;
+use io_uring::types::{Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use common::{MAX_TIMEOUTS, Plan, Tally};
 use tcp::{ADDRESS_BYTES, NOWHERE};
 
 mod common;
+mod group;
 mod tcp;
 
 /// Set in `user_data` beside the slot when the operation is the disconnect.
@@ -36,6 +37,7 @@ fn floor(plan: &Plan) -> io::Result<Tally> {
     let files: Vec<_> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
     ring.submitter().register_files(&files)?;
 
+    let patience = Timespec::from(group::PATIENCE);
     let mut tally = Tally::default();
     let (mut begun, mut ended, mut timeouts) = (0, 0, 0);
     // A slot to be used next, as if its disconnect had just completed.
@@ -74,7 +76,16 @@ fn floor(plan: &Plan) -> io::Result<Tally> {
             debug_assert_eq!(begun, ended, "every connect completes");
             return Ok(tally);
         }
-        ring.submit_and_wait(1)?;
+        let want = group::want(plan, in_flight);
+        if want > 1 {
+            let wait = SubmitArgs::new().timespec(&patience);
+            match ring.submitter().submit_with_args(want, &wait) {
+                Err(error) if error.raw_os_error() != Some(libc::ETIME) => return Err(error),
+                _ => {}
+            }
+        } else {
+            ring.submit_and_wait(1)?;
+        }
         turn.extend(ring.completion().map(|c: cqueue::Entry| (c.user_data(), c.result())));
         in_flight -= turn.len();
     }
