@@ -94,6 +94,10 @@ impl Iterator for Streamed {
     type Item = Result<Option<SocketAddr>, BadTarget>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(target) = self.list.next_plain() {
+            self.has_paused = false;
+            return Some(Ok(Some(target)));
+        }
         if !self.has_paused && !self.list.is_at_hand() {
             self.has_paused = true;
             return Some(Ok(None));

@@ -49,7 +49,8 @@ impl Part {
 
     /// Whether the target at this position belongs to the part.
     pub fn has(self, seq: u64) -> bool {
-        seq % self.count == self.number - 1
+        // A division for each target, but where all of them belong to it.
+        self.count == 1 || seq % self.count == self.number - 1
     }
 
     /// How many of `total` targets belong to the part.
@@ -84,8 +85,9 @@ impl Tally {
     }
 }
 
+/// Only the feeder counts, so this need not be one step, which is dear.
 fn add(count: &AtomicU64, by: u64) {
-    count.fetch_add(by, Ordering::Relaxed);
+    count.store(count.load(Ordering::Relaxed) + by, Ordering::Relaxed);
 }
 
 /// Nobody takes targets any more: the sweep was stopped, or every shard has ended.
@@ -117,8 +119,8 @@ pub(super) struct Feeder {
     batches: Vec<Vec<Assignment>>,
     /// The shard of each spec that fixes a source port.
     home: Vec<Option<usize>>,
-    /// Targets given to the batches; decides the shard of the next one.
-    number: u64,
+    /// The shard of the next target, unless that has a home.
+    next_shard: usize,
     halt: Arc<AtomicBool>,
     tally: Arc<Tally>,
 }
@@ -148,7 +150,7 @@ impl Feeder {
             unused: (0..count * BATCHES_OF_A_SHARD + 1).map(new).collect(),
             batch_size,
             home: homes(specs, count),
-            number: 0,
+            next_shard: 0,
             shards,
             halt,
             tally,
@@ -263,9 +265,10 @@ impl Feeder {
         }
         let shard = match self.home[spec.index()] {
             Some(home) => home,
-            None => (self.number % self.shards.len() as u64) as usize,
+            None => self.next_shard,
         };
-        self.number += 1;
+        self.next_shard =
+            if self.next_shard + 1 < self.shards.len() { self.next_shard + 1 } else { 0 };
         let retries = retries(self.retries);
         self.batches[shard].push(Assignment { seq, target, spec, retries });
         if self.batches[shard].len() >= self.batch_size { self.send(shard) } else { Ok(()) }

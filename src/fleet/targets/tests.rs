@@ -1,14 +1,16 @@
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
 use super::*;
 
 fn list(text: impl AsRef<[u8]>) -> Vec<String> {
     // A tiny buffer, so that lines are cut in every way a reader may cut them.
     let reader = BufReader::with_capacity(7, io::Cursor::new(text.as_ref().to_vec()));
-    TargetList::new("targets.txt", reader, 53)
-        .map(|target| match target {
-            Ok(target) => target.to_string(),
-            Err(error) => error.to_string(),
-        })
-        .collect()
+    TargetList::new("targets.txt", reader, 53).map(shown_item).collect()
+}
+
+fn shown_item(item: Result<SocketAddr, TargetError>) -> String {
+    item.map_or_else(|error| error.to_string(), |target| target.to_string())
 }
 
 #[test]
@@ -151,4 +153,41 @@ fn a_missing_file_is_an_error_of_open() {
     let text = "/nonexistent/list: cannot read: No such file or directory (os error 2)";
     assert_eq!(TargetList::open(missing, 53).err().expect("not there").to_string(), text);
     assert_eq!(crate::fleet::ExcludeList::open(missing).expect_err("not there").to_string(), text);
+}
+
+#[test]
+fn the_quick_way_through_a_list_finds_what_the_general_way_finds() {
+    let mut random = StdRng::seed_from_u64(7);
+    let mut plain = 0;
+    for _ in 0..2_000 {
+        let lines: String = (0..20)
+            .map(|_| {
+                let mut part = || random.random_range(0..300_u32).to_string();
+                let mut line = [part(), part(), part(), part()].join(".");
+                line += [":53", ":0", ":65535", ":70000", ":007", "", "", "", "", ""]
+                    [random.random_range(0..10)];
+                if random.random_range(0..4) == 0 {
+                    let at = random.random_range(0..=line.len());
+                    line.insert(
+                        at,
+                        ['.', ' ', '#', '0', '9', ':', '\r', '\n'][random.random_range(0..8)],
+                    );
+                }
+                line + ["\n", "\n", "\n", "\r\n"][random.random_range(0..4)]
+            })
+            .collect();
+        let capacity = random.random_range(20..200);
+        let reader = BufReader::with_capacity(capacity, lines.as_bytes());
+        let mut quick = TargetList::new("targets.txt", reader, 53);
+        let found: Vec<String> = std::iter::from_fn(|| match quick.next_plain() {
+            Some(target) => {
+                plain += 1;
+                Some(target.to_string())
+            }
+            None => quick.next().map(shown_item),
+        })
+        .collect();
+        assert_eq!(found, list(&lines), "{lines:?}");
+    }
+    assert!(plain > 2_000, "{plain}");
 }
