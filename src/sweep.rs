@@ -30,8 +30,8 @@ pub use self::feeder::Part;
 use self::feeder::{BATCHES_IN_FLIGHT, BATCHES_OF_A_SHARD};
 use self::feeder_thread::FeederThread;
 pub use self::request::{
-    Addresses, BadTarget, Exclude, Input, ListSpecs, Progress, Standing, SweepError, SweepRequest,
-    Windows,
+    Addresses, BadTarget, Exclude, Input, ListSpecs, Progress, SOCKETS_PER_LANE_DEFAULT, Standing,
+    SweepError, SweepRequest, Windows,
 };
 use self::scripts::Scripts;
 use crate::aggregate::{Catalog, Summary};
@@ -121,7 +121,7 @@ pub fn run_with(
     let mut assignments = Vec::with_capacity(shards);
     let mut returns = Vec::with_capacity(shards);
     let (spent_in, spent) = bounded(shards * (BATCHES_OF_A_SHARD + 1) + 1);
-    for config in shard_configs(&request, &windows) {
+    for config in shard_configs(&request, &windows, collector.records_passes()) {
         let (assignments_in, assignments_out) = bounded(BATCHES_IN_FLIGHT);
         let (empties_in, empties_out) = bounded(REPORTS_IN_FLIGHT + 1);
         let (old_stats_in, old_stats) = bounded(2);
@@ -193,7 +193,11 @@ pub fn run_with(
 }
 
 /// One for each of `windows`.
-fn shard_configs(request: &SweepRequest, windows: &[u32]) -> Vec<ShardConfig> {
+fn shard_configs(
+    request: &SweepRequest,
+    windows: &[u32],
+    records_passes: bool,
+) -> Vec<ShardConfig> {
     let shards = windows.len();
     let cpus = available_cpus();
     let sockets_max = backend::descriptors_left() / shards.max(1) as u32;
@@ -211,6 +215,7 @@ fn shard_configs(request: &SweepRequest, windows: &[u32]) -> Vec<ShardConfig> {
             // Every shard gets at least one, and its own error where even that is too many.
             sockets_max: sockets_max.saturating_sub(DESCRIPTORS_OF_A_RING).max(1),
             seed: request.seed,
+            records_passes,
         })
         .collect()
 }

@@ -49,6 +49,7 @@ fn sweep(assignments: Vec<Assignment>, window: u32) -> (Vec<Record>, ShardStats)
             receive_buffer: None,
             sockets_max: 10_000,
             seed: None,
+            records_passes: true,
         };
         let (ready, _) = crossbeam_channel::bounded(0);
         let links = Links {
@@ -76,6 +77,7 @@ fn sweep(assignments: Vec<Assignment>, window: u32) -> (Vec<Record>, ShardStats)
                 // A shard that has ended needs none.
                 let _ = emptied.send(batch);
             }
+            Report::Passes(passes) => panic!("{passes:?} without records"),
             Report::Stats(_, now) => stats = Some(*now),
             Report::Ended(_, result) => result.expect("the shard ends well"),
         }

@@ -73,7 +73,7 @@ impl Ring for EchoRing {
         Ok(())
     }
 
-    fn turn(&mut self, _until: Tick, _want: u32) -> Result<Tick, RingError> {
+    fn turn(&mut self, _until: Tick, _want: u32, _deadline: Tick) -> Result<Tick, RingError> {
         swap(&mut self.asked, &mut self.answered);
         self.now = self.now + TURN;
         Ok(self.now)
@@ -140,6 +140,7 @@ impl Bench {
             receive_buffer: None,
             sockets_max: 1024,
             seed: Some(1),
+            records_passes: true,
         };
         let (feed, assignments) = bounded(2);
         let (spent_in, spent) = bounded(4);

@@ -13,10 +13,10 @@ use super::scripts::ScriptTotals;
 use super::snapshot::{
     Counts, FeedCounts, GroupCount, Listing, Percentiles, ReasonCount, ShardFailure, Summary,
 };
-use crate::id::{ShardId, VirtualServerId};
+use crate::id::{ShardId, SpecId, VirtualServerId};
 use crate::outcome::{Failure, LocalFault, Outcome, Record, ScriptFault, SetupStep, Strange};
 use crate::reaper::ScriptRun;
-use crate::shard::link::{Limit, ShardStats};
+use crate::shard::link::{Limit, Passes, ShardStats};
 
 /// Every outcome that has a reason of its own; payloads do not matter here.
 const REASONS: [Outcome; 29] = [
@@ -122,6 +122,12 @@ impl Aggregator {
         }
     }
 
+    /// Counts probes that passed and have no record.
+    pub fn add_passes(&mut self, passes: Passes) {
+        self.attempts += passes.count;
+        self.add(passes.spec, Outcome::Pass, passes.count);
+    }
+
     /// Counts a script. Its times are kept apart from the latencies of the network.
     pub fn add_script(&mut self, record: &Record, run: &ScriptRun) {
         self.scripts.add(record, run);
@@ -130,22 +136,27 @@ impl Aggregator {
 
     fn count(&mut self, record: &Record, run: Option<&ScriptRun>) {
         self.attempts += u64::from(record.attempts);
-        self.reasons[reason_index(record.outcome)] += 1;
-        let checker = usize::from(self.checker_of_spec[record.spec.index()]);
-        for counts in [&mut self.counts, &mut self.checkers[checker].1] {
-            counts.probed += 1;
-            match record.outcome {
-                Outcome::Pass => counts.passed += 1,
-                Outcome::Fail(_) => counts.failed += 1,
-                Outcome::Unknown(_) => counts.unknown += 1,
-            }
-        }
+        self.add(record.spec, record.outcome, 1);
         let listing = match record.outcome {
             Outcome::Pass => return,
             Outcome::Fail(_) => &mut self.failing,
             Outcome::Unknown(_) => &mut self.unclear,
         };
         listing.add(record, run, self.catalog.virtual_server(record.seq));
+    }
+
+    /// Adds so many probes of a spec that ended alike.
+    fn add(&mut self, spec: SpecId, outcome: Outcome, count: u64) {
+        self.reasons[reason_index(outcome)] += count;
+        let checker = usize::from(self.checker_of_spec[spec.index()]);
+        for counts in [&mut self.counts, &mut self.checkers[checker].1] {
+            counts.probed += count;
+            match outcome {
+                Outcome::Pass => counts.passed += count,
+                Outcome::Fail(_) => counts.failed += count,
+                Outcome::Unknown(_) => counts.unknown += count,
+            }
+        }
     }
 
     /// Notes how many processes that had run away from their scripts were killed in all.

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::value;
+use crate::sweep::SOCKETS_PER_LANE_DEFAULT;
 
 /// What probes. Its heading in the help is that of the subcommand's own flags about probing.
 #[derive(Clone, Debug, Args)]
@@ -14,7 +15,7 @@ pub(crate) struct EngineArgs {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 8,
+        default_value_t = SOCKETS_PER_LANE_DEFAULT,
         value_parser = clap::value_parser!(u32).range(1..=64)
     )]
     pub(crate) sockets_per_lane: u32,

@@ -30,6 +30,7 @@ pub mod uring;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use self::prefetch::prefetch;
 use crate::outcome::LocalFault;
@@ -40,6 +41,9 @@ pub const DATAGRAM_BYTES: usize = 288;
 
 /// Bytes of a datagram that `Event::Datagram` shows at most; one that long may have been cut.
 pub const RECEIVED_BYTES: usize = 596;
+
+/// How long completions that are there wait for others, in a turn that wants more than one.
+pub const GROUP_WAIT: Duration = Duration::from_micros(500);
 
 /// A socket of this ring.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -226,16 +230,17 @@ pub trait Ring {
     /// [`RingFull`] hands the op back: nothing could be submitted to make room.
     fn push(&mut self, op: Op) -> Result<(), RingFull>;
 
-    /// Starts what was queued, waits until `want` completions are there or `until` has come, reads
-    /// the clock once, and makes everything that completed available to `next`. Reads everything
-    /// already received, so a deadline may be judged after it.
+    /// Starts what was queued, waits until `want` completions are there, or any and [`GROUP_WAIT`] is over,
+    /// or `until` has come, reads the clock once, and makes everything that completed available to
+    /// `next`. (A kernel that cannot wait so, before 6.12, ends a wait for several after that time.) Where
+    /// `deadline` has come by then, it reads everything already received, so that the deadline may be judged.
     ///
     /// # Errors
     /// Only when the ring itself broke.
-    fn turn(&mut self, until: Tick, want: u32) -> Result<Tick, RingError>;
+    fn turn(&mut self, until: Tick, want: u32, deadline: Tick) -> Result<Tick, RingError>;
 
     /// Whether the last turn read everything that had arrived. Only then may a deadline be judged;
-    /// otherwise take another turn with `until` in the past.
+    /// otherwise take another turn with `until` and `deadline` in the past.
     fn drained(&self) -> bool;
 
     /// The next event of this turn.

@@ -24,8 +24,8 @@ use super::files::Files;
 use super::message;
 use super::token::{self, Kind};
 use super::{
-    DATAGRAM_BYTES, Event, Op, RECEIVED_BYTES, Ring, RingError, RingFull, SocketId, SocketKind,
-    SocketSpec, Token, setup, socket,
+    DATAGRAM_BYTES, Event, GROUP_WAIT, Op, RECEIVED_BYTES, Ring, RingError, RingFull, SocketId,
+    SocketKind, SocketSpec, Token, setup, socket,
 };
 use crate::outcome::LocalFault;
 use crate::tick::{Tick, monotonic_now};
@@ -97,6 +97,8 @@ pub struct UringRing {
     /// Ops whose last completion is still to come; sends never count, they end in the submit.
     in_flight: u32,
     drained: bool,
+    /// A wait for several may end with fewer after a time, and go on where there is none: since 6.12.
+    can_wait_at_least: bool,
     /// R4: a ring never leaves its thread.
     not_send: PhantomData<*const ()>,
 }
@@ -135,6 +137,7 @@ impl UringRing {
         let errors =
             BufferGroup::register(&submitter, ERROR_GROUP, ERROR_BUFFERS, ERROR_BUFFER_BYTES)
                 .map_err(limit)?;
+        let can_wait_at_least = ring.params().is_feature_min_timeout();
         let unused = Outgoing { to: RawAddress::unused(), bytes: [0; DATAGRAM_BYTES] };
         Ok(UringRing {
             ring: IoUringHolder(ManuallyDrop::new(ring)),
@@ -155,6 +158,7 @@ impl UringRing {
             rearm: Vec::with_capacity(REARMED_AT_ONCE),
             in_flight: 0,
             drained: true,
+            can_wait_at_least,
             not_send: PhantomData,
         })
     }
@@ -178,8 +182,14 @@ impl UringRing {
     }
 
     fn enter(&mut self, want: u32, timeout: Duration) -> Result<(), RingError> {
+        let is_group = want > 1 && timeout > GROUP_WAIT;
+        let (timeout, at_least) = match (is_group, self.can_wait_at_least) {
+            (false, _) => (timeout, Duration::ZERO),
+            (true, true) => (timeout, GROUP_WAIT),
+            (true, false) => (GROUP_WAIT, Duration::ZERO),
+        };
         let timespec = Timespec::from(timeout);
-        let args = SubmitArgs::new().timespec(&timespec);
+        let args = SubmitArgs::new().timespec(&timespec).min_wait_usec(at_least.as_micros() as u32);
         let flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
         let submissions = self.ring.0.submission().len() as u32;
         // SAFETY: `args` and the timespec it points to live across the call; GETEVENTS is always
@@ -286,7 +296,7 @@ impl Ring for UringRing {
         }
     }
 
-    fn turn(&mut self, until: Tick, want: u32) -> Result<Tick, RingError> {
+    fn turn(&mut self, until: Tick, want: u32, deadline: Tick) -> Result<Tick, RingError> {
         self.give_back_lent();
         self.data.publish();
         self.errors.publish();
@@ -300,8 +310,8 @@ impl Ring for UringRing {
         self.enter(want, patience)?;
         self.reap();
         self.now = monotonic_now();
-        if self.now >= until {
-            // A deadline may be due: whatever already arrived has to be read before it is judged.
+        if self.now >= deadline {
+            // Whatever already arrived has to be read before it is judged.
             let mut passes = 0;
             loop {
                 self.enter(0, Duration::ZERO)?;

@@ -8,10 +8,11 @@ use crate::tick::Tick;
 use super::lane::NoSocket;
 use super::link::Limit;
 use super::run::{Core, WAIT_MAX, WAIT_SHORT};
-use super::slot::{Pending, Phase, Slot};
+use super::slot::Phase;
 
-/// Attempts started per turn: bounds a turn's work, so that answers do not wait behind sends.
-const STARTS_PER_TURN: u32 = 512;
+/// Attempts started per turn: answers do not wait behind sends, and what the kernel touched for a send is near
+/// when its answer comes.
+const STARTS_PER_TURN: u32 = 128;
 
 impl Core {
     /// Starts what may be started. What held it back, and when to look again because of that.
@@ -30,14 +31,20 @@ impl Core {
             if self.slots.in_use() >= self.window.now() {
                 return (self.window.limit(), Tick::NEVER);
             }
-            let Some(mut pending) = self.inbox.next(self.now) else {
+            let Some(index) = self.slots.take() else {
+                return (Limit::Window, Tick::NEVER);
+            };
+            let pending = &mut self.slots.get_mut(index).pending;
+            if !self.inbox.next_into(pending, self.now) {
+                self.slots.release(index);
                 let retry_at = self.inbox.next_retry_at().unwrap_or(Tick::NEVER);
                 return if self.inbox.is_open() {
                     (Limit::Input, retry_at.min(self.now + WAIT_SHORT))
                 } else {
                     (Limit::Tail, retry_at)
                 };
-            };
+            }
+            let pending = &mut self.slots.get_mut(index).pending;
             let needs_leave = pending.due.is_none() || self.pacer.counts_retries();
             if needs_leave {
                 match self.pacer.take_before(end, self.now, self.begun_at) {
@@ -45,7 +52,7 @@ impl Core {
                         pending.due.get_or_insert(due);
                     }
                     Err(due) => {
-                        self.inbox.hold(pending);
+                        self.put_back(index);
                         if self.now < end || !self.pacer.has_moments() {
                             return (Limit::Rate, if self.now < end { due.min(end) } else { due });
                         }
@@ -55,18 +62,25 @@ impl Core {
                     }
                 }
             }
-            if let Err((mut pending, limit, again)) = self.start(ring, pending) {
+            if let Err((limit, again)) = self.start(ring, index) {
+                let pending = &mut self.slots.get_mut(index).pending;
                 if needs_leave {
                     self.pacer.give_back();
                     if pending.attempts.made == 0 {
                         pending.due = None;
                     }
                 }
-                self.inbox.hold(pending);
+                self.put_back(index);
                 return (limit, again);
             }
             self.started += 1;
         }
+    }
+
+    /// The probe of this slot did not start: it will be the next, and the slot is free.
+    fn put_back(&mut self, index: u32) {
+        self.inbox.hold(self.slots.get(index).pending);
+        self.slots.release(index);
     }
 
     /// From when on no probe begins.
@@ -83,16 +97,11 @@ impl Core {
         self.span_end
     }
 
-    /// Starts one attempt; where there is no room for it just now, gives it back and says what is
-    /// missing and when to look again.
-    pub(super) fn start<R: Ring>(
-        &mut self,
-        ring: &mut R,
-        pending: Pending,
-    ) -> Result<(), (Pending, Limit, Tick)> {
-        let later = self.now + WAIT_MAX;
-        let spec = pending.assignment.spec;
-        let is_ipv6 = pending.assignment.target.is_ipv6();
+    /// Starts an attempt of the probe that is in this slot; where there is no room for it just now, says what
+    /// is missing and when to look again.
+    pub(super) fn start<R: Ring>(&mut self, ring: &mut R, index: u32) -> Result<(), (Limit, Tick)> {
+        let assignment = &self.slots.get(index).pending.assignment;
+        let (spec, is_ipv6) = (assignment.spec, assignment.target.is_ipv6());
         let lane = match self.lane_of[spec.index()][usize::from(is_ipv6)] {
             Some(lane) => lane,
             None => {
@@ -103,36 +112,27 @@ impl Core {
         };
         let socket = match self.lanes.acquire(ring, lane) {
             Ok(socket) => socket,
-            Err(NoSocket::Busy) => return Err((pending, Limit::Sockets, later)),
+            Err(NoSocket::Busy) => return Err((Limit::Sockets, self.now + WAIT_MAX)),
             Err(NoSocket::Fault(fault)) => {
-                self.settle(pending, Outcome::Unknown(fault), None);
+                self.settle(index, Outcome::Unknown(fault), None);
+                self.slots.release(index);
                 return Ok(());
             }
         };
-        let slot = Slot {
-            phase: Phase::Connecting,
-            generation: 0,
-            pending,
-            lane,
-            socket,
-            started: self.now,
-            deadline: Tick::NEVER,
-            stalled_ns: self.stats.stalled_ns,
-            drops: self.lanes.drops_seen(socket),
-            refusals: 0,
-            unsent_errno: 0,
-        };
-        let Some(index) = self.slots.take(slot) else {
-            self.lanes.release(lane, socket);
-            return Err((pending, Limit::Window, later));
-        };
+        let slot = self.slots.get_mut(index);
+        slot.lane = lane;
+        slot.socket = socket;
+        slot.stalled_ns = self.stats.stalled_ns;
+        slot.drops = self.lanes.drops_seen(socket);
+        slot.refusals = 0;
+        slot.unsent_errno = 0;
         if self.launch(ring, index) {
             self.begin(index);
             return Ok(());
         }
-        self.free(index);
+        self.let_go(index);
         // The submission queue is full, and the next turn empties it.
-        Err((pending, Limit::Cpu, self.now))
+        Err((Limit::Cpu, self.now))
     }
 
     /// The attempt begins: its op goes out with the next turn.

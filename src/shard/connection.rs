@@ -12,8 +12,7 @@ impl Core {
     pub(super) fn connected<R: Ring>(&mut self, ring: &mut R, index: u32, errno: i32) {
         match self.slots.get(index).phase {
             Phase::Connecting => {
-                let slot = self.slots.get(index);
-                let (pending, started) = (slot.pending, slot.started);
+                let started = self.slots.get(index).started;
                 let (outcome, syn_left) = self.judge_connect(ring, index, errno);
                 self.stats.connects -= u64::from(!syn_left);
                 let is_answered = syn_left && outcome != Outcome::Fail(Failure::Timeout);
@@ -22,8 +21,8 @@ impl Core {
                     recorder::record_latency(&mut self.stats, latency);
                 }
                 self.wheel.clear(index);
+                self.settle(index, outcome, latency);
                 self.dissolve(ring, index, false);
-                self.settle(pending, outcome, latency);
             }
             Phase::Dissolving { disconnect, .. } => {
                 self.slots.get_mut(index).phase =

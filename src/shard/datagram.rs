@@ -110,9 +110,8 @@ impl Core {
     }
 
     pub(super) fn end_datagram(&mut self, index: u32, outcome: Outcome, latency_ns: Option<u64>) {
-        let pending = self.slots.get(index).pending;
         self.wheel.clear(index);
+        self.settle(index, outcome, latency_ns);
         self.free(index);
-        self.settle(pending, outcome, latency_ns);
     }
 }

@@ -15,6 +15,9 @@ use super::slot::{Phase, Slots};
 /// What to do about an event.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) enum Decision {
+    /// The attempt in this slot has its answer, which passes. Most do, and this is apart because an outcome
+    /// handed back in memory is read as a block, which waits until all stores in front of it are done.
+    Passed(u32),
     /// The attempt in this slot has its verdict, by an answer.
     Answered(u32, Outcome),
     /// The network said that this slot's datagram did not arrive; an answer in this turn beats it.
@@ -83,6 +86,7 @@ fn datagram(
             return Decision::Stale;
         };
         return match checker.on_datagram(bytes, bytes.len() >= RECEIVED_BYTES) {
+            Ok(Outcome::Pass) => Decision::Passed(index),
             Ok(outcome) => Decision::Answered(index, outcome),
             Err(strange) => Decision::Strange(strange, Some(index)),
         };

@@ -49,26 +49,43 @@ impl Inbox {
         }
     }
 
-    /// The next probe to start an attempt of, if one is ready.
-    pub(super) fn next(&mut self, now: Tick) -> Option<Pending> {
-        if let Some(held) = self.held.take() {
-            return Some(held);
-        }
-        if self.retries.len() >= RETRIES_MAX
-            && let Some(retry) = self.next_retry(now)
+    /// Puts the next probe to start an attempt of into `place`, if one is ready. Written where it stays,
+    /// because what was just written is slow to be read as a block and copied.
+    #[inline(always)]
+    pub(super) fn next_into(&mut self, place: &mut Pending, now: Tick) -> bool {
+        if self.held.is_none()
+            && self.retries.len() < RETRIES_MAX
+            && let Some(assignment) = self.batch.get(self.taken)
         {
-            return Some(retry);
+            self.taken += 1;
+            place.begin(assignment);
+            return true;
+        }
+        self.find_into(place, now)
+    }
+
+    /// The same where it is not simply the next of the batch.
+    fn find_into(&mut self, place: &mut Pending, now: Tick) -> bool {
+        let found = self.held.take().or_else(|| {
+            if self.retries.len() >= RETRIES_MAX { self.next_retry(now) } else { None }
+        });
+        if let Some(found) = found {
+            *place = found;
+            return true;
         }
         loop {
             if let Some(assignment) = self.batch.get(self.taken) {
                 self.taken += 1;
-                return Some(Pending::new(*assignment));
+                place.begin(assignment);
+                return true;
             }
             match self.assignments.try_recv() {
                 Ok(batch) => self.take(batch),
                 Err(error) => {
                     self.is_ended |= error == TryRecvError::Disconnected;
-                    return self.next_retry(now);
+                    let Some(retry) = self.next_retry(now) else { return false };
+                    *place = retry;
+                    return true;
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use crossbeam_channel::{Receiver, Sender};
 use hdrhistogram::Histogram;
 
-use crate::id::ShardId;
+use crate::id::{ShardId, SpecId};
 use crate::outcome::{Assignment, Record, Strange};
 use crate::ring::RingError;
 use crate::schedule::pace::{Pace, Span};
@@ -36,6 +36,17 @@ pub struct ShardConfig {
     pub sockets_max: u32,
     /// Seed of transaction ids; `None` takes it from the operating system.
     pub seed: Option<u64>,
+    /// Whether each probe has a record. Else those that pass at the first attempt may only be counted.
+    pub records_passes: bool,
+}
+
+/// Probes that passed at their first attempt, with no strange packet before, and have no record.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Passes {
+    /// Of which spec.
+    pub spec: SpecId,
+    /// How many.
+    pub count: u64,
 }
 
 /// A shard's ends of its channels.
@@ -64,6 +75,8 @@ pub struct Links {
 pub enum Report {
     /// Probes that ended. The emptied vector goes back to the shard's `empties`.
     Records(ShardId, Vec<Record>),
+    /// Probes that ended and have no record.
+    Passes(Passes),
     /// Counters and latencies, cumulative since the start, about twice a second and at the end.
     Stats(ShardId, Box<ShardStats>),
     /// The shard ended; nothing more comes from it.

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError};
 
-use crate::id::ShardId;
+use crate::id::{ShardId, SpecId};
 use crate::outcome::Record;
 use crate::tick::Tick;
 
-use super::link::{REPORTS_IN_FLIGHT, Report, ShardStats};
+use super::link::{Passes, REPORTS_IN_FLIGHT, Report, ShardStats};
 
 /// Records that make a batch worth sending at once: whoever waits for one is woken, or spins, for each.
 const BATCH: usize = 1024;
@@ -30,6 +30,12 @@ pub(super) struct Outbox {
     overflow: VecDeque<Record>,
     /// When the first of the batch ended.
     oldest: Tick,
+    /// Whether each probe has a record.
+    records_passes: bool,
+    /// Probes that only have to be counted: a record costs more than its probe's whole verdict.
+    passes: Passes,
+    /// When the first of them ended.
+    oldest_pass: Tick,
     reports: Sender<Report>,
     empties: Receiver<Vec<Record>>,
     /// Batches that were never used: taken only while none has come back, so that as little memory as
@@ -45,6 +51,7 @@ impl Outbox {
     /// For a shard with a window of so many. `zero` are its counters as it starts.
     pub(super) fn new(
         (id, window): (ShardId, u32),
+        records_passes: bool,
         zero: impl Fn() -> ShardStats,
         reports: Sender<Report>,
         empties: Receiver<Vec<Record>>,
@@ -56,12 +63,27 @@ impl Outbox {
             batch: batch(),
             overflow: VecDeque::with_capacity(window as usize),
             oldest: Tick::default(),
+            records_passes,
+            passes: Passes { spec: SpecId(0), count: 0 },
+            oldest_pass: Tick::default(),
             reports,
             empties,
             unused: (0..REPORTS_IN_FLIGHT).map(|_| batch()).collect(),
             old_stats,
             unused_stats: (0..2).map(|_| Box::new(zero())).collect(),
         }
+    }
+
+    /// Counts a probe that passed at its first attempt, if nobody wants its record; of one spec at a time.
+    pub(super) fn count_pass(&mut self, spec: SpecId, now: Tick) -> bool {
+        if self.records_passes || (self.passes.count > 0 && self.passes.spec != spec) {
+            return false;
+        }
+        if self.passes.count == 0 {
+            self.oldest_pass = now;
+        }
+        self.passes = Passes { spec, count: self.passes.count + 1 };
+        true
     }
 
     pub(super) fn push(&mut self, record: Record) {
@@ -80,13 +102,17 @@ impl Outbox {
         self.batch.len() >= BACKED_UP
     }
 
-    /// Whether no record waits.
+    /// Whether nothing waits to be told.
     pub(super) fn is_empty(&self) -> bool {
-        self.batch.is_empty()
+        self.batch.is_empty() && self.passes.count == 0
     }
 
     /// Sends the batch, and what overflowed it, if it is big or old enough and there is room. Never waits.
     pub(super) fn flush(&mut self, now: Tick) {
+        let are_passes_due = self.passes.count > 0 && now.since(self.oldest_pass) >= PATIENCE;
+        if are_passes_due && self.reports.try_send(Report::Passes(self.passes)).is_ok() {
+            self.passes.count = 0;
+        }
         while self.send(now) {
             let count = self.overflow.len().min(BACKED_UP);
             self.batch.extend(self.overflow.drain(..count));
@@ -127,7 +153,8 @@ impl Outbox {
         let batches = [std::mem::take(&mut self.batch), std::mem::take(&mut self.overflow).into()];
         let batches = batches.into_iter().filter(|batch| !batch.is_empty());
         let records = batches.map(|batch| Report::Records(self.id, batch));
-        for report in records.chain(last) {
+        let passes = (self.passes.count > 0).then_some(Report::Passes(self.passes));
+        for report in records.chain(passes).chain(last) {
             let mut report = report;
             while let Err(SendTimeoutError::Timeout(back)) =
                 self.reports.send_timeout(report, std::time::Duration::from_secs(1))
@@ -191,7 +218,8 @@ mod tests {
         let (_stats_in, old_stats) = bounded(2);
         let window = WINDOW_MAX;
         let zero = || recorder::new_stats(window);
-        let mut outbox = Outbox::new((ShardId(0), window), zero, reports_in, empties, old_stats);
+        let mut outbox =
+            Outbox::new((ShardId(0), window), true, zero, reports_in, empties, old_stats);
         let reserved = room(&outbox);
         let mut next = 0;
         // The channel is full after as many batches as there are empty ones; then all backs up.
@@ -225,12 +253,38 @@ mod tests {
     }
 
     #[test]
+    fn a_pass_without_a_record_is_told_by_number_and_nothing_else_is() {
+        let (reports_in, reports) = bounded(REPORTS_IN_FLIGHT);
+        let (_empties_in, empties) = bounded(REPORTS_IN_FLIGHT + 1);
+        let (_stats_in, old_stats) = bounded(2);
+        let zero = || recorder::new_stats(1);
+        let mut outbox = Outbox::new((ShardId(3), 1), false, zero, reports_in, empties, old_stats);
+        let at = |ms: u64| Tick::from_ns(ms * 1_000_000);
+        assert!(outbox.count_pass(SpecId(1), at(0)));
+        assert!(outbox.count_pass(SpecId(1), at(30)));
+        assert!(!outbox.count_pass(SpecId(2), at(30)), "one spec at a time");
+        assert!(!outbox.is_empty());
+        outbox.flush(at(49));
+        assert!(reports.is_empty(), "not due");
+        outbox.flush(at(50));
+        let told = |report| match report {
+            Ok(Report::Passes(passes)) => passes,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told(reports.try_recv()), Passes { spec: SpecId(1), count: 2 });
+        assert!(outbox.is_empty());
+        assert!(outbox.count_pass(SpecId(2), at(60)));
+        outbox.finish([]);
+        assert_eq!(told(reports.try_recv()), Passes { spec: SpecId(2), count: 1 });
+    }
+
+    #[test]
     fn the_most_shards_with_the_largest_windows_reserve_what_a_machine_has() {
         let (reports, _) = bounded(0);
         let (_, empties) = bounded(0);
         let (_, old_stats) = bounded(0);
         let zero = || recorder::new_stats(1);
-        let outbox = Outbox::new((ShardId(0), WINDOW_MAX), zero, reports, empties, old_stats);
+        let outbox = Outbox::new((ShardId(0), WINDOW_MAX), true, zero, reports, empties, old_stats);
         let bytes = 256 * room(&outbox) * size_of::<Record>();
         assert!(bytes < 2 << 30, "{bytes} bytes");
     }

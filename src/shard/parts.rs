@@ -5,49 +5,29 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::id::SpecId;
 use crate::outcome::Assignment;
-use crate::ring::SocketId;
-use crate::tick::Tick;
 
 use super::ids::{Found, Ids};
-use super::lane::LaneId;
-use super::slot::{Pending, Phase, Slot, Slots};
+use super::slot::Slots;
 
 fn target(host: u32) -> SocketAddr {
     (Ipv4Addr::from(0x0a00_0001 + host), 53).into()
 }
 
-fn slot(host: u32) -> Slot {
-    let target = target(host);
-    Slot {
-        phase: Phase::Connecting,
-        generation: 0,
-        pending: Pending::new(Assignment {
-            seq: u64::from(host),
-            target,
-            spec: SpecId(0),
-            retries: 1,
-        }),
-        lane: LaneId::default(),
-        socket: SocketId(0),
-        started: Tick::default(),
-        deadline: Tick::NEVER,
-        stalled_ns: 0,
-        drops: 0,
-        refusals: 0,
-        unsent_errno: 0,
-    }
-}
-
-/// Takes a slot, finds it by its token, releases it.
+/// Takes a slot, puts a probe into it, finds it by its token, releases it.
 pub fn slot_used(window: u32) -> impl FnMut() {
     let mut slots = Slots::new(window);
-    for host in 0..window / 2 {
-        slots.take(slot(host));
+    for _ in 0..window / 2 {
+        slots.take();
     }
     let mut host = window;
     move || {
         host += 1;
-        let taken = slots.take(slot(black_box(host)));
+        let (seq, target) = (u64::from(host), target(black_box(host)));
+        let assignment = Assignment { seq, target, spec: SpecId(0), retries: 1 };
+        let taken = slots.take();
+        if let Some(index) = taken {
+            slots.get_mut(index).pending.begin(&assignment);
+        }
         let found = taken.and_then(|index| slots.current(black_box(slots.token(index))));
         slots.release(found.expect("half of the slots are free"));
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::checker::Prepared;
 use crate::fleet::ProbeSpec;
 use crate::outcome::{Outcome, Strange};
-use crate::ring::{Ring, RingError, Token};
+use crate::ring::{GROUP_WAIT, Ring, RingError, Token};
 use crate::schedule::pace::{Pace, Pacer};
 use crate::schedule::wheel::Wheel;
 use crate::tick::Tick;
@@ -26,7 +26,7 @@ use super::window::Window;
 
 /// Longest wait in the ring, so that a stop of this thread inside a wait cannot hide for longer.
 pub(super) const WAIT_MAX: Duration = Duration::from_millis(10);
-/// Longest wait while the feeder may have more at any moment, or while completions are collected.
+/// Longest wait while the feeder may have more at any moment.
 pub(super) const WAIT_SHORT: Duration = Duration::from_micros(500);
 /// With this many attempts in flight, completions are waited for in groups.
 const MANY_IN_FLIGHT: u32 = 256;
@@ -40,7 +40,7 @@ const STATS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long an answer that is there may wait for others, in a shard with this window that is kept full.
 pub fn group_wait_max(window: u32) -> Duration {
-    if window >= MANY_IN_FLIGHT { WAIT_SHORT } else { Duration::ZERO }
+    if window >= MANY_IN_FLIGHT { GROUP_WAIT } else { Duration::ZERO }
 }
 
 /// A spec and what its checker prepared from it.
@@ -162,6 +162,7 @@ impl<R: Ring> Shard<R> {
             inbox: Inbox::new(links.assignments, links.spent),
             outbox: Outbox::new(
                 (config.id, window),
+                config.records_passes,
                 || recorder::new_stats(window),
                 links.reports,
                 links.empties,
@@ -209,9 +210,10 @@ impl<R: Ring> Shard<R> {
                 until = core.now;
             }
         }
-        let (until, want) = core.plan(until, limit);
+        let deadline = core.wheel.next_due().unwrap_or(Tick::NEVER);
+        let (until, want) = core.plan(until.min(deadline), limit);
         planned = planned.max(until);
-        let now = ring.turn(until, want)?;
+        let now = ring.turn(until, want, deadline)?;
         core.now = now;
         core.ids.begin_turn();
         core.stats.turns += 1;
@@ -300,11 +302,7 @@ impl Core {
         let collects = !matches!(limit, Limit::Input | Limit::Tail)
             && in_flight >= MANY_IN_FLIGHT
             && !is_timed;
-        let cap = if collects { WAIT_SHORT } else { WAIT_MAX };
-        let mut until = until.min(self.now + cap);
-        if let Some(due) = self.wheel.next_due() {
-            until = until.min(due);
-        }
+        let mut until = until.min(self.now + WAIT_MAX);
         if !self.resend.is_empty() {
             until = until.min(self.resend_at);
         }
@@ -351,12 +349,8 @@ impl Core {
 
     fn apply<R: Ring>(&mut self, ring: &mut R, decision: Decision) {
         match decision {
-            Decision::Answered(index, outcome) => {
-                self.stats.datagrams_received += 1;
-                let latency = self.now.since(self.slots.get(index).started).as_nanos() as u64;
-                recorder::record_latency(&mut self.stats, latency);
-                self.end_datagram(index, outcome, Some(latency));
-            }
+            Decision::Passed(index) => self.answered(index, Outcome::Pass),
+            Decision::Answered(index, outcome) => self.answered(index, outcome),
             Decision::Unreachable(token, outcome) => self.unreachable.push((token, outcome)),
             Decision::NotSent(index, errno) => self.not_sent(ring, index, errno),
             Decision::Connected(index, errno) => self.connected(ring, index, errno),
@@ -370,6 +364,13 @@ impl Core {
             }
             Decision::Stale => (),
         }
+    }
+
+    fn answered(&mut self, index: u32, outcome: Outcome) {
+        self.stats.datagrams_received += 1;
+        let latency = self.now.since(self.slots.get(index).started).as_nanos() as u64;
+        recorder::record_latency(&mut self.stats, latency);
+        self.end_datagram(index, outcome, Some(latency));
     }
 
     fn update_stats(&mut self) {

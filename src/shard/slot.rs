@@ -1,5 +1,8 @@
 //! Slots: what a shard remembers of each attempt in flight. Fixed in number, never moved.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::id::SpecId;
 use crate::outcome::{Assignment, Strange};
 use crate::ring::{SocketId, Token, prefetch};
 use crate::schedule::attempt::Attempts;
@@ -24,14 +27,26 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(assignment: Assignment) -> Pending {
+    /// Of a slot that had no probe yet.
+    fn none() -> Pending {
+        let target = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        let assignment = Assignment { seq: 0, target, spec: SpecId(0), retries: 0 };
         Pending {
             assignment,
-            attempts: Attempts::new(assignment.retries),
+            attempts: Attempts::new(0),
             due: None,
             not_before: Tick::default(),
             strange: None,
         }
+    }
+
+    /// Becomes a probe that no attempt was made of, field by field where it stands.
+    pub(super) fn begin(&mut self, assignment: &Assignment) {
+        self.assignment = *assignment;
+        self.attempts = Attempts::new(assignment.retries);
+        self.due = None;
+        self.not_before = Tick::default();
+        self.strange = None;
     }
 }
 
@@ -80,6 +95,24 @@ pub(super) struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == 128);
 
+impl Slot {
+    fn unused() -> Slot {
+        Slot {
+            phase: Phase::Connecting,
+            generation: 0,
+            pending: Pending::none(),
+            lane: LaneId::default(),
+            socket: SocketId(0),
+            started: Tick::default(),
+            deadline: Tick::NEVER,
+            stalled_ns: 0,
+            drops: 0,
+            refusals: 0,
+            unsent_errno: 0,
+        }
+    }
+}
+
 /// All slots of a shard and which are free.
 #[derive(Debug)]
 pub(super) struct Slots {
@@ -97,23 +130,24 @@ impl Slots {
         }
     }
 
-    /// Takes a slot; `None` when all are in use. The most recently freed comes first: its bytes are
-    /// still in the cache.
-    pub(super) fn take(&mut self, slot: Slot) -> Option<u32> {
+    /// Takes a slot, in which all but the generation is still to be set; `None` when all are in use. The
+    /// most recently freed comes first: its bytes are still in the cache.
+    pub(super) fn take(&mut self) -> Option<u32> {
         if let Some(index) = self.free.pop() {
             // The one after it is likely the next to be written.
             if let Some(next) = self.free.last() {
                 self.prefetch(*next);
             }
-            let generation = (self.slots[index as usize].generation + 1) % GENERATIONS;
-            self.slots[index as usize] = Slot { generation, ..slot };
+            let slot = &mut self.slots[index as usize];
+            slot.generation = (slot.generation + 1) % GENERATIONS;
+            slot.phase = Phase::Connecting;
             return Some(index);
         }
         let index = self.slots.len() as u32;
         if index == self.count {
             return None;
         }
-        self.slots.push(slot);
+        self.slots.push(Slot::unused());
         Some(index)
     }
 

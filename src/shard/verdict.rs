@@ -8,7 +8,7 @@ use crate::schedule::attempt::Next;
 
 use super::link::Limit;
 use super::run::Core;
-use super::slot::{Pending, Phase};
+use super::slot::Phase;
 
 /// After a local fault, before the next attempt: descriptors, ports and memory come back slowly.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
@@ -39,9 +39,8 @@ impl Core {
             match self.slots.get(index).phase {
                 Phase::Asked(_) => self.end_datagram(index, outcome, None),
                 Phase::Connecting => {
-                    let pending = self.slots.get(index).pending;
+                    self.settle(index, outcome, None);
                     self.dissolve(ring, index, true);
-                    self.settle(pending, outcome, None);
                 }
                 Phase::Free | Phase::Dissolving { .. } => (),
             }
@@ -89,28 +88,36 @@ impl Core {
         }
     }
 
-    /// Gives back everything an attempt holds.
+    /// Gives back everything an attempt holds, and its slot.
     pub(super) fn free(&mut self, index: u32) {
+        self.let_go(index);
+        self.slots.release(index);
+    }
+
+    /// Gives back everything an attempt holds but its slot.
+    pub(super) fn let_go(&mut self, index: u32) {
         let slot = self.slots.get(index);
         if let Phase::Asked(id) = slot.phase {
             self.ids.release(id, index);
         }
         self.lanes.release(slot.lane, slot.socket);
-        self.slots.release(index);
     }
 
-    /// An attempt has ended: report the probe, or try again.
-    pub(super) fn settle(
-        &mut self,
-        mut pending: Pending,
-        outcome: Outcome,
-        latency_ns: Option<u64>,
-    ) {
+    /// The attempt in this slot has ended: report its probe, or try it again. Reads the probe where it is, so
+    /// that the record is the one copy of it.
+    pub(super) fn settle(&mut self, index: u32, outcome: Outcome, latency_ns: Option<u64>) {
+        let pending = &mut self.slots.get_mut(index).pending;
         let next = match pending.attempts.after(outcome) {
             // There another attempt would come after its moment, and say nothing of it.
             _ if self.config.span.is_some() => Next::Report,
             next => next,
         };
+        // Of such a probe there is nothing to be said that its number does not say.
+        let is_plain =
+            outcome == Outcome::Pass && pending.attempts.made == 1 && pending.strange.is_none();
+        if is_plain && self.outbox.count_pass(pending.assignment.spec, self.now) {
+            return;
+        }
         match next {
             Next::Report => self.outbox.push(Record {
                 seq: pending.assignment.seq,
@@ -132,7 +139,7 @@ impl Core {
                     ) => self.now + FAULT_PAUSE,
                     _ => self.now,
                 };
-                self.inbox.retry(pending);
+                self.inbox.retry(*pending);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::outcome::LocalFault;
 use crate::ring::{
-    DATAGRAM_BYTES, Event, Op, Ring, RingError, RingFull, SocketId, SocketSpec, Token,
+    DATAGRAM_BYTES, Event, GROUP_WAIT, Op, Ring, RingError, RingFull, SocketId, SocketSpec, Token,
 };
 use crate::tick::Tick;
 
@@ -158,7 +158,13 @@ impl SimRing {
             let whole = until.since(kernel.clock.now());
             until = kernel.clock.now() + kernel.prng.between(Duration::ZERO, whole);
         }
+        let lapse = kernel.clock.now() + GROUP_WAIT;
         while kernel.ready() < want && kernel.clock.now() < until {
+            let now = kernel.clock.now();
+            if want > 1 && now >= lapse && kernel.ready() > 0 {
+                break;
+            }
+            let until = if now < lapse { until.min(lapse) } else { until };
             let next = kernel.next_at().map_or(until, |at| at.min(until));
             kernel.clock.advance_to(next);
             kernel.happen();
@@ -215,7 +221,7 @@ impl Ring for SimRing {
         Ok(())
     }
 
-    fn turn(&mut self, until: Tick, want: u32) -> Result<Tick, RingError> {
+    fn turn(&mut self, until: Tick, want: u32, deadline: Tick) -> Result<Tick, RingError> {
         let is_read = self.events.is_empty();
         self.kernel.require(is_read, || "a turn began with events unread".into());
         self.lent = None;
@@ -243,7 +249,7 @@ impl Ring for SimRing {
         let now = self.kernel.clock.now();
         self.kernel.tally.undrained += u64::from(has_left);
         let lies = self.kernel.faults.canary == Some(Canary::LyingDrain);
-        self.drained = now >= until && (!has_left || lies);
+        self.drained = now >= deadline && (!has_left || lies);
         Ok(now)
     }
 

@@ -47,6 +47,10 @@ impl Sink for HdrSink {
         Ok(())
     }
 
+    fn wants_passes(&self) -> bool {
+        false
+    }
+
     fn wants_intervals(&self) -> bool {
         true
     }

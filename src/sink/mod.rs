@@ -83,6 +83,12 @@ pub trait Sink {
         Ok(())
     }
 
+    /// Whether every probe has to be among the `records`. Else those may be left out that passed at their
+    /// first attempt: the summary has their number, and not to write them down makes probing cheaper.
+    fn wants_passes(&self) -> bool {
+        true
+    }
+
     /// Whether `interval` shall be called about once a second.
     fn wants_intervals(&self) -> bool {
         false
@@ -198,6 +204,10 @@ impl Sink for Tee {
         latency: &Histogram<u64>,
     ) -> Result<(), SinkError> {
         self.0.iter_mut().try_for_each(|sink| sink.interval(start, length, latency))
+    }
+
+    fn wants_passes(&self) -> bool {
+        self.0.iter().any(|sink| sink.wants_passes())
     }
 
     fn wants_intervals(&self) -> bool {

@@ -53,6 +53,10 @@ impl Sink for TextSink {
         Ok(())
     }
 
+    fn wants_passes(&self) -> bool {
+        false
+    }
+
     fn finish(&mut self, summary: &Summary, context: &Context<'_>) -> Result<(), SinkError> {
         let text = render(summary, context.catalog, &self.rest, self.is_coloured);
         self.output.lines().extend_from_slice(text.as_bytes());

@@ -77,6 +77,11 @@ impl<'a> Collector<'a> {
         })
     }
 
+    /// Whether the sink is told each probe, or may be content with the number of those that passed.
+    pub(super) fn records_passes(&self) -> bool {
+        self.sink.wants_passes()
+    }
+
     /// Takes reports until every shard has ended, and the reaper where there is one. Returns whether
     /// `stop` was seen before.
     pub(super) fn collect(
@@ -191,6 +196,10 @@ impl<'a> Collector<'a> {
                     // There is room for all of them; a shard that has ended needs none.
                     let _ = returns.empties.try_send(batch);
                 }
+            }
+            Report::Passes(passes) => {
+                self.last_record = monotonic_now();
+                self.aggregator.add_passes(passes);
             }
             Report::Stats(shard, stats) => {
                 let old = self.aggregator.set_stats(shard, stats);

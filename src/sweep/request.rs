@@ -15,6 +15,10 @@ use crate::schedule::pace::{Pace, Span};
 use crate::sink::SinkError;
 use crate::wire::dns::QueryError;
 
+/// UDP sockets per lane where nobody says another number. A send that finds another target's ICMP error is
+/// repeated from another socket, so two; each more costs every probe, for all are looked after in every turn.
+pub const SOCKETS_PER_LANE_DEFAULT: u32 = 2;
+
 /// What to sweep, and how.
 #[derive(Debug)]
 pub struct SweepRequest {
@@ -85,7 +89,7 @@ impl SweepRequest {
             window: Windows::Each(4096),
             pace: Pace::Free,
             span: None,
-            sockets_per_lane: 8,
+            sockets_per_lane: SOCKETS_PER_LANE_DEFAULT,
             receive_buffer: None,
             seed: None,
             scripts: ReaperConfig::default(),

@@ -79,6 +79,27 @@ fn every_verdict_of_five_fleets_is_true_with_two_shards() {
 }
 
 #[test]
+fn a_summary_counts_the_probes_that_have_no_record() {
+    let flags = format!("--seed 4 --faults {ALL_FAULTS} --script-share 1%");
+    let fleet = Fleet::start(None, 20_125, 5_000, &flags);
+    let (report, _) = Sweep::new(&fleet.sweep("--shards 2")).report();
+    // The text names failures only, so passes are counted and not recorded.
+    let text = Sweep::new(&fleet.sweep("--shards 2 -o text")).run().stdout;
+    let number = |first: &str, column: usize| -> u64 {
+        let mut lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let words = lines.find(|words| words.first() == Some(&first));
+        let words = words.unwrap_or_else(|| panic!("no {first} in {text}"));
+        words[column].replace(',', "").parse().expect("a number")
+    };
+    assert_eq!(number("pass", 2), report.count("passed"), "{text}");
+    for checker in ["DNS_CHECK", "TCP_CHECK", "MISC_CHECK"] {
+        let recorded = report.probes.iter().filter(|probe| probe.checker == checker).count() as u64;
+        assert!(recorded > 0, "{checker}");
+        assert_eq!(number(checker, 1), recorded, "{text}");
+    }
+}
+
+#[test]
 fn an_answer_that_is_late_once_makes_no_server_fail() {
     let flags = "--delay-every 50:800ms --connect-timeout 500ms --tcp-share 0%";
     let fleet = Fleet::start(None, 20_120, 10_000, flags);

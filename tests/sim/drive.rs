@@ -213,6 +213,7 @@ impl Collector {
                     self.records.append(&mut batch);
                     let _ = self.emptied.send(batch);
                 }
+                Report::Passes(_) => return Err("told passes without records".into()),
                 Report::Stats(_, stats) => {
                     if let Some(old) = self.last_stats.replace(stats) {
                         let _ = self.old_stats.send(old);
@@ -231,6 +232,7 @@ impl Collector {
             match report {
                 _ if is_ended => return Err("reported something after its end".into()),
                 Report::Records(_, mut batch) => self.records.append(&mut batch),
+                Report::Passes(_) => return Err("told passes without records".into()),
                 Report::Stats(_, stats) => self.last_stats = Some(stats),
                 Report::Ended(_, result) => {
                     result.map_err(|error| error.to_string())?;

@@ -53,6 +53,7 @@ impl Scenario {
                 receive_buffer: None,
                 sockets_max: 100_000,
                 seed: Some(1),
+                records_passes: true,
             },
             faults: Faults { work_each: Duration::from_micros(1), ..Faults::default() },
             assignments: Vec::new(),
@@ -174,6 +175,7 @@ pub(crate) fn make_with(seed: u64, change: impl FnOnce(&mut Faults)) -> Scenario
         receive_buffer: None,
         sockets_max: 100_000,
         seed: Some(seed),
+        records_passes: true,
     };
     let mut scenario = Scenario {
         seed,

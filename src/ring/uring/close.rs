@@ -67,6 +67,7 @@ mod tests {
     use super::super::RingConfig;
     use super::*;
     use crate::ring::{Ring, SocketKind, SocketSpec};
+    use crate::tick::Tick;
 
     #[test]
     fn a_source_port_is_free_again_when_its_ring_is_gone() {
@@ -88,7 +89,7 @@ mod tests {
             assert!(opened.is_ok(), "round {round}: {opened:?}");
             // Its receives are armed.
             let until = ring.now();
-            ring.turn(until, 1).expect("a turn");
+            ring.turn(until, 1, Tick::NEVER).expect("a turn");
         }
     }
 }
