@@ -6,6 +6,7 @@ ratios are taken within it.
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -23,7 +24,7 @@ import peers
 from loopback import GROWN_PORT, Responder, write_targets
 
 FLOORS = ["dns_ring", "dns_mmsg", "tokio_uring", "tcp_ring", "tcp_syscalls", "tokio_uring_tcp"]
-BENCHES = [*FLOORS, "posix_spawn", "scripts"]
+BENCHES = [*FLOORS, "posix_spawn", "scripts", "load"]
 
 # name, what else selects it (a peer brings along what it is held against), the run; neighbours in time are
 # what is compared.
@@ -43,6 +44,7 @@ RUNS = [
     ("nmap", "peers", peers.nmap),
     ("haproxy", "peers", peers.haproxy),
     ("ringprobe as haproxy", "ringprobe haproxy peers", own.haproxys_servers),
+    ("ringprobe at haproxy's rate", "ringprobe haproxy peers", own.haproxys_rate),
     ("fping", "peers", peers.fping),
     ("ringprobe one shard", "ringprobe shards", own.shards(1)),
     ("ringprobe two shards", "ringprobe shards", own.shards(2)),
@@ -51,6 +53,7 @@ RUNS = [
     ("floor posix_spawn 1024 MiB", "floors scripts", own.scripts("posix_spawn", 1024)),
     ("ringprobe scripts 1024 MiB", "ringprobe scripts", own.scripts("scripts", 1024)),
     *((name, "growth", run) for name, run in growth.runs()),
+    (growth.LOAD, "growth", growth.loading),
 ]
 # Several runs each, so not a line of the table above.
 KEPT_APART = ["keepalived", "keepalived-guest"]
@@ -91,13 +94,18 @@ class Setup:
     """What every run is given."""
 
     addresses = 60_000
-    window = {"dns": 1024, "tcp": 256, "tcp_whole": 256, "tcp_haproxy": 256}
+    # On the loopback a connect is answered at once, and each socket more that is in flight is one more that
+    # the caches have lost by the time it is used again.
+    window = {"dns": 1024, "tcp": 128, "tcp_whole": 128, "tcp_haproxy": 128}
 
     def __init__(self, built, folder, quick):
         self.prober, self.benches, self.folder = built["prober"], built["benches"], folder
         self.size = QUICK_SIZES if quick else SIZES
         self.warm_up, self.seconds = (2, 2) if quick else (5, 10)
-        self.growth_seconds = 1 if quick else 4
+        self.growth_warm_up = 1
+        self.growth_seconds = 1 if quick else 3
+        # Long enough for each of a million targets to have its turn.
+        self.growth_seconds_most = {"dns": 1, "tcp": 1} if quick else {"dns": 7, "tcp": 18}
 
     def targets(self, checks, addresses):
         path = os.path.join(self.folder, f"targets-{checks}-{addresses}")
@@ -143,7 +151,7 @@ def give_up(why):
 
 def build(args, runs, apart):
     """Outside the namespace, for inside there is no registry to build from."""
-    needs = {"iproute2", "util-linux"}
+    needs = {"iproute2", "util-linux", "time"}
     for name in [*apart, *(name for name, _ in runs)]:
         needs |= set(peers.PACKAGES.get(name, []))
     if subprocess.run(["scripts/install-needs", *sorted(needs)]).returncode != 0:
@@ -183,18 +191,23 @@ def enter_namespace(args, built):
     os.execvp("unshare", [*command, sys.executable, "-B", os.path.dirname(os.path.abspath(__file__)), *inside])
 
 
-def machine():
+def machine(prober):
     def git(*words):
         done = subprocess.run(["git", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         return done.stdout.strip()
 
+    # What a campaign itself writes changes nothing that it measures.
+    changed = git("status", "--porcelain", "--", ".", ":!benches/results", ":!PERFORMANCE.md")
+    with open(prober, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()[:12]
     with open("/proc/cpuinfo") as file:
         models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
     return {
-        "commit": git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain") else ""),
+        "commit": git("rev-parse", "--short=12", "HEAD") + ("+" if changed else ""),
         "kernel": platform.release(),
         "cpu": models[0] if models else platform.machine(),
         "cores": os.cpu_count(),
+        "prober": digest,
     }
 
 
@@ -223,6 +236,9 @@ class Journal:
 
     def add(self, name, round_number, run):
         line = {"run": name, "round": round_number, **self.every, "load1": os.getloadavg()[0], **run}
+        if run.get("command"):
+            # As it reads on any machine.
+            line["command"] = run["command"].replace(os.getcwd() + os.sep, "")
         line["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         measure.write(self.raw, line)
         if run.get("skipped"):
@@ -277,11 +293,12 @@ def main():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     os.makedirs(os.path.dirname(args.raw), exist_ok=True)
     open(args.raw, "w").close()
-    every = {**machine(), "rounds": args.rounds, "loaded": args.loaded, "quick": args.quick}
+    built = json.loads(args.inside)
+    every = {**machine(built["prober"]), "rounds": args.rounds, "loaded": args.loaded, "quick": args.quick}
     journal = Journal(args.raw, every)
     with tempfile.TemporaryDirectory(prefix="ringprobe-perf-") as folder:
         os.environ["TMPDIR"] = folder
-        setup = Setup(json.loads(args.inside), folder, args.quick)
+        setup = Setup(built, folder, args.quick)
         is_here = keepalived.has_ipvs()
         with contextlib.ExitStack() as responders:
             responders.enter_context(Responder(setup.prober, setup.addresses))
@@ -290,7 +307,8 @@ def main():
             for round_number in range(1, args.rounds + 1):
                 print(f"perf: round {round_number} of {args.rounds}", file=sys.stderr)
                 with Load(args.loaded):
-                    for name, run in runs:
+                    # There and back, so that none always runs when another has warmed the machine up.
+                    for name, run in runs if round_number % 2 else reversed(runs):
                         attempt(journal, round_number, name, lambda: run(setup))
                     keepalived_runs(journal, round_number, setup, apart, is_here)
     print(args.raw)

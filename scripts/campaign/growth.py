@@ -1,7 +1,8 @@
 """Growth: what a probe costs, and how much memory is held, with a thousand to a million targets.
 
 `ringprobe bench` in a closed loop over all of them in turn, from a list or from a keepalived.conf. Reading
-them is not in the cost of a probe, and what it holds afterwards is in the memory.
+them is not in the cost of a probe, and what it holds afterwards is in the memory. And `ringprobe sweep`
+over as many, which streams a list and holds a configuration, and what loading one takes.
 """
 
 import ipaddress
@@ -9,6 +10,7 @@ import json
 import os
 
 import measure
+import own
 from loopback import FIRST, GROWN_PORT
 
 COUNTS = [1_000, 10_000, 100_000, 1_000_000]
@@ -16,8 +18,14 @@ COUNTS = [1_000, 10_000, 100_000, 1_000_000]
 KINDS = {
     "list dns": ("list", "dns", 1024),
     "keepalived.conf dns": ("conf", "dns", 1024),
-    "keepalived.conf tcp": ("conf", "tcp", 256),
+    "keepalived.conf tcp": ("conf", "tcp", 128),
 }
+# What a sweep reads.
+SWEEPS = ["list", "keepalived.conf"]
+SWEPT_COUNTS = [COUNTS[0], COUNTS[-1]]
+# Of a configuration that is only loaded.
+LOADED = 100_000
+LOAD = f"load keepalived.conf {LOADED}"
 SERVERS_PER_SERVICE = 100
 CHECKERS = {
     "dns": "DNS_CHECK {\n      type A\n      name www.example.test\n    }",
@@ -29,53 +37,79 @@ def name_of(kind, count):
     return f"growth {kind} {count}"
 
 
+def sweep_name(form, count):
+    return f"growth sweep of {form} {count}"
+
+
 def runs():
     """(name of a run, the run)"""
-    return [(name_of(kind, count), run_of(kind, count)) for kind in KINDS for count in COUNTS]
+    grown = [(name_of(kind, count), run_of(kind, count)) for kind in KINDS for count in COUNTS]
+    return grown + [(sweep_name(form, count), swept(form, count)) for form in SWEEPS for count in SWEPT_COUNTS]
 
 
 def run_of(kind, count):
     form, check, window = KINDS[kind]
 
     def run(setup):
-        targets = min(count, setup.size["growth"])
-        path = os.path.join(setup.folder, f"growth-{form}-{check}-{targets}")
-        if not os.path.exists(path):
-            WRITERS[form](path, targets, check)
-        command = [setup.prober, "bench", "--shards", "1", "--window", str(window), "--repetitions", "1"]
-        command += ["--warm-up", "1s", "--duration", f"{setup.growth_seconds}s", "-o", "json", "-q"]
+        path, targets = written(setup, form, check, count)
+        command = [setup.prober, "bench", "--shards", "1", "--window", str(window)]
         if form == "list":
             command += ["--check", check, "--port", str(GROWN_PORT), "--targets", path]
             command += ["--type", "A", "--name", "www.example.test"] if check == "dns" else []
         else:
             command += ["-f", path]
-        found, output = measure.whole_process(command, 0, [])
-        return found if found["fault"] else judged(found, json.loads(output))
+        is_most = count == COUNTS[-1]
+        seconds = setup.growth_seconds_most[check] if is_most else setup.growth_seconds
+        found = own.bench(command, setup.growth_warm_up, seconds)
+        if not found["fault"] and found["checks"] < targets:
+            found["fault"] = f"{found['checks']} checks of {targets} targets"
+        return found
 
     return run
 
 
-def judged(found, said):
-    """The run with the figures that bench gave of its own measurement, if the kernel's bear them out."""
-    (run,) = said["runs"]
-    passed, cpu = run["probes"]["passed"], run["cpu"]
-    found["checks"] = passed
-    if cpu["user_us_per_probe"] is None:
-        found["fault"] = "no check ended"
+def written(setup, form, check, count):
+    """The file of that many targets, or of as many as a quick round has."""
+    targets = min(count, setup.size["growth"])
+    path = os.path.join(setup.folder, f"growth-{form}-{check}-{targets}")
+    if not os.path.exists(path):
+        WRITERS[form](path, targets, check)
+    return path, targets
+
+
+def swept(form, count):
+    """Each target once, and the most memory that the process had, as time(1) tells it: what wait4(2) tells
+    us begins with the memory of this interpreter, of which the process was a copy."""
+
+    def run(setup):
+        path, targets = written(setup, "list" if form == "list" else "conf", "dns", count)
+        said = os.path.join(setup.folder, "memory")
+        command = ["/usr/bin/time", "-f", "%M", "-o", said]
+        command += [setup.prober, "sweep", "--shards", "1", "--window", "1024", "--retries", "0", "-q", "--out", "/dev/null"]
+        if form == "list":
+            command += ["--check", "dns", "--port", str(GROWN_PORT), "--type", "A", "--name", "www.example.test"]
+            command += ["--targets", path]
+        else:
+            command += ["-f", path]
+        found, _ = measure.whole_process(command, targets, [("Udp:OutDatagrams", 2, 0.001)])
+        if not found["fault"]:
+            with open(said) as file:
+                found["memory_bytes"] = int(file.read()) << 10
         return found
-    found["user_us"], found["sys_us"] = cpu["user_us_per_probe"] * passed, cpu["system_us_per_probe"] * passed
-    found["cpu_us_per_check"] = cpu["user_us_per_probe"] + cpu["system_us_per_probe"]
-    found["cpu_by_role"] = cpu["by_role_us_per_probe"]
-    found["checks_per_s"] = run["per_second"]
-    found["memory_bytes"] = said["memory_peak_bytes"]
-    found["lost"] = run["probes"]["due"] - passed
-    packets = found["counters"]
-    # A datagram each way, or a connection: of the warm-up, too.
-    sent = packets["Udp:OutDatagrams"] // 2 + packets["Tcp:ActiveOpens"]
-    if sent < passed:
-        found["fault"] = f"{passed} passed, and the kernel sent {sent}"
-    elif found["lost"] > 0.001 * run["probes"]["due"]:
-        found["fault"] = f"{found['lost']} of {run['probes']['due']} checks without an answer"
+
+    return run
+
+
+def loading(setup):
+    """Processor time from the text to the model, as the bench `load` tells it of nothing but that."""
+    path, servers = written(setup, "conf", "dns", LOADED)
+    found, output = measure.whole_process([setup.benches["load"], "--file", path, "--json"], servers, [])
+    if not found["fault"]:
+        said = json.loads(output)
+        found["load_s"] = said["cpu_s"]
+        found["cpu_us_per_check"] = said["cpu_s"] * 1e6 / servers
+        if (said["real_servers"], said["problems"]) != (servers, 0):
+            found["fault"] = f"{said['real_servers']} of {servers} real servers, {said['problems']} problems"
     return found
 
 

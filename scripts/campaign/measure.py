@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -62,11 +63,13 @@ def pinned(core):
     return begin
 
 
-def whole_process(command, checks, expect, core=PROBER_CORE, exit_codes=(0,), seconds=300, lost=None):
+def whole_process(
+    command, checks, expect, core=PROBER_CORE, exit_codes=(0,), seconds=300, lost=None, lost_share=0.0
+):
     """Runs `command` to its end, with CPU as wait4(2) tells it.
 
     `expect` has (counter, packets a check, tolerated share) and `lost` finds in the output how many
-    checks had no answer; see `fault_of`.
+    checks had no answer, of which this share is tolerated; see `fault_of`.
     """
     before, start = counters(), time.monotonic()
     # Through a file: one that writes more than a pipe holds would wait for us, and we for its end.
@@ -86,7 +89,7 @@ def whole_process(command, checks, expect, core=PROBER_CORE, exit_codes=(0,), se
         run["fault"] = f"exit status {child.returncode}: {' / '.join(output.splitlines()[-3:])}"
         return run, output
     run["lost"] = lost(output) if lost else None
-    run["fault"] = fault_of(run, expect)
+    run["fault"] = fault_of(run, expect, lost_share)
     return run, output
 
 
@@ -106,11 +109,14 @@ def end_of(child, seconds):
     return usage
 
 
-def for_seconds(command, pid, warm_up, seconds, counter, packets_per_check, core=PROBER_CORE, reply=None):
+def for_seconds(
+    command, pid, warm_up, seconds, counter, packets_per_check, core=PROBER_CORE, reply=None, per_second=None
+):
     """CPU of a daemon that checks by its own timers; its checks are what the kernel counted.
 
     `pid` finds, when it is warm, whose CPU counts. `reply` is the counter of answers: that of one which
-    probes a dead fleet would be the cost of something else.
+    probes a dead fleet would be the cost of something else. `per_second` is what it was asked for, where
+    less of it, or connects that had to be repeated, are no run.
     """
     child = subprocess.Popen(
         command,
@@ -138,6 +144,10 @@ def for_seconds(command, pid, warm_up, seconds, counter, packets_per_check, core
     checks = packets[counter] // packets_per_check
     run = result(command, checks, after[0] - cpu[0], after[1] - cpu[1], wall, packets)
     run["fault"] = None if checks else f"{counter} did not move"
+    if per_second and checks < 0.95 * per_second * wall:
+        run["fault"] = f"{checks / wall:,.0f} checks a second instead of {per_second:,}"
+    if per_second and packets["Tcp:RetransSegs"] > 0.001 * checks:
+        run["fault"] = f"{packets['Tcp:RetransSegs']} segments sent again"
     if reply and packets[reply] < 0.95 * packets[counter]:
         run["fault"] = f"{reply} +{packets[reply]} where {counter} was +{packets[counter]}"
     return run
@@ -145,7 +155,7 @@ def for_seconds(command, pid, warm_up, seconds, counter, packets_per_check, core
 
 def result(command, checks, user_us, sys_us, wall, packets):
     return {
-        "command": command,
+        "command": " ".join(map(shlex.quote, command)).replace(os.environ["TMPDIR"], "$TMPDIR"),
         "checks": checks,
         "user_us": user_us,
         "sys_us": sys_us,
@@ -155,14 +165,13 @@ def result(command, checks, user_us, sys_us, wall, packets):
     }
 
 
-def fault_of(run, expect):
+def fault_of(run, expect, lost_share=0.0):
     """Why a run does not count, by the kernel's counters or by its own words."""
     for counter, each, tolerated in expect:
         wanted, got = each * run["checks"], run["counters"][counter]
         if abs(got - wanted) > tolerated * wanted:
             return f"{counter} +{got} instead of +{wanted}"
-    tolerated = max((share for _, _, share in expect), default=0)
-    if (run.get("lost") or 0) > tolerated * run["checks"]:
+    if (run.get("lost") or 0) > lost_share * run["checks"]:
         return f"{run['lost']} checks without an answer"
     return None
 

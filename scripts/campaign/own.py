@@ -42,7 +42,7 @@ def sweep(kind, output="text", handshake="half", servers=None):
         written = os.path.join(setup.folder, "ndjson") if output == "ndjson" else "/dev/null"
         command = [setup.prober, "sweep", "--targets", setup.targets(checks, servers or setup.addresses)]
         command += ["--check", check, *how, "--port", str(PORT), "--shards", "1", "--window", str(window)]
-        command += ["--timeout", "2s", "-o", output, "--out", written, "-q"]
+        command += ["--timeout", "2s", "--retries", "0", "-o", output, "--out", written, "-q"]
         found, _ = measure.whole_process(command, checks, TCP if check == "tcp" else DNS)
         if output == "ndjson":
             os.remove(written)
@@ -93,3 +93,41 @@ def scripts(name, mib):
 
 def haproxys_servers(setup):
     return sweep("tcp_haproxy", servers=setup.size["haproxy"])(setup)
+
+
+def haproxys_rate(setup):
+    """The same servers at the same rate, each connect at a moment of its own."""
+    servers = setup.size["haproxy"]
+    command = [setup.prober, "bench", "--check", "tcp", "--port", str(PORT), "--targets"]
+    command += [setup.targets(servers, servers), "--rate", str(servers), "--shards", "1"]
+    return bench(command, setup.warm_up, setup.seconds)
+
+
+def bench(command, warm_up, seconds):
+    """`ringprobe bench` once, with its own figures, if the kernel's bear them out."""
+    command += ["--warm-up", f"{warm_up}s", "--duration", f"{seconds}s", "--repetitions", "1", "-o", "json", "-q"]
+    found, output = measure.whole_process(command, 0, [])
+    return found if found["fault"] else judged(found, json.loads(output))
+
+
+def judged(found, said):
+    (run,) = said["runs"]
+    passed, cpu = run["probes"]["passed"], run["cpu"]
+    found["checks"] = passed
+    if cpu["user_us_per_probe"] is None:
+        found["fault"] = "no check ended"
+        return found
+    found["user_us"], found["sys_us"] = cpu["user_us_per_probe"] * passed, cpu["system_us_per_probe"] * passed
+    found["cpu_us_per_check"] = cpu["user_us_per_probe"] + cpu["system_us_per_probe"]
+    found["cpu_by_role"] = cpu["by_role_us_per_probe"]
+    found["checks_per_s"] = run["per_second"]
+    found["memory_bytes"] = said["memory_peak_bytes"]
+    found["lost"] = run["probes"]["due"] - passed
+    packets = found["counters"]
+    # A datagram each way, or a connection: of the warm-up, too.
+    sent = packets["Udp:OutDatagrams"] // 2 + packets["Tcp:ActiveOpens"]
+    if sent < passed:
+        found["fault"] = f"{passed} passed, and the kernel sent {sent}"
+    elif found["lost"] > 0.001 * run["probes"]["due"]:
+        found["fault"] = f"{found['lost']} of {run['probes']['due']} checks without an answer"
+    return found

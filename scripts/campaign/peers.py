@@ -14,7 +14,7 @@ PACKAGES = {
     "haproxy": ["haproxy"],
     "fping": ["fping"],
     "keepalived": ["keepalived"],
-    "keepalived-guest": ["keepalived", "user-mode-linux", "kmod", "iproute2"],
+    "keepalived-guest": ["keepalived", "user-mode-linux", "kmod", "iproute2", "gcc", "libc6-dev"],
 }
 
 
@@ -30,7 +30,13 @@ def haproxy(setup):
             out.write(f" server s{number} {address(number)}:{PORT} check\n")
     command = ["haproxy", "-db", "-f", conf]
     return measure.for_seconds(
-        command, lambda child: child.pid, setup.warm_up, setup.seconds, "Tcp:ActiveOpens", 1
+        command,
+        lambda child: child.pid,
+        setup.warm_up,
+        setup.seconds,
+        "Tcp:ActiveOpens",
+        1,
+        per_second=setup.size["haproxy"],
     )
 
 
@@ -50,7 +56,7 @@ def dnsperf(setup):
         return int(sent[1]) - int(done[1])
 
     # With the buffer it has without -b it loses some thousandths of its answers itself.
-    found, _ = measure.whole_process(command, checks, [("Udp:OutDatagrams", 2, 0.01)], lost=lost)
+    found, _ = measure.whole_process(command, checks, [("Udp:OutDatagrams", 2, 0.01)], lost=lost, lost_share=0.01)
     return found
 
 
@@ -73,5 +79,5 @@ def nmap(setup):
     def lost(output):
         return checks - output.count(f"{PORT}/open/")
 
-    found, _ = measure.whole_process(command, checks, [("Tcp:ActiveOpens", 1, 0.01)], lost=lost)
+    found, _ = measure.whole_process(command, checks, [("Tcp:ActiveOpens", 1, 0.01)], lost=lost, lost_share=0.01)
     return found

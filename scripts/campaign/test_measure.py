@@ -54,10 +54,11 @@ class Faults(unittest.TestCase):
 
     def test_checks_without_an_answer_are_a_fault_beyond_what_is_tolerated(self):
         run = {"checks": 1000, "counters": {"Tcp:ActiveOpens": 1000}, "lost": 1}
-        self.assertIsNone(measure.fault_of(run, [("Tcp:ActiveOpens", 1, 0.001)]))
+        self.assertIsNone(measure.fault_of(run, [("Tcp:ActiveOpens", 1, 0.001)], 0.001))
+        self.assertEqual(measure.fault_of(run, []), "1 checks without an answer")
         run["lost"] = 2
         self.assertEqual(
-            measure.fault_of(run, [("Tcp:ActiveOpens", 1, 0.001)]), "2 checks without an answer"
+            measure.fault_of(run, [("Tcp:ActiveOpens", 1, 0.001)], 0.001), "2 checks without an answer"
         )
 
     def test_a_daemon_that_probes_a_dead_fleet_does_not_count(self):
@@ -73,6 +74,12 @@ class Faults(unittest.TestCase):
                 reply="Icmp:InEchoReps",
             )
         self.assertRegex(run["fault"], r"^Icmp:InEchoReps \+\d+ where Udp:OutDatagrams was \+\d+$")
+
+    def test_a_daemon_that_checks_less_than_it_was_asked_for_does_not_count(self):
+        run = measure.for_seconds(
+            ["sleep", "30"], lambda child: child.pid, 0.1, 0.3, "Udp:OutDatagrams", 1, None, per_second=1_000_000
+        )
+        self.assertRegex(run["fault"], r"^\d+ checks a second instead of 1,000,000$")
 
     def test_a_daemon_that_ends_by_itself_is_no_run(self):
         with self.assertRaisesRegex(RuntimeError, "false ended by itself with 1"):

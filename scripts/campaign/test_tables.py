@@ -7,7 +7,7 @@ import sys
 import tempfile
 import unittest
 
-import growth
+import own
 import tables
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,7 +19,6 @@ DOCUMENT = "# Title\n" + "".join(
 
 def every_run():
     names = [name for _, needed in tables.BLOCKS.values() for name in needed]
-    names += [base for _, _, bases, _, _, _ in tables.BARS for base in bases]
     names += [name for peer in tables.PEERS for name in peer if name and ", here" not in name]
     return sorted(set(names))
 
@@ -31,7 +30,7 @@ def campaign(rounds=5, loaded=False, **changes):
         for name in every_run():
             line = {"run": name, "round": turn, "loaded": loaded, "quick": False, "checks": 1000, "user_us": 1000}
             line |= {"cpu_by_role": {"shards": 8.0, "feeder": 1.0, "aggregator": 1.0}, "memory_bytes": 5 << 20}
-            line |= {"sys_us": 9000, "cpu_us_per_check": 10.0, "wall_s": 1.0, "collected_us_p50": 500.0, "lost": 0}
+            line |= {"sys_us": 9000, "cpu_us_per_check": 10.0, "wall_s": 1.0, "collected_us_p50": 500.0, "lost": 0, "load_s": 0.1}
             line |= {"commit": "abc", "kernel": "6.1", "cpu": "a chip", "cores": 2, "rounds": rounds, "load1": 1.0}
             line |= {"at": f"2026-01-01T00:0{turn}:00Z", "fault": None} | changes.get(name, {})
             lines.append(line)
@@ -56,7 +55,7 @@ class Bars(unittest.TestCase):
         self.assertEqual(bars_of(missed)[words], ("1.160", "**missed**"))
 
     def test_throughput_of_two_shards_has_to_be_more_not_less(self):
-        words = "two shards ≥ 1.8 × throughput of one"
+        words = "two shards ≥ 1.8 × throughput of one (loaded: by core time)"
         self.assertEqual(bars_of(campaign())[words], ("1.000", "**missed**"))
         fast = campaign(**{"ringprobe two shards": {"checks_per_s": 1900.0}})
         self.assertEqual(bars_of(fast)[words], ("1.900", "met"))
@@ -83,7 +82,26 @@ class Bars(unittest.TestCase):
     def test_a_loaded_machine_has_columns_of_its_own(self):
         busy = campaign(loaded=True, **{"ringprobe dns": {"cpu_us_per_check": 20.0}})
         row = split(tables.tables(campaign() + busy)["bars"][2])
-        self.assertEqual([cell.split()[0] for cell in row[1:]], ["1.000", "met", "2.000", "**missed**"])
+        self.assertEqual([cell.split()[0] for cell in row[1:5]], ["1.000", "met", "2.000", "**missed**"])
+
+    def test_two_shards_of_a_loaded_machine_are_judged_by_the_time_they_were_given(self):
+        dear = {"ringprobe two shards": {"cpu_us_per_check": 12.5, "checks_per_s": 1.0}}
+        rows = tables.tables(campaign() + campaign(loaded=True, **dear))["bars"]
+        (row,) = [split(row) for row in rows if row.startswith("| two shards")]
+        self.assertEqual([cell.split()[0] for cell in row[3:5]], ["1.600", "**missed**"])
+
+    def test_memory_is_that_of_the_list_and_what_each_real_server_adds(self):
+        of = "growth sweep of "
+        lines = campaign(**{
+            f"{of}list 1000000": {"memory_bytes": 65 << 20},
+            f"{of}keepalived.conf 1000": {"memory_bytes": 1_000_000},
+            f"{of}keepalived.conf 1000000": {"memory_bytes": 1_000_000 + 999_000 * 399},
+            tables.growth.LOAD: {"load_s": 0.51},
+        })
+        found = bars_of(lines)
+        self.assertEqual(found["1,000,000 targets of a list: peak ≤ 64 MiB, all of it"], ("65.0", "**missed**"))
+        self.assertEqual(found["keepalived.conf: ≤ 400 B per real server, of 1,000,000"], ("399", "met"))
+        self.assertEqual(found["parse and lower 100,000 real servers ≤ 0.5 s"], ("0.510", "**missed**"))
 
 
 class Rows(unittest.TestCase):
@@ -114,9 +132,10 @@ class Growth(unittest.TestCase):
 
 class Model(unittest.TestCase):
     def test_the_narrowest_of_shards_single_threads_and_wire_limits(self):
-        # 62 shards of 8 µs that keep half; a core each of 1 µs; 100 Gbit/s of 116 bytes.
+        # 62 shards of 8 µs that keep half; a core each of 1 µs; 100 Gbit/s of 116 bytes; a packet each way; 62
+        # windows of 1,024 for 1 ms and for 10.
         row = split(tables.tables(campaign())["model"][2])
-        self.assertEqual(row[1:], ["3.9", "1.0", "1.0", "107.8", "**1.0**, by feeder"])
+        self.assertEqual(row[1:], ["3.9", "1.0", "1.0", "107.8", "100.0", "63.5", "6.3", "**1.0**, by feeder"])
         cheap = {"cpu_by_role": {"shards": 8.0, "feeder": 0.001, "aggregator": 0.001}}
         row = split(tables.tables(campaign(**{"growth list dns 1000000": cheap}))["model"][2])
         self.assertEqual(row[-1], "**3.9**, by shards")
@@ -128,7 +147,7 @@ class Judged(unittest.TestCase):
         cpu = {"user_us_per_probe": 1.0, "system_us_per_probe": 3.0, "by_role_us_per_probe": {}}
         said = {"runs": [{"probes": probes, "cpu": cpu, "per_second": 50.0}], "memory_peak_bytes": 1}
         counters = {"Udp:OutDatagrams": 2 * sent, "Tcp:ActiveOpens": 0}
-        return growth.judged({"counters": counters, "fault": None}, said)
+        return own.judged({"counters": counters, "fault": None}, said)
 
     def test_what_was_not_sent_or_not_answered_does_not_count(self):
         self.assertEqual((self.judged(100, 120)["fault"], self.judged(100, 120)["cpu_us_per_check"]), (None, 4.0))
@@ -196,6 +215,16 @@ class Command(unittest.TestCase):
             self.assertEqual((status, self.read()), (2, DOCUMENT))
             self.assertIn(why, said)
 
+    def test_runs_of_two_builds_and_the_same_run_twice_make_no_table(self):
+        other = [{**line, "prober": "another"} if line["round"] == 5 else line for line in campaign()]
+        for lines, why in (
+            (other, "quiet: runs of prober None and of another"),
+            (campaign() + campaign()[:1], "quiet: round 1 of "),
+        ):
+            status, said = self.run_it(lines)
+            self.assertEqual((status, self.read()), (2, DOCUMENT))
+            self.assertIn(why, said)
+
     def test_marks_that_do_not_fit_are_refused_and_nothing_is_written(self):
         for wrong, why in (
             (DOCUMENT.replace("<!-- perf:end bars -->\n", ""), "in another block"),
@@ -222,7 +251,7 @@ class Campaign(unittest.TestCase):
         with open(f"{HERE}/__main__.py") as file:
             source = file.read()
         for name in every_run():
-            if not name.endswith(", in the guest") and not name.startswith("growth"):
+            if not name.endswith(", in the guest") and not name.startswith(("growth", "load")):
                 self.assertIn(f'"{name}"', source)
 
 
