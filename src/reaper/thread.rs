@@ -24,7 +24,7 @@ use super::{cgroup, strays};
 use crate::fleet::{Fleet, ProbeSpec};
 use crate::outcome::{Assignment, Failure, LocalFault, Outcome, Record, ScriptFault};
 use crate::schedule::attempt::{Attempts, Next};
-use crate::schedule::pace::{Pacer, Span};
+use crate::schedule::pace::{Bounds, Pacer, Span};
 use crate::tick::{Tick, monotonic_now, pause};
 
 /// Attempts of one script that our lateness may spoil: it takes longer than a packet does.
@@ -309,7 +309,9 @@ impl<'l> Reaper<'l> {
     /// When it will be had.
     fn pace(&mut self, pending: &mut Pending) -> Result<(), Tick> {
         let start = self.span.as_ref().and_then(Span::start).unwrap_or(pending.due);
-        let due = self.pacer.take_before(self.end_of_span(), pending.begun, start)?;
+        let measured_from = self.span.as_ref().and_then(Span::measured_from).unwrap_or(start);
+        let span = Bounds { start, measured_from, end: self.end_of_span() };
+        let due = self.pacer.take_within(span, pending.begun)?;
         if self.span.is_some() {
             pending.due_first = due;
             pending.due = due;

@@ -7,6 +7,8 @@ use crate::tick::Tick;
 
 /// The bucket of [`Pace::AtMost`] holds what this much time fills.
 const BURST: Duration = Duration::from_millis(2);
+/// [`Pace::AtMost`] gives leave for what so much time allows at once, so that a core is not woken for each attempt.
+const PORTION: Duration = Duration::from_millis(1);
 /// What was due in a [`Span`] may begin so long after its end: a core that wakes a little late loses nothing,
 /// and what a stall kept longer has never begun.
 const GRACE: Duration = Duration::from_millis(50);
@@ -139,6 +141,14 @@ impl Span {
     }
 }
 
+/// The moments of a [`Span`] that has started.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) start: Tick,
+    pub(crate) measured_from: Tick,
+    pub(crate) end: Tick,
+}
+
 /// Leave to start, given one at a time.
 #[derive(Debug)]
 pub(crate) enum Pacer {
@@ -157,7 +167,8 @@ impl Pacer {
             Pace::Free => Pacer::Free,
             Pace::AtMost(per_second) => Pacer::Bucket(Bucket::new(per_second)),
             Pace::Due { per_second, phase } => {
-                Pacer::Timetable(Timetable { moments: Moments { per_second, phase }, taken: 0 })
+                let moments = Moments { per_second, phase };
+                Pacer::Timetable(Timetable { moments, taken: 0, is_measured: false })
             }
         }
     }
@@ -188,7 +199,7 @@ impl Pacer {
         matches!(self, Pacer::Timetable(_))
     }
 
-    /// How many of those were taken; 0 where there are none.
+    /// How many of those were taken, or left behind in the warm-up; 0 where there are none.
     pub(crate) fn moments_taken(&self) -> u64 {
         match self {
             Pacer::Timetable(timetable) => timetable.taken,
@@ -201,14 +212,23 @@ impl Pacer {
         if self.has_moments() { end + GRACE } else { end }
     }
 
-    /// Leave as [`Pacer::take`] gives it, in a span that ends at `end`: in the grace behind it for what was due
-    /// before, and for nothing else.
+    /// Leave as [`Pacer::take`] gives it, within a span: in the grace behind its end for what was due before, and
+    /// for nothing else. What was due in the warm-up and has not begun by its end never will: otherwise a rate
+    /// that is too high would be measured by probes of which all were late before the measurement began.
     ///
     /// # Errors
-    /// When the next may start; not before `end` where nothing else may.
-    pub(crate) fn take_before(&mut self, end: Tick, now: Tick, start: Tick) -> Result<Tick, Tick> {
-        let last = if self.has_moments() { end - NANOSECOND } else { Tick::NEVER };
-        self.take(now.min(last), start)
+    /// When the next may start; not before the end where nothing else may.
+    pub(crate) fn take_within(&mut self, span: Bounds, now: Tick) -> Result<Tick, Tick> {
+        let mut last = Tick::NEVER;
+        if let Pacer::Timetable(timetable) = self {
+            last = span.end - NANOSECOND;
+            if !timetable.is_measured && now >= span.measured_from {
+                timetable.is_measured = true;
+                let warm_up = span.measured_from.since(span.start);
+                timetable.taken = timetable.taken.max(timetable.moments.before(warm_up));
+            }
+        }
+        self.take(now.min(last), span.start)
     }
 
     /// Whether retries need leave too.
@@ -241,18 +261,21 @@ impl Bucket {
         // What was not used is lost beyond the burst: a stall is not followed by a flood.
         self.due_ns = self.due_ns.max(now_ns - self.burst_ns);
         if self.due_ns > now_ns {
-            return Err(Tick::from_ns(self.due_ns.ceil() as u64));
+            return Err(Tick::from_ns(self.due_ns.ceil() as u64).max(now + PORTION));
         }
         self.due_ns += self.ns_per_attempt;
         Ok(())
     }
 }
 
-/// Moments one after the other, none of them ever lost.
+/// Moments one after the other, none of them ever lost but what a warm-up left over.
 #[derive(Debug)]
 pub(crate) struct Timetable {
     moments: Moments,
+    /// Number of the next one.
     taken: u64,
+    /// Whether the warm-up is over.
+    is_measured: bool,
 }
 
 impl Timetable {
@@ -295,7 +318,11 @@ mod tests {
             }
         };
         assert!(burst <= 21, "{burst}");
-        assert!(due > after_a_stall && due <= after_a_stall + Duration::from_micros(100));
+        assert_eq!(due, after_a_stall + PORTION, "not for one alone");
+        let mut slow = Pacer::new(Pace::AtMost(10.0));
+        while slow.take(after_a_stall, start).is_ok() {}
+        let due = slow.take(after_a_stall, start).expect_err("none is left");
+        assert!(due > after_a_stall + Duration::from_millis(90), "{due:?}");
     }
 
     #[test]
@@ -314,6 +341,24 @@ mod tests {
         assert!((166_666_600..166_666_700).contains(&last), "half an interval: {last}");
         pacer.give_back();
         assert_eq!(pacer.take(late, start), Ok(dues[2999]), "what is given back is due again");
+    }
+
+    #[test]
+    fn what_a_warm_up_left_over_never_begins_and_the_rest_is_numbered_as_ever() {
+        let mut pacer = Pacer::new(Pace::Due { per_second: 10.0, phase: 0.0 });
+        let (start, measured_from) = (at_ms(1000), at_ms(2050));
+        let span = Bounds { start, measured_from, end: at_ms(5000) };
+        for ms in [1000, 1100] {
+            assert_eq!(pacer.take_within(span, at_ms(1700)), Ok(at_ms(ms)));
+        }
+        assert_eq!(pacer.take_within(span, at_ms(2060)), Err(at_ms(2100)), "not 1200");
+        assert_eq!(pacer.moments_taken(), 11);
+        assert_eq!(pacer.take_within(span, at_ms(4990)), Ok(at_ms(2100)));
+        // From then on nothing is ever lost, and only what is due before the end has its grace.
+        for ms in (2200..5000).step_by(100) {
+            assert_eq!(pacer.take_within(span, at_ms(5040)), Ok(at_ms(ms)));
+        }
+        assert_eq!(pacer.take_within(span, at_ms(5040)), Err(at_ms(5000)));
     }
 
     #[test]

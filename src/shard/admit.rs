@@ -3,6 +3,7 @@
 use crate::checker::Prepared;
 use crate::outcome::Outcome;
 use crate::ring::{Op, Ring};
+use crate::schedule::pace::Bounds;
 use crate::tick::Tick;
 
 use super::lane::NoSocket;
@@ -47,7 +48,8 @@ impl Core {
             let pending = &mut self.slots.get_mut(index).pending;
             let needs_leave = pending.due.is_none() || self.pacer.counts_retries();
             if needs_leave {
-                match self.pacer.take_before(end, self.now, self.begun_at) {
+                let (start, measured_from) = (self.begun_at, self.measured_from);
+                match self.pacer.take_within(Bounds { start, measured_from, end }, self.now) {
                     Ok(due) => {
                         pending.due.get_or_insert(due);
                     }
