@@ -371,6 +371,33 @@ fn a_bench_that_fails_leaves_the_files_of_the_last_one() {
 }
 
 #[test]
+fn what_is_stopped_before_anything_was_measured_leaves_the_files_as_they_were() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let files = [path("page"), path("log"), path("out")];
+    files.iter().for_each(|file| fs::write(file, "yesterday").expect("room"));
+    let server = Mute::start();
+    let load = "bench --check dns --timeout 1s --duration 60s --repetitions 1 --window 1 -q";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringprobe"));
+    command.args(load.split_whitespace()).arg(&server.address);
+    for (flag, file) in ["--html", "--hdr", "--out"].into_iter().zip(&files) {
+        command.args([flag, file]);
+    }
+    let child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    // One at a time takes three tries of a second; it may be stopped at any moment.
+    std::thread::park_timeout(Duration::from_millis(700));
+    let pid = Pid::from_raw(child.id() as i32);
+    kill(pid, Signal::SIGINT).expect("it runs");
+    let output = child.wait_with_output().expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{errors}");
+    assert!(errors.contains("NOTHING MEASURED"), "{errors}");
+    for file in &files {
+        assert_eq!(fs::read_to_string(file).expect("there"), "yesterday", "{file}");
+    }
+}
+
+#[test]
 fn an_output_that_cannot_be_written_keeps_no_other_from_it() {
     let folder = tempfile::tempdir().expect("a directory");
     let path = |name: &str| folder.path().join(name).display().to_string();

@@ -13,6 +13,8 @@ use crate::sweep::group_wait_max;
 const BUSY: f64 = 0.92;
 /// Answers that take this many times as long as one at a time have waited in a queue.
 const QUEUED: f64 = 2.0;
+/// Where a tenth takes so many times as long as half do one at a time, something stood still for that part.
+const STOOD_STILL: f64 = 10.0;
 /// A rate is kept when at most this share of it is missing; and where of more than this share nothing can be
 /// said, nothing can be said of what limited the rest.
 const MISSED_SHARE: f64 = 0.01;
@@ -51,6 +53,10 @@ pub(super) struct Evidence<'a> {
     /// Half the answered probes of `probes` took at most this long, from their beginning; ours to wait before it is
     /// not in it.
     pub(super) service_us: Option<f64>,
+    /// The same for nine of ten.
+    pub(super) service_p90_us: Option<f64>,
+    /// And on average.
+    pub(super) service_mean_us: Option<f64>,
     /// Half of them took at most this long from when they were due.
     pub(super) from_due_us: Option<f64>,
     /// One probe at a time; `None` where that is not known.
@@ -233,6 +239,22 @@ fn at_a_kept_rate(evidence: &Evidence<'_>, rate: f64) -> LimitedBy {
             ),
         };
     }
+    if let (Some(tenth), Some(mean), Some(idle)) =
+        (evidence.service_p90_us, evidence.service_mean_us, evidence.idle)
+        && rate * mean / US_PER_SECOND > 1.0
+        && tenth > STOOD_STILL * idle.median_us
+        && evidence.trouble.stalled_ms <= MISSED_SHARE * 1e3 * evidence.duration_s
+        && evidence.cores.full().is_none()
+    {
+        let one = idle.median_us;
+        return by(
+            "target",
+            format!(
+                "{begun}; a tenth took {tenth:.0} µs and more, one at a time half took {one:.0} µs: \
+                 they waited in the target or on the way for a part of the time"
+            ),
+        );
+    }
     by("rate", begun + "; ask for more with --rate")
 }
 
@@ -269,6 +291,10 @@ fn timeouts_in_the_window(evidence: &Evidence<'_>, held: Option<f64>) -> String 
 /// What half the probes took, and with one at a time; `None` where either is not known.
 fn halves(evidence: &Evidence<'_>) -> Option<String> {
     let (service, idle) = evidence.service_us.zip(evidence.idle)?;
+    // One at a time cannot be slower: it had to be woken for each, and that says nothing of the target.
+    if service < idle.median_us {
+        return None;
+    }
     Some(format!("half took {service:.0} µs, one at a time {:.0} µs", idle.median_us))
 }
 
@@ -376,6 +402,8 @@ mod tests {
             timeout_s: Some(2.0),
             cores: Cores { process: 0.5, by_role: None, of_shards: 2, available: 4 },
             service_us: Some(60.0),
+            service_p90_us: Some(70.0),
+            service_mean_us: Some(60.0),
             from_due_us: Some(65.0),
             idle: Some(Idle {
                 median_us: 50.0,
@@ -579,6 +607,25 @@ mod tests {
         );
         let why = limited_by(&silent).why;
         assert!(!why.contains("500000") && !why.contains("--rate"), "{why}");
+    }
+
+    #[test]
+    fn a_target_that_stands_still_for_a_part_of_a_kept_rate_limits() {
+        let summary = waited(&[("rate", 900)]);
+        let open = Evidence {
+            rate: Some(1000.0),
+            service_p90_us: Some(1_000_000.0),
+            service_mean_us: Some(280_000.0),
+            ..quiet(&summary)
+        };
+        let said = "a tenth took 1000000 µs and more, one at a time half took 50 µs";
+        assert_limit(&open, "target", said);
+        let ours = Trouble { stalled_ms: 0.1 * 1e3 * open.duration_s, ..Trouble::default() };
+        assert_limit(&Evidence { trouble: ours, ..open }, "rate", "ask for more");
+        let spread = Evidence { service_p90_us: Some(499.0), ..open };
+        assert_limit(&spread, "rate", "ask for more");
+        let seldom = Evidence { rate: Some(3.0), ..open };
+        assert_limit(&seldom, "rate", "ask for more");
     }
 
     #[test]

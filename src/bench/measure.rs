@@ -154,6 +154,14 @@ impl Measure {
         }
     }
 
+    /// The moment behind those that were taken of an open loop with one timetable, each of whose moments has its
+    /// record but those left over of the warm-up, which count as taken.
+    pub(super) fn next_moment(&self, per_second: f64) -> u64 {
+        let moments = Pace::Due { per_second, phase: 0.0 }.moments();
+        let warm_up = moments.map_or(0, |moments| moments.before(self.span.warm_up()));
+        warm_up + self.intervals.iter().map(Counted::due).sum::<u64>()
+    }
+
     /// What there is of a run that has ended. In an open loop of `per_second`, `taken` are the moments of each
     /// shard's timetable at which a probe was begun: at the others one was due that was not, and has waited until
     /// the end at least.

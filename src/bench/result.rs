@@ -167,6 +167,8 @@ pub struct LoadInfo {
 pub struct RunResult {
     /// From 1.
     pub number: usize,
+    /// Seconds from the beginning of the bench to that of the measured part of this run.
+    pub measured_from_s: f64,
     /// Probes a second of an open loop.
     pub asked_per_second: Option<f64>,
     /// Probes a second that ended with a word of the server or a timeout.
@@ -210,6 +212,7 @@ impl RunResult {
     pub(super) fn made(number: usize, asked: Option<f64>, probes: ProbeCounts) -> RunResult {
         RunResult {
             number,
+            measured_from_s: 0.0,
             asked_per_second: asked,
             per_second: asked.unwrap_or(0.0),
             probes,

@@ -22,7 +22,7 @@ use crate::fleet::ProbeSpec;
 use crate::schedule::pace::{Pace, Span};
 use crate::sink::rfc3339;
 use crate::sweep::{self, Input, Progress, SweepError, SweepRequest, Windows, available_cpus};
-use crate::tick::{WallClock, monotonic_now};
+use crate::tick::{Tick, WallClock, monotonic_now};
 
 /// Checkers of this keyword send nothing.
 const SCRIPT_KEYWORD: &str = "MISC_CHECK";
@@ -81,7 +81,8 @@ pub fn bench(
     {
         return Err(BenchError::FixedPort(place));
     }
-    let started_at = rfc3339(WallClock::read().unix_ns(monotonic_now()));
+    let start = monotonic_now();
+    let started_at = rfc3339(WallClock::read().unix_ns(start));
     let rates: Vec<Option<f64>> = match plan.load {
         Load::Closed => vec![None; plan.repetitions as usize],
         Load::Open(rate) => vec![Some(rate); plan.repetitions as usize],
@@ -108,7 +109,10 @@ pub fn bench(
         let mut progress = watcher.run_begins(number, rates.len(), rate);
         let run = run(plan, number, rate, idle, stop, progress.as_mut())?;
         watcher.run_ended()?;
-        Ok(run)
+        Ok(run.map(|(run, from)| RunResult {
+            measured_from_s: from.since(start).as_secs_f64(),
+            ..run
+        }))
     })?;
     (result.runs, result.error) = (runs, error.map(|error| error.to_string()));
     result.interrupted = stop.load(Ordering::Relaxed);
@@ -229,7 +233,7 @@ fn run(
     idle: Option<Idle>,
     stop: &Arc<AtomicBool>,
     shown: &mut dyn Progress,
-) -> Result<Option<RunResult>, BenchError> {
+) -> Result<Option<(RunResult, Tick)>, BenchError> {
     if stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
@@ -257,8 +261,9 @@ fn run(
         .zip(Snmp::read())
         .map(|(before, after)| kernel(&summary, after.since(before), is_local));
     let (probed, last_end) = (measure.probed, measure.last_end);
-    // Scripts have one timetable, and each of its moments that was taken has its record.
-    let taken = if are_scripts { &[probed][..] } else { &summary.moments_taken };
+    // Scripts have one timetable.
+    let of_scripts = [rate.map_or(0, |rate| measure.next_moment(rate))];
+    let taken = if are_scripts { &of_scripts[..] } else { &summary.moments_taken };
     let Measured { intervals: counted, service } = measure.conclude(rate, taken);
     let mut total = counted[0].clone();
     counted[1..].iter().for_each(|interval| total.add(interval));
@@ -312,14 +317,17 @@ fn run(
             available: available_cpus().len().max(1),
         },
         service_us: (!service.is_empty()).then(|| latency_us_at(&service, 0.5)),
+        service_p90_us: (!service.is_empty()).then(|| latency_us_at(&service, 0.9)),
+        service_mean_us: (!service.is_empty()).then(|| service.mean() / 1e3),
         from_due_us: latency.map(|latency| latency.p50),
         idle,
         window: plan.window,
         bind_port: plan.subject.targets.bind_port(),
         are_scripts,
     });
-    Ok(Some(RunResult {
+    let result = RunResult {
         number,
+        measured_from_s: 0.0,
         asked_per_second: rate,
         per_second,
         probes: counts(&total),
@@ -335,7 +343,8 @@ fn run(
             .into_iter()
             .map(|counted| (counted.start, counted.length, counted.latency))
             .collect(),
-    }))
+    };
+    Ok(Some((result, begin)))
 }
 
 /// How long an interval is.

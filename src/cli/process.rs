@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use super::exit;
@@ -41,6 +41,8 @@ pub(crate) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
         )?;
         flag::register(signal, Arc::clone(&stop))?;
     }
+    // A file that grew to its limit is then an error of the write, which says so, and not the end without a word.
+    flag::register(SIGXFSZ, Arc::default())?;
     Ok(stop)
 }
 

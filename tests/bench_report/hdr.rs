@@ -91,6 +91,7 @@ fn readers_of_pypi_and_npm_read_what_was_measured() {
     let path = directory.path().join("bench.hlog");
     let mut single = made::runs();
     single.runs.truncate(1);
+    single.load.runs = 1;
     for result in [made::runs(), single] {
         write_hdr(&result, Output::file(&path).expect("a file")).expect("room");
         let (rounded, exact) =
@@ -121,4 +122,12 @@ fn a_log_has_its_head_and_the_largest_value_in_milliseconds() {
     assert_eq!(columns[1..3], ["18.000", "1.000"]);
     let max_ms: f64 = columns[3].parse().expect("a number");
     assert!((1000.0..1002.0).contains(&max_ms), "{max_ms}");
+
+    // The first of three, the others stopped: a reader finds it by its tag, at the moment at which it was.
+    let mut stopped = made::runs();
+    stopped.runs.truncate(1);
+    stopped.runs[0].measured_from_s = 2.5;
+    write_hdr(&stopped, Output::file(&path).expect("a file")).expect("room");
+    let log = fs::read_to_string(&path).expect("UTF-8");
+    assert!(log.contains("\nTag=run-1,2.500,1.000,"), "{log}");
 }

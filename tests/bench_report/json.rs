@@ -100,6 +100,7 @@ fn keys_are_the_same_in_every_version() {
             "latency_us",
             "limited_by",
             "limited_ms",
+            "measured_from_s",
             "number",
             "per_second",
             "percentiles",

@@ -178,6 +178,7 @@ fn run(number: usize, asked: Option<f64>, due: u64, seconds: Vec<Second>) -> Run
     };
     RunResult {
         number,
+        measured_from_s: 1.0 + 11.0 * (number as f64 - 1.0),
         asked_per_second: asked,
         per_second,
         probes,

@@ -8,7 +8,8 @@ use hdrhistogram::serialization::interval_log::Tag;
 use crate::bench::BenchResult;
 use crate::sink::{IntervalLog, Output, SinkError};
 
-/// Writes the log to `output`. Several runs have a tag each, by which readers keep them apart.
+/// Writes the log to `output`. Where there were to be several runs, each has a tag, by which readers keep them
+/// apart. Times are those of the clock, from the beginning of the bench.
 ///
 /// # Errors
 /// The output did not take it.
@@ -25,18 +26,13 @@ fn log(result: &BenchResult, out: &mut Vec<u8>) -> io::Result<()> {
     let started = humantime::parse_rfc3339(&result.started_at);
     let mut log = IntervalLog::new();
     log.head(started.unwrap_or(SystemTime::UNIX_EPOCH), out)?;
-    // Runs follow each other: readers that cut a piece out of a log expect times that never go back.
-    let warm_up = seconds(result.load.warm_up_s);
-    let mut begin = warm_up;
     for run in &result.runs {
         let name = format!("run-{}", run.number);
-        let tag = if result.runs.len() > 1 { Tag::new(&name) } else { None };
-        let mut end = begin;
+        let tag = if result.load.runs > 1 { Tag::new(&name) } else { None };
+        let begin = seconds(run.measured_from_s);
         for (start, length, latency) in &run.histograms {
-            end = begin + *start + *length;
             log.interval(tag, (begin + *start, *length), latency, out)?;
         }
-        begin = end + warm_up;
     }
     Ok(())
 }

@@ -493,6 +493,10 @@ fn kernel(result: &BenchResult) -> Option<Fact> {
     if words.is_empty() {
         return None;
     }
+    let never_left = sum(|kernel| kernel.never_left);
+    if never_left > 0 {
+        words.push(format!("{} ended without a packet", counted(never_left, "probe")));
+    }
     let (agrees, tone) = match (counters.iter().all(|kernel| kernel.agrees), is_certain) {
         (false, _) => ("disagrees", Tone::Plain),
         (true, true) => ("agrees", Tone::Plain),

@@ -1,6 +1,7 @@
 //! `--embedded`: the fleet in a process of its own, on cores of its own.
 
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -11,13 +12,12 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
-use super::flags::BenchArgs;
+use super::flags::{BenchArgs, Check};
 use crate::bench::BenchError;
 use crate::cli::{Ended, exit, refuse};
+use crate::respond::{Fleet, Options, RespondError, Share};
 use crate::sweep::{available_cpus, cpus_of};
 
-/// Where the fleet stands.
-const NET: &str = "127.64.0.0/16";
 /// Base ports that are tried, one after the other: a port of the first may be somebody's.
 const PORTS: std::ops::Range<u16> = 5400..6400;
 /// From one base port to the next; a fleet needs three.
@@ -123,14 +123,30 @@ fn first_line(errors: &mut ChildStderr, stop: &AtomicBool) -> io::Result<String>
     Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
+/// The fleet that is started: all of its servers are of the kind that is checked, or they would not have the
+/// faults that were asked for.
+fn options(args: &BenchArgs, port: u16) -> Options {
+    let default = Options::default();
+    Options {
+        servers: args.servers(),
+        seed: args.engine.seed.unwrap_or(default.seed),
+        faults: args.faults.unwrap_or_default(),
+        port,
+        script_share: Share::percent(0),
+        tcp_share: Share::percent(if args.check == Some(Check::Tcp) { 100 } else { 0 }),
+        ..default
+    }
+}
+
 fn command(args: &BenchArgs, port: u16) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "ringprobe".into());
     let mut command = Command::new(program);
-    command.args(["respond", "--until-eof", "--net", NET, "--script-share", "0%"]);
-    command.args(["--servers", &args.servers().to_string(), "--port", &port.to_string()]);
-    if let Some(seed) = args.engine.seed {
-        command.args(["--seed", &seed.to_string()]);
-    }
+    let options = options(args, port);
+    command.args(["respond", "--until-eof", "--net", &options.net.to_string()]);
+    command.args(["--servers", &options.servers.to_string(), "--port", &port.to_string()]);
+    command.args(["--seed", &options.seed.to_string(), "--script-share", "0%"]);
+    let is_tcp = options.tcp_share == Share::percent(100);
+    command.args(["--tcp-share", if is_tcp { "100%" } else { "0%" }]);
     if let Some(faults) = &args.faults {
         command.args(["--faults", &faults.to_string()]);
     }
@@ -149,11 +165,13 @@ fn pin(cpus: &[usize]) {
     }
 }
 
-/// The addresses of the fleet's servers, as a target list writes them.
-pub(super) fn addresses(servers: u32) -> String {
-    let first = u32::from(std::net::Ipv4Addr::new(127, 64, 0, 1));
-    let last = std::net::Ipv4Addr::from(first + servers - 1);
-    format!("127.64.0.1-{last}")
+/// Where the fleet's servers are to be found: not all of those with a fault on the port that answers.
+///
+/// # Errors
+/// There is no such fleet.
+pub(super) fn targets(args: &BenchArgs, port: u16) -> Result<Vec<SocketAddr>, RespondError> {
+    let fleet = Fleet::new(&options(args, port))?;
+    Ok(fleet.servers().map(|server| server.socket_address().into()).collect())
 }
 
 #[cfg(test)]

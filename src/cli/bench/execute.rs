@@ -156,6 +156,21 @@ impl Outputs {
     ) -> Result<(), SinkError> {
         // Standard output may be a file that others write to as well.
         let is_ours = args.outputs.out.is_some();
+        if result.runs.is_empty() && result.interrupted {
+            // What stands in the files is worth more than that nothing was measured.
+            let text = report::text(result, false);
+            if is_ours {
+                say(text.trim_end());
+                return Ok(());
+            }
+            return write_all(
+                self.result,
+                &match args.output {
+                    Form::Text => text,
+                    Form::Json => report::json(result),
+                },
+            );
+        }
         let text = match args.output {
             Form::Text => report::text(result, !is_ours && terminal.colours_stdout()),
             Form::Json => report::json(result),

@@ -14,7 +14,7 @@ use crate::cli::language::LanguageArgs;
 use crate::cli::output_flags::OutputArgs;
 use crate::cli::value;
 use crate::fleet::UserName;
-use crate::respond::Faults;
+use crate::respond::{Fault, Faults};
 use crate::shard::WINDOW_MAX;
 
 /// Probes in flight where nobody says.
@@ -224,6 +224,16 @@ impl BenchArgs {
         if !self.embedded && (self.servers.is_some() || self.faults.is_some()) {
             return conflict("--servers and --faults have a meaning only with --embedded");
         }
+        if self.check == Some(Check::Tcp)
+            && let Some(faults) = &self.faults
+            && let Some(fault) = (Fault::ALL.into_iter())
+                .find(|fault| !fault.is_for_tcp() && faults.share(*fault).millionths() > 0)
+        {
+            return conflict(&format!(
+                "--faults {}: a TCP server has nothing to say; it can have refuse and silent",
+                fault.name()
+            ));
+        }
         let is_list = !matches!(self.check, None | Some(Check::Script));
         for (is_given, flag) in self.how.list_flags() {
             if is_given && !is_list {
@@ -295,7 +305,7 @@ mod tests {
             "--check dns 127.0.0.1",
             "--check tcp --port 80 --tcp-handshake full 127.0.0.0/24 127.1.0.1",
             "--check dns --targets - --type A --name a.example --rate 10",
-            "--embedded --check tcp --servers 10 --faults silent=1%",
+            "--embedded --check tcp --servers 10 --faults silent=1%,refuse=2%",
             "-f x.conf",
             "-f x.conf --check script --script-user nobody",
             "--check script -- /bin/true -x --window",
@@ -313,6 +323,7 @@ mod tests {
             "-f x.conf --type A",
             "--embedded",
             "--embedded --check script",
+            "--embedded --check tcp --faults slow=1%:80ms",
             "--embedded --check dns 127.0.0.1",
             "--embedded --check dns --port 53",
             "--check dns --servers 5 127.0.0.1",

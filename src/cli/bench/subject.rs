@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::unistd::{User, geteuid};
 
-use super::embedded::{Embedded, addresses};
+use super::embedded::{Embedded, targets};
 use super::flags::{BenchArgs, Check};
 use crate::bench::{Subject, Targets};
 use crate::cli::check_flags::{self, LIST_TIMEOUT};
@@ -50,12 +50,11 @@ fn of_list(
     let specs = args.how.list_specs(check, args.timeout);
     let (list, name) = match (embedded, &args.targets) {
         (Some(fleet), _) => {
-            let text = addresses(args.servers());
-            let list = TargetList::new("embedded", Cursor::new(text), Some(fleet.port));
+            let list = targets(args, fleet.port).map_err(|error| refuse(exit::USAGE, error))?;
             let servers = counted(u64::from(args.servers()), "server");
             let faults = args.faults.as_ref();
             let faults = faults.map_or_else(String::new, |faults| format!(" with {faults}"));
-            (all_of(list)?, format!("{servers} of the embedded fleet{faults}"))
+            (list, format!("{servers} of the embedded fleet{faults}"))
         }
         (None, Some(path)) => {
             let list = input::targets(path, args.how.default_port(Some(check)), &specs)?;

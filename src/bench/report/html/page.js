@@ -42,8 +42,13 @@
 
   // ---- scales and axes
 
-  const latencyRange = (_plot, min, max) =>
-    min === null || max === null ? [1, 1000] : [Math.max(min, 0.1) / 1.3, Math.max(max, 0.1) * 1.3];
+  // At least a power of ten, or there might be no tick in it.
+  const latencyRange = (_plot, min, max) => {
+    if (min === null || max === null) return [1, 1000];
+    const [low, high] = [Math.max(min, 0.1), Math.max(max, 0.1)];
+    const room = Math.max(1.3, Math.sqrt((10 * low) / high));
+    return [low / room, high * room];
+  };
   const fromZero = (atLeast) => (_plot, _min, max) => [0, Math.max(atLeast, (max || 0) * 1.08)];
 
   // 1, 2, 5, 10, 20, ...; where they would be many, powers of ten only.
