@@ -11,7 +11,8 @@ pub(crate) struct EngineArgs {
     /// Threads that probe, each with a ring of its own, up to 256 [default: one per available core]
     #[arg(long, value_name = "N", value_parser = value::shards)]
     pub(crate) shards: Option<u32>,
-    /// UDP sockets of each shard that share source address, port, interface and mark
+    /// UDP sockets of each shard that share source address, port, interface and mark; who is asked from one of
+    /// several cannot know the ports of all
     #[arg(
         long,
         value_name = "N",

@@ -11,9 +11,8 @@ use super::link::Limit;
 use super::run::{Core, WAIT_MAX, WAIT_SHORT};
 use super::slot::Phase;
 
-/// Attempts started per turn: answers do not wait behind sends, and what the kernel touched for a send is near
-/// when its answer comes.
-const STARTS_PER_TURN: u32 = 128;
+/// Attempts started per turn: bounds a turn's work, so that answers do not wait behind sends.
+const STARTS_PER_TURN: u32 = 256;
 
 impl Core {
     /// Starts what may be started. What held it back, and when to look again because of that.

@@ -15,9 +15,9 @@ use crate::schedule::pace::{Pace, Span};
 use crate::sink::SinkError;
 use crate::wire::dns::QueryError;
 
-/// UDP sockets per lane where nobody says another number. A send that finds another target's ICMP error is
-/// repeated from another socket, so two; each more costs every probe, for all are looked after in every turn.
-pub const SOCKETS_PER_LANE_DEFAULT: u32 = 2;
+/// UDP sockets per lane where nobody says another number: each more costs every probe, for all are looked after
+/// in every turn. More of them make answers harder to forge for who was asked from one of them.
+pub const SOCKETS_PER_LANE_DEFAULT: u32 = 1;
 
 /// What to sweep, and how.
 #[derive(Debug)]
