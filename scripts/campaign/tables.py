@@ -79,6 +79,13 @@ class Runs:
             line.setdefault(RATE, line["checks"] / max(line["wall_s"], 0.001))
             self.good.setdefault(line["run"], {})[line["round"]] = line
 
+    def files(self):
+        """The lines of each file that counts, in the order of the files."""
+        by_file = {}
+        for line in self.lines:
+            by_file.setdefault(line.get("file"), []).append(line)
+        return [by_file[file] for file in sorted(by_file, key=lambda file: file or 0)]
+
     def has(self, name):
         return any(line["run"] == name for line in self.lines)
 
@@ -91,7 +98,8 @@ class Runs:
     def ratios(self, name, base, key=COST):
         """Round by round: neighbours in time, so that a slow minute of the machine is in both."""
         ours, theirs = self.good.get(name, {}), self.good.get(base, {})
-        return [ours[turn][key] / theirs[turn][key] for turn in ours if turn in theirs and theirs[turn][key]]
+        turns = [turn for turn in ours if turn in theirs and ours[turn].get("file") == theirs[turn].get("file")]
+        return [ours[turn][key] / theirs[turn][key] for turn in turns if theirs[turn][key]]
 
     def ratio(self, name, base, key=COST):
         ratios = self.ratios(name, base, key) if base else []
@@ -120,12 +128,14 @@ def spread(values, digits=2):
 def machine(runs, loaded):
     said = []
     for of, where in ((runs, "Quiet"), (loaded, "Loaded")):
-        if of:
-            first = of.lines[0]
-            busy = statistics.median(line["load1"] for line in of.lines)
+        for number, lines in enumerate(of.files() if of else []):
+            first = lines[0]
+            busy = statistics.median(line["load1"] for line in lines)
+            names = ", ".join(dict.fromkeys(line["run"] for line in lines))
+            what = f"{where}, measured anew ({names})" if number else where
             said.append(
-                f"{where}: {first['cpu']}, {first['cores']} cores, Linux {first['kernel']}, {first['rounds']} rounds "
-                f"from {first['at']} to {of.lines[-1]['at']}, commit {first['commit']}; load average {busy:.1f}."
+                f"{what}: {first['cpu']}, {first['cores']} cores, Linux {first['kernel']}, {first['rounds']} rounds "
+                f"from {first['at']} to {lines[-1]['at']}, commit {first['commit']}; load average {busy:.1f}."
                 # Prober and responder make it two.
                 + (" **Something else was running.**" if of is runs and busy > 2.5 else "")
             )
@@ -431,12 +441,22 @@ def of_one_campaign(lines, where):
                 raise Problem(f"{where}: runs of {what} {first[what]} and of {line.get(what)}")
 
 
+def latest(lines, where):
+    """Of each run those of the last file that has it: a part of a campaign may be measured anew. Ratios are of
+    runs of one file all the same."""
+    newest = {}
+    for line in lines:
+        newest[line["run"]] = max(newest.get(line["run"], 0), line.get("file", 0))
+    for file in set(newest.values()):
+        of_one_campaign([line for line in lines if line.get("file", 0) == file], where)
+    return [line for line in lines if line.get("file", 0) == newest[line["run"]]]
+
+
 def tables(lines):
     """Block -> lines of its table, for the blocks of which all runs were made."""
     quiet = [line for line in lines if not line["loaded"]]
     loaded = [line for line in lines if line["loaded"]]
-    of_one_campaign(quiet, "quiet")
-    of_one_campaign(loaded, "loaded")
+    quiet, loaded = latest(quiet, "quiet"), latest(loaded, "loaded")
     if not quiet:
         raise Problem("no runs of a quiet machine in it: give the file of one without --loaded, too")
     quiet, loaded = Runs(quiet), Runs(loaded) if loaded else None
@@ -477,11 +497,11 @@ def fill(document, made):
 
 def read(paths):
     lines = []
-    for path in paths:
+    for place, path in enumerate(paths):
         with open(path) as file:
             for number, text in enumerate(file, 1):
                 try:
-                    lines.append(json.loads(text))
+                    lines.append({**json.loads(text), "file": place})
                 except ValueError as why:
                     raise Problem(f"{path}:{number}: not a run: {why}") from None
     return lines
@@ -496,14 +516,14 @@ def main():
     parser.add_argument("--check", action="store_true", help="write nothing; say whether the tables are of these runs")
     parser.add_argument("--print", action="store_true", help="to standard output, and nowhere else")
     parser.add_argument("--document", default=DOCUMENT, metavar="FILE")
-    parser.add_argument("raw", nargs="+", help="a file of runs, and one of the loaded machine if there is")
+    parser.add_argument("raw", nargs="+", help="files of runs; those of a later one take the place of the same runs of an earlier one")
     args = parser.parse_args()
     try:
         lines = read(args.raw)
         if args.print:
             # As far as they were made, and loaded ones alone, too.
-            quiet = [line for line in lines if not line["loaded"]]
-            loaded = [line for line in lines if line["loaded"]]
+            quiet = latest([line for line in lines if not line["loaded"]], "quiet")
+            loaded = latest([line for line in lines if line["loaded"]], "loaded")
             for make, _ in BLOCKS.values():
                 print(*make(Runs(quiet or loaded), Runs(loaded) if loaded else None), "", sep="\n")
             return 0

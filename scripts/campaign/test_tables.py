@@ -104,6 +104,20 @@ class Bars(unittest.TestCase):
         self.assertEqual(found["parse and lower 100,000 real servers ≤ 0.5 s"], ("0.510", "**missed**"))
 
 
+class Anew(unittest.TestCase):
+    def test_a_part_that_was_measured_anew_takes_the_place_of_the_old_and_is_named(self):
+        old = [{**line, "file": 0} for line in campaign()]
+        words = "DNS sweep ≤ 1.15 × bare ring loop"
+        for names, ratio in ((["ringprobe dns", "floor dns_ring"], "1.100"), (["ringprobe dns"], "not")):
+            anew = [line for line in campaign(**{"ringprobe dns": {"cpu_us_per_check": 11.0}}) if line["run"] in names]
+            lines = old + [{**line, "file": 1, "commit": "def"} for line in anew]
+            made = tables.tables(lines)
+            # Of two files there is no ratio.
+            self.assertEqual(bars_of(lines)[words][0], ratio)
+            self.assertIn("commit def", made["machine"][-1])
+            self.assertIn("measured anew", made["machine"][-1])
+
+
 class Rows(unittest.TestCase):
     def test_a_run_with_a_fault_is_named_and_not_counted(self):
         lines = campaign()
