@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use ringprobe::aggregate::Summary;
@@ -23,6 +24,9 @@ const SWEEPS: usize = 10;
 /// The allocator gives the 5 MiB of a shard's tables back after some sweeps and keeps them after others.
 /// A table or buffer ring lost in each sweep would be many times this.
 const MEMORY_NOISE_KIB: u64 = 8 * 1024;
+/// What is left behind is still there after so many looks.
+const LOOKS: u32 = 100;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Counts the verdicts that differ from the fleet's.
 struct Comparison<'a> {
@@ -62,6 +66,21 @@ fn held() -> (usize, usize, u64) {
     (count("/proc/self/fd"), count("/proc/self/task"), kib)
 }
 
+/// Descriptors and threads when they are `expected`, or after a while. A thread that was joined is still among
+/// those of its process for a moment: whoever joins it is woken before the kernel has taken it out.
+fn settled(expected: (usize, usize)) -> (usize, usize) {
+    let mut now = (0, 0);
+    for _ in 0..LOOKS {
+        let (descriptors, threads, _) = held();
+        now = (descriptors, threads);
+        if now == expected {
+            break;
+        }
+        thread::park_timeout(LOOK_EVERY);
+    }
+    now
+}
+
 #[test]
 fn ten_sweeps_leave_nothing_behind() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -86,6 +105,8 @@ fn ten_sweeps_leave_nothing_behind() {
     let mut before = (0, 0, 0);
     for sweep in 0..WARM_UP + SWEEPS {
         if sweep == WARM_UP {
+            // Of the sweeps before, nothing is on its way out any more.
+            thread::park_timeout(LOOK_EVERY);
             before = held();
         }
         let input = Input::Fleet { fleet: Arc::clone(&fleet), path: conf.clone() };
@@ -95,8 +116,8 @@ fn ten_sweeps_leave_nothing_behind() {
         assert!(summary.shard_failures.is_empty(), "{:?}", summary.shard_failures);
         assert_eq!((sink.records, summary.counts.probed), (1_500, 1_500));
         assert!(sink.wrong.is_empty(), "sweep {sweep}: {:?}", sink.wrong);
-        let (descriptors, threads, _) = held();
         if sweep >= WARM_UP {
+            let (descriptors, threads) = settled((before.0, before.1));
             assert_eq!((descriptors, threads), (before.0, before.1), "after sweep {sweep}");
         }
     }
